@@ -1,0 +1,1 @@
+"""How a job reaches a machine. Nothing in here knows Django or the database."""
