@@ -1,0 +1,257 @@
+"""Settings, from the environment only (see docs/settings.md). Without any, this is the embedded default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONE, SELF
+
+from jobmon_site.environment import SettingError, env_bool, env_choice, env_float, env_int, env_list, env_secret, env_text
+from jobmon_site.home import locate, make_private, read_or_make_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+
+MODE = env_choice("JOBMON_MODE", ("embedded", "server"), "embedded")
+IS_EMBEDDED = MODE == "embedded"
+HOME = locate(env_text("JOBMON_HOME"))
+if IS_EMBEDDED:
+    make_private(HOME.home)
+    make_private(HOME.local)
+
+DEBUG = env_bool("JOBMON_DEBUG")
+SECRET_KEY = env_secret("JOBMON_SECRET_KEY") or (read_or_make_secret(HOME.home / "secret_key") if IS_EMBEDDED else "")
+if not SECRET_KEY:
+    raise SettingError("JOBMON_SECRET_KEY_FILE is missing: name a file with at least 50 random characters")
+ALLOWED_HOSTS = env_list("JOBMON_ALLOWED_HOSTS", ("127.0.0.1", "localhost") if IS_EMBEDDED else ())
+if not ALLOWED_HOSTS:
+    raise SettingError("JOBMON_ALLOWED_HOSTS is missing: name the host names under which the site is reached")
+CSRF_TRUSTED_ORIGINS = env_list("JOBMON_TRUSTED_ORIGINS")
+PORT = env_int("JOBMON_PORT", 8000, 1)
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_tables2",
+    "django_filters",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
+    "workflows",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "workflows.middleware.RequestContextMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "workflows.middleware.GzipRequestMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "workflows.middleware.SameOriginMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "csp.middleware.CSPMiddleware",
+]
+ROOT_URLCONF = "jobmon_site.urls"
+WSGI_APPLICATION = "jobmon_site.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "workflows.views.context.site",
+            ]
+        },
+    }
+]
+
+
+def _sqlite() -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": env_text("JOBMON_DB_NAME") or str(HOME.database),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536; "
+            "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456;",
+        },
+    }
+
+
+def _mysql() -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": env_text("JOBMON_DB_NAME", "jobmon"),
+        "USER": env_text("JOBMON_DB_USER", "jobmon"),
+        "PASSWORD": env_secret("JOBMON_DB_PASSWORD"),
+        "HOST": env_text("JOBMON_DB_HOST", "127.0.0.1"),
+        "PORT": env_text("JOBMON_DB_PORT"),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "charset": "utf8mb4",
+            "isolation_level": "read committed",
+            "init_command": "SET time_zone='+00:00', sql_mode='STRICT_TRANS_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO', "
+            "innodb_lock_wait_timeout=20",
+            "connect_timeout": 10,
+            "read_timeout": 60,
+            "write_timeout": 60,
+        },
+        "TEST": {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_bin"},
+    }
+
+
+DATABASE_KIND = env_choice("JOBMON_DB", ("sqlite", "mysql"), "sqlite")
+DATABASES = {"default": _sqlite() if DATABASE_KIND == "sqlite" else _mysql()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_THOUSAND_SEPARATOR = True
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = Path(env_text("JOBMON_STATIC_ROOT") or BASE_DIR / "staticfiles")
+WHITENOISE_USE_FINDERS = IS_EMBEDDED
+WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if IS_EMBEDDED
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# Cookies ignore ports; two servers of two people on one login node must not share them.
+SESSION_COOKIE_NAME = f"jobmon_session_{PORT}"
+CSRF_COOKIE_NAME = f"jobmon_csrf_{PORT}"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 7 * 24 * 3600
+SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "workflows.views.errors.csrf_failure"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+if not IS_EMBEDDED:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = env_bool("JOBMON_SSL_REDIRECT", True)
+    SECURE_HSTS_SECONDS = env_int("JOBMON_HSTS_SECONDS", 31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env_bool("JOBMON_HSTS_INCLUDE_SUBDOMAINS", True)
+    SECURE_HSTS_PRELOAD = env_bool("JOBMON_HSTS_PRELOAD", True)
+    if env_bool("JOBMON_BEHIND_PROXY"):
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "form-action": [SELF],
+        "img-src": [SELF, "data:"],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+MAX_BODY_BYTES = env_int("JOBMON_MAX_BODY_MB", 64, 1) * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "workflows.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "workflows.api.problems.handle_exception",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Jobmon",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+}
+DJANGO_TABLES2_TEMPLATE = "tables/table.html"
+
+# The database is the truth, Celery a bell: no results, JSON only, early acknowledgement, short tasks.
+CELERY_BROKER_URL = env_secret("JOBMON_REDIS_URL") or f"redis+socket://{HOME.redis_socket}?virtual_host=0"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_TASK_DEFAULT_QUEUE = "jobmon"
+CELERY_TASK_DEFAULT_DELIVERY_MODE = "transient"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 120,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {
+        "task": "workflows.tasks.sweep",
+        "schedule": env_float("JOBMON_SWEEP_SECONDS", 30.0, 1.0),
+        "options": {"expires": 60},
+    }
+}
+
+# Executors: see docs/settings.md and docs/executors.md.
+DEPLOYMENT = env_text("JOBMON_DEPLOYMENT", "1")
+SPOOL = Path(env_text("JOBMON_SPOOL") or HOME.spool)
+SHEPHERD_DIR = Path(env_text("JOBMON_SHEPHERD_DIR") or HOME.local / "shepherd")
+EXECUTORS = env_list("JOBMON_EXECUTORS", ("local", "sequential"))
+DEFAULT_EXECUTOR = env_text("JOBMON_DEFAULT_EXECUTOR") or EXECUTORS[0]
+LOCAL_SLOTS = env_int("JOBMON_LOCAL_SLOTS", 0)
+LOCAL_MEMORY_GB = env_float("JOBMON_LOCAL_MEMORY_GB", 0.0)
+MAX_CONCURRENTLY_RUNNING = env_int("JOBMON_MAX_CONCURRENTLY_RUNNING", 10_000, 1)
+LEASE_SECONDS = env_int("JOBMON_LEASE_SECONDS", 30, 5)
+
+LOG_LEVEL = env_choice("JOBMON_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {"celery": {"level": "WARNING"}, "waitress": {"level": "WARNING"}, "kombu": {"level": "WARNING"}},
+}
+
+os.environ.setdefault("TZ", "UTC")

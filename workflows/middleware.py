@@ -1,0 +1,98 @@
+"""What every request goes through: its id, gzip bodies with a limit, and the same-origin check."""
+
+from __future__ import annotations
+
+import re
+import uuid
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,36}")
+
+
+class RequestContextMiddleware:
+    """Gives each request an id, which pages, problems and the audit log show."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        offered = request.headers.get("X-Request-ID", "")
+        request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex[:16]
+        request.request_id = request_id  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response
+
+
+def _problem(status: int, code: str, detail: str) -> JsonResponse:
+    body = {"type": "about:blank", "title": code.replace("-", " ").capitalize(), "status": status, "code": code, "detail": detail}
+    return JsonResponse(body, status=status, content_type="application/problem+json")
+
+
+class BodyTooLarge(Exception):
+    """The body, unpacked, is over the limit."""
+
+
+def unpack(data: bytes, limit: int) -> bytes:
+    """Gunzip at most `limit` bytes. Raises BodyTooLarge or zlib.error."""
+    unpacker = zlib.decompressobj(31)
+    body = unpacker.decompress(data, limit + 1)
+    if len(body) > limit:
+        raise BodyTooLarge
+    if not unpacker.eof:
+        raise zlib.error("the gzip data ends too early")
+    return body
+
+
+class GzipRequestMiddleware:
+    """Unpacks `Content-Encoding: gzip` bodies and refuses bodies over the limit, packed or not."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        limit = settings.MAX_BODY_BYTES
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdigit() and int(length) > limit:
+            return _problem(413, "too-large", f"The body is over {limit:,} bytes. Send a large graph as a draft, in chunks.")
+        if request.headers.get("Content-Encoding", "").lower() == "gzip":
+            try:
+                body = unpack(request.read(limit + 1), limit)
+            except BodyTooLarge:
+                return _problem(413, "too-large", f"The body, unpacked, is over {limit:,} bytes.")
+            except zlib.error as error:
+                return _problem(400, "invalid-request", f"The body is not valid gzip: {error}")
+            request._stream = BytesIO(body)  # type: ignore[attr-defined]
+            request.META["CONTENT_LENGTH"] = str(len(body))
+            del request.META["HTTP_CONTENT_ENCODING"]
+        return self.get_response(request)
+
+
+class SameOriginMiddleware:
+    """Refuses what another site's page sends with our cookies: every request with an effect, and every JSON read."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        has_token = request.headers.get("Authorization", "").lower().startswith("bearer ")
+        matters = request.method not in SAFE_METHODS or request.path.startswith("/api/")
+        if matters and not has_token and self._is_foreign(request):
+            return _problem(403, "not-allowed", "This request comes from another site and was refused.")
+        return self.get_response(request)
+
+    def _is_foreign(self, request: HttpRequest) -> bool:
+        if request.headers.get("Sec-Fetch-Site", "same-origin") in ("cross-site", "same-site"):
+            return True
+        origin = request.headers.get("Origin", "")
+        if not origin:
+            return False
+        own = f"{request.scheme}://{request.get_host()}"
+        return origin != own and origin not in settings.CSRF_TRUSTED_ORIGINS

@@ -1,0 +1,73 @@
+"""What the server remembers about itself."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+
+class IdSequence(models.Model):
+    """Hands out blocks of ids for bulk inserts, so that children need no read-back of their parents' ids."""
+
+    name = models.CharField(primary_key=True, max_length=32)
+    next_id = models.PositiveBigIntegerField(default=1)
+
+    class Meta:
+        db_table = "id_sequence"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ExecutorState(models.Model):
+    """What the last listing of an executor told, and when; pages read this and never ask a batch system."""
+
+    name = models.CharField(primary_key=True, max_length=64)
+    kind = models.CharField(max_length=32)
+    poll_started_at = models.DateTimeField(null=True, blank=True)
+    polled_at = models.DateTimeField(null=True, blank=True)
+    poll_seconds = models.FloatField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    failure = models.TextField(blank=True)
+    failures_in_a_row = models.PositiveIntegerField(default=0)
+    counts = models.JSONField(default=dict, blank=True)
+    disbelief_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "executor_state"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Draft(models.Model):
+    """A large graph that is still arriving; invisible until it is committed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="drafts")
+    created_at = models.DateTimeField(db_index=True)
+    header = models.JSONField()
+    workflow = models.ForeignKey("workflows.Workflow", on_delete=models.SET_NULL, null=True, blank=True)
+
+    class Meta:
+        db_table = "draft"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class DraftChunk(models.Model):
+    """One piece of a draft: the request's body, gzip-compressed."""
+
+    draft = models.ForeignKey(Draft, on_delete=models.CASCADE, related_name="chunks")
+    number = models.PositiveIntegerField()
+    body = models.BinaryField()
+
+    class Meta:
+        db_table = "draft_chunk"
+        constraints = [models.UniqueConstraint(fields=["draft", "number"], name="draft_chunk_once")]
+
+    def __str__(self) -> str:
+        return f"{self.draft_id} #{self.number}"
