@@ -17,14 +17,17 @@ written.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
 import socket
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from executors import faults
 from executors.base import Evidence, Exit, Hint, Token, TokenKind, Usage
 
 SHARD_SIZE = 1000
@@ -74,7 +77,8 @@ def parse_usage(text: str) -> Usage:
 
 def format_usage(usage: Usage) -> str:
     fields = {"wallclock": usage.wallclock, "cpu": usage.cpu, "maxvmem": usage.maxvmem, "io": usage.io}
-    return " ".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in fields.items() if value is not None)
+    known = ((key, value) for key, value in fields.items() if value is not None)
+    return " ".join(f"{key}={value:.10g}" if isinstance(value, float) else f"{key}={value}" for key, value in known)
 
 
 def _parse_start(words: list[str]) -> Token:
@@ -120,6 +124,20 @@ def parse_token(text: str, modified_at: float) -> Evidence:
     return Evidence(token=token)
 
 
+def read_tail(path: Path, limit: int) -> bytes | None:
+    """The last `limit` bytes of a regular file; None if there is none. Never follows a link, never blocks."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        file.seek(max(0, status.st_size - limit))
+        return file.read(limit)
+
+
 class Spool:
     """Attempts as folders below one root. All methods work on sets and tolerate what is missing."""
 
@@ -128,7 +146,8 @@ class Spool:
 
     def create(self) -> None:
         """Make the root and its fixed folders, private to the owner."""
-        (self.root / "ended").mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.root / "ended").mkdir(exist_ok=True, mode=0o700)
 
     def check(self) -> str | None:
         """A sentence if link() or rename() do not work here, else None. Run at start-up."""
@@ -152,7 +171,9 @@ class Spool:
 
     def prepare(self, instance_id: int, command: str) -> bool:
         """Claim the attempt's folder and write its command. False: somebody else has decided about it; do not
-        submit. Raises OSError (disk full, no rights) before anything was submitted."""
+        submit. Raises OSError (disk full, no rights) before anything was submitted, and UnicodeEncodeError before
+        anything was made."""
+        content = (command + "\n").encode("utf-8")
         folder = self.folder(instance_id)
         try:
             folder.mkdir(mode=0o700)
@@ -164,9 +185,10 @@ class Spool:
                 folder.mkdir(mode=0o700)
             except FileExistsError:
                 return False
+        faults.point("mid_directory")
         descriptor = os.open(folder / "command", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(command + "\n")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
         return True
 
     def read(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
@@ -202,6 +224,7 @@ class Spool:
             folder = self.folder(instance_id)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._link_token(folder, f"void {secrets.token_hex(8)} {who}@{socket.gethostname()}\n")
+            faults.point("after_void_link")
             evidence = self._read_one(folder)
             if evidence is not None and evidence.token is not None:
                 stands[instance_id] = evidence.token
@@ -210,13 +233,27 @@ class Spool:
     def _link_token(self, folder: Path, text: str) -> None:
         """The content of `token`, not this call's outcome, says who won: a reply of link() can be lost."""
         temporary = folder / f".token.{secrets.token_hex(8)}"
-        temporary.write_text(text, encoding="utf-8")
         try:
+            temporary.write_text(text, encoding="utf-8")
             os.link(temporary, folder / "token")
         except FileExistsError:
             pass
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
+
+    def ring(self, hint: Hint, usage: Usage) -> None:
+        """Leave a hint that carries usage; it appears whole. With a full disk it carries none, and if not even a name
+        can be made there is no hint: the next listing tells of the end. Never raises OSError."""
+        path = hint_path(self.root, hint.run_id, hint.instance_id)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            temporary.write_text(format_usage(usage) + "\n", encoding="utf-8")
+            os.rename(temporary, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.touch()
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
     def hints(self) -> list[Hint]:
         try:
@@ -240,12 +277,4 @@ class Spool:
             hint_path(self.root, hint.run_id, hint.instance_id).unlink(missing_ok=True)
 
     def tail(self, instance_id: int, stream: str, limit: int) -> bytes | None:
-        name = {"stdout": "out", "stderr": "err"}[stream]
-        try:
-            descriptor = os.open(self.folder(instance_id) / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return None
-        with os.fdopen(descriptor, "rb") as file:
-            size = os.fstat(descriptor).st_size
-            file.seek(max(0, size - limit))
-            return file.read(limit)
+        return read_tail(self.folder(instance_id) / {"stdout": "out", "stderr": "err"}[stream], limit)

@@ -2,11 +2,13 @@
 
 `home` ($JOBMON_HOME, default ~/.jobmon) holds the token, the secret key and the spool. The database and the sockets are
 in `local`: the same folder, or a private one on this machine's disk when home is on a network file system, where
-SQLite's WAL and Unix sockets do not work.
+SQLite's WAL and Unix sockets do not work. `runtime` holds the sockets: `local`, unless its path is too long for them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import secrets
 import stat
@@ -21,6 +23,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )  # fmt: skip
 
 
+SOCKET_PATH_BYTES = 107  # Linux; redis-server cuts longer ones and says nothing
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     home: Path
@@ -31,8 +36,15 @@ class Home:
         return self.local / "jobmon.sqlite3"
 
     @property
+    def runtime(self) -> Path:
+        if len(os.fsencode(self.local / "redis.sock")) <= SOCKET_PATH_BYTES:
+            return self.local
+        digest = hashlib.sha256(os.fsencode(self.local)).hexdigest()[:16]
+        return Path(f"/tmp/jobmon-{os.getuid()}-{digest}")  # noqa: S108 - 0700 and owner are checked
+
+    @property
     def redis_socket(self) -> Path:
-        return self.local / "redis.sock"
+        return self.runtime / "redis.sock"
 
     @property
     def spool(self) -> Path:
@@ -45,6 +57,25 @@ class Home:
     @property
     def server_file(self) -> Path:
         return self.home / "server.json"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the running server's processes."""
+        return self.local / "serve.lock"
+
+    @property
+    def parts_file(self) -> Path:
+        """Which processes the running server consists of."""
+        return self.local / "parts.json"
+
+    @property
+    def host_file(self) -> Path:
+        """The name of the machine whose disk holds the database, if that is not in `home`."""
+        return self.home / "database-host"
 
 
 def file_system_type(path: Path, mounts: str) -> str:
@@ -87,12 +118,13 @@ def locate(home: str, *, mounts: str | None = None) -> Home:
 
 
 def read_or_make_secret(path: Path) -> str:
-    """The secret in the file, made on first use (0600)."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
-    value = secrets.token_urlsafe(48)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(value + "\n")
-    return value
+    """The secret in the file, made on first use (0600). Of several processes that make it at once, one wins."""
+    if not path.exists():
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(48) + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+        temporary.unlink()
+    return path.read_text(encoding="utf-8").strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from csp.constants import NONE, SELF
 
@@ -20,6 +21,7 @@ HOME = locate(env_text("JOBMON_HOME"))
 if IS_EMBEDDED:
     make_private(HOME.home)
     make_private(HOME.local)
+    make_private(HOME.runtime)
 
 DEBUG = env_bool("JOBMON_DEBUG")
 SECRET_KEY = env_secret("JOBMON_SECRET_KEY") or (read_or_make_secret(HOME.home / "secret_key") if IS_EMBEDDED else "")
@@ -45,6 +47,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "csp",
     "workflows",
+    "jobmon_site",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -129,7 +132,7 @@ USE_THOUSAND_SEPARATOR = True
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = Path(env_text("JOBMON_STATIC_ROOT") or BASE_DIR / "staticfiles")
+STATIC_ROOT = None if IS_EMBEDDED else Path(env_text("JOBMON_STATIC_ROOT") or BASE_DIR / "staticfiles")
 WHITENOISE_USE_FINDERS = IS_EMBEDDED
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
@@ -206,7 +209,7 @@ SPECTACULAR_SETTINGS = {
 DJANGO_TABLES2_TEMPLATE = "tables/table.html"
 
 # The database is the truth, Celery a bell: no results, JSON only, early acknowledgement, short tasks.
-CELERY_BROKER_URL = env_secret("JOBMON_REDIS_URL") or f"redis+socket://{HOME.redis_socket}?virtual_host=0"
+CELERY_BROKER_URL = env_secret("JOBMON_REDIS_URL") or f"redis+socket://{quote(str(HOME.redis_socket))}?virtual_host=0"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"

@@ -85,8 +85,9 @@ INSTANCE_ORDER: dict[InstanceStatus, int] = {
     InstanceStatus.DONE: 4,
 }
 
+# A job may skip a step: one that is ready and within the limits goes from registered straight to its first attempt.
 JOB_MOVES: dict[JobStatus, frozenset[JobStatus]] = {
-    JobStatus.REGISTERED: frozenset({JobStatus.QUEUED, JobStatus.DONE}),
+    JobStatus.REGISTERED: frozenset({JobStatus.QUEUED, JobStatus.INSTANTIATED, JobStatus.DONE}),
     JobStatus.QUEUED: frozenset({JobStatus.INSTANTIATED, JobStatus.REGISTERED, JobStatus.DONE}),
     JobStatus.INSTANTIATED: frozenset(
         {
@@ -101,7 +102,9 @@ JOB_MOVES: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.RUNNING: frozenset(
         {JobStatus.DONE, JobStatus.ERROR_RECOVERABLE, JobStatus.ERROR_FATAL, JobStatus.QUEUED, JobStatus.REGISTERED}
     ),
-    JobStatus.ERROR_RECOVERABLE: frozenset({JobStatus.QUEUED, JobStatus.REGISTERED, JobStatus.DONE}),
+    JobStatus.ERROR_RECOVERABLE: frozenset(
+        {JobStatus.QUEUED, JobStatus.INSTANTIATED, JobStatus.REGISTERED, JobStatus.DONE}
+    ),
     JobStatus.ERROR_FATAL: frozenset({JobStatus.REGISTERED, JobStatus.DONE}),
     JobStatus.DONE: frozenset({JobStatus.REGISTERED}),
 }

@@ -14,7 +14,6 @@ LABELS = {
     },
     "JobInstanceStatusLabel": {"I": "instantiated", "B": "submitted", "R": "running", "E": "error", "D": "done"},
 }
-SEQUENCES = ("job", "job_instance")
 
 
 def load(apps, schema_editor):
@@ -22,9 +21,6 @@ def load(apps, schema_editor):
         model = apps.get_model("workflows", model_name)
         for letter, label in labels.items():
             model.objects.update_or_create(id=letter, defaults={"label": label})
-    sequence = apps.get_model("workflows", "IdSequence")
-    for name in SEQUENCES:
-        sequence.objects.get_or_create(name=name, defaults={"next_id": 1})
 
 
 class Migration(migrations.Migration):

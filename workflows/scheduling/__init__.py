@@ -1,0 +1,1 @@
+"""How a run moves on: which jobs may start, handing them over, learning how they ended."""

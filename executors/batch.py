@@ -1,0 +1,273 @@
+"""What all batch systems share: the attempts' folders, arrays, one runner of commands, the checks before a deletion.
+
+A concrete executor is an argument builder and an output parser (see `sge_parse.py`, `slurm_parse.py`); everything that
+touches the world is here.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from executors import shell
+from executors.base import (
+    AttemptRef,
+    ExecutorUnavailable,
+    ExitInfo,
+    JobSpec,
+    Listed,
+    Phase,
+    Resources,
+    SubmitRejected,
+    SubmitResult,
+)
+from executors.batch_config import BatchConfig, refuse_spec
+from executors.script import job_environment
+from executors.script_batch import install_wrapper, render_setup
+from executors.shell import Completed
+from executors.spool import Spool, hint_path
+
+JOB_ID = re.compile(r"[0-9]+([._][0-9]+)?")
+IDS_PER_COMMAND = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One task of a listing. `since` is its start or, before that, its submission, in epoch seconds."""
+
+    batch: str
+    job: str
+    task: int | None
+    owner: str
+    phase: Phase
+    host: str | None = None
+    message: str = ""
+    since: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.batch if self.task is None else f"{self.batch}.{self.task}"
+
+
+def plan_batches(resources: Sequence[tuple[Resources, str | None]], size: int) -> list[list[int]]:
+    """Positions of requests of the same shape (resources and working directory), at most `size` together."""
+    shapes: dict[tuple[Resources, str | None], list[int]] = {}
+    for position, shape in enumerate(resources):
+        shapes.setdefault(shape, []).append(position)
+    return [same[at : at + size] for same in shapes.values() for at in range(0, len(same), size)]
+
+
+def group_by_batch(specs: Iterable[JobSpec]) -> dict[str, list[JobSpec]]:
+    batches: dict[str, list[JobSpec]] = {}
+    for spec in specs:
+        batches.setdefault(spec.batch, []).append(spec)
+    return batches
+
+
+def check_ids(ids: Iterable[str]) -> list[str]:
+    """The ids, in order, or ValueError: the batch systems' delete commands take patterns, which must not reach them."""
+    listed = list(ids)
+    for one in listed:
+        if not JOB_ID.fullmatch(one):
+            raise ValueError(f"{one!r} is not the number of a batch job; nothing was cancelled")
+    return listed
+
+
+class BatchExecutor(ABC):
+    """An executor whose attempts are jobs of a batch system. Subclasses build arguments and read answers."""
+
+    kind: str
+
+    def __init__(self, config: BatchConfig, environment: Mapping[str, str]) -> None:
+        self.config = config
+        self.name = config.name
+        self.poll_interval = config.poll_interval
+        self.grace = config.grace
+        self.store = Spool(config.spool)
+        # Times are printed in the zone of the command's environment: UTC can be read without knowing the machine's.
+        self._environment = {**environment, "TZ": "UTC"}
+
+    # What a batch system must say of itself
+
+    @abstractmethod
+    def submit_argv(self, specs: Sequence[JobSpec], wrapper: Path, target: Path) -> list[str]:
+        """The submission of one batch: a single attempt (index 0) or an array."""
+
+    @abstractmethod
+    def read_submission(self, answer: Completed) -> str:
+        """The job's number. Raises SubmitRejected or ExecutorUnavailable with the raw answer."""
+
+    @abstractmethod
+    def member_id(self, job: str, task: int | None) -> str:
+        """How this batch system writes a task of an array."""
+
+    @abstractmethod
+    def list_rows(self) -> list[Row]:
+        """One listing of all jobs of our user. Raises ExecutorUnavailable."""
+
+    @abstractmethod
+    def cancel_argv(self, ids: Sequence[str]) -> list[str]:
+        """The deletion of checked ids."""
+
+    @abstractmethod
+    def read_cancellation(self, answer: Completed) -> None:
+        """Raises ExecutorUnavailable unless everything was ended or is gone."""
+
+    @abstractmethod
+    def exit_info(self, refs: Sequence[AttemptRef]) -> dict[str, ExitInfo]:
+        """Accounting, by name; absent = not known yet."""
+
+    @abstractmethod
+    def refuse(self, resources: Resources) -> str | None:
+        """A sentence if this executor can never run such a request, else None."""
+
+    # What they share
+
+    def run(self, argv: Sequence[str], timeout: float | None = None) -> Completed:
+        limit = self.config.query_timeout if timeout is None else timeout
+        return shell.run([*self.config.command_prefix, *argv], timeout=limit, environment=self._environment)
+
+    def binary(self, name: str) -> str:
+        return str(self.config.bin_dir / name)
+
+    def plan_batches(self, resources: Sequence[tuple[Resources, str | None]]) -> list[list[int]]:
+        return plan_batches(resources, self.config.array_size)
+
+    def submit(self, specs: Sequence[JobSpec]) -> SubmitResult:
+        """Folders of all batches first: a full disk shows before anything is handed over (OSError)."""
+        rejected = {spec.name: words for spec in specs if (words := refuse_spec(spec) or self.refuse(spec.resources))}
+        batches = group_by_batch(spec for spec in specs if spec.name not in rejected)
+        wrapper = self._create_spool()
+        prepared = [ready for batch in batches.values() if (ready := self._prepare(batch))]
+        targets = [self._target(batch) for batch in prepared]
+        accepted: dict[str, str] = {}
+        for batch, target in zip(prepared, targets, strict=True):
+            try:
+                answer = self.run(self.submit_argv(batch, wrapper, target), self.config.submit_timeout)
+                job = self.read_submission(answer)
+            except SubmitRejected as refusal:
+                rejected.update((spec.name, str(refusal)) for spec in batch)
+            except ExecutorUnavailable as error:
+                raise ExecutorUnavailable(str(error), accepted) from error
+            else:
+                accepted.update((spec.name, self.member_id(job, spec.index or None)) for spec in batch)
+        return SubmitResult(accepted=accepted, rejected=rejected)
+
+    def poll(self) -> dict[str, Listed]:
+        return {row.name: self._listed(row) for row in self._own_rows()}
+
+    def cancel(self, refs: Sequence[AttemptRef]) -> None:
+        """Only what a listing shows under the right name, owner and time is ended."""
+        if not refs:
+            return
+        rows = self._own_rows()
+        wanted = {row.name for row in self._match(refs, rows).values()}
+        ids = check_ids(self._shortest_ids(rows, wanted))
+        for at in range(0, len(ids), IDS_PER_COMMAND):
+            self.read_cancellation(self.run(self.cancel_argv(ids[at : at + IDS_PER_COMMAND])))
+
+    def find(self, refs: Sequence[AttemptRef]) -> dict[str, str]:
+        found = self._match(refs, self._own_rows())
+        return {name: self.member_id(row.job, row.task) for name, row in found.items()}
+
+    def is_recent(self, ref: AttemptRef, since: float | None) -> bool:
+        """Whether a job of that time can be this attempt: none was submitted before its intent."""
+        return since is None or since >= ref.intended_at - self.config.clock_slack
+
+    def _own_rows(self) -> list[Row]:
+        prefix, user = self.config.name_prefix, self.config.user
+        return [row for row in self.list_rows() if row.owner == user and row.batch.startswith(prefix)]
+
+    def _match(self, refs: Sequence[AttemptRef], rows: Sequence[Row]) -> dict[str, Row]:
+        by_name = {row.name: row for row in rows}
+        pairs = ((ref, by_name.get(ref.name)) for ref in refs)
+        return {ref.name: row for ref, row in pairs if row is not None and self.is_recent(ref, row.since)}
+
+    def _shortest_ids(self, rows: Sequence[Row], wanted: set[str]) -> list[str]:
+        """The job's own number when all its listed tasks are to be ended, else the tasks one by one."""
+        jobs: dict[str, list[Row]] = {}
+        for row in rows:
+            jobs.setdefault(row.job, []).append(row)
+        ids: list[str] = []
+        for job, tasks in jobs.items():
+            chosen = [row for row in tasks if row.name in wanted]
+            ids += [job] if len(chosen) == len(tasks) else [self.member_id(job, row.task) for row in chosen]
+        return ids
+
+    def _listed(self, row: Row) -> Listed:
+        executor_id = self.member_id(row.job, row.task)
+        return Listed(row.name, executor_id, row.phase, host=row.host, message=row.message, since=row.since)
+
+    # The spool
+
+    def _create_spool(self) -> Path:
+        self.store.create()
+        batches = self.config.spool / "batches"
+        batches.mkdir(exist_ok=True, mode=0o700)
+        self._let_through(self.config.spool, batches)
+        self._hand_over(self.config.spool / "ended")
+        return install_wrapper(self.config.spool)
+
+    def _prepare(self, batch: Sequence[JobSpec]) -> list[JobSpec]:
+        """Make the attempts' folders; the answer leaves out those that somebody else has decided about."""
+        return [spec for spec in batch if self._prepare_one(spec)]
+
+    def _prepare_one(self, spec: JobSpec) -> bool:
+        if not self.store.prepare(spec.instance_id, spec.command):
+            return False
+        folder = self.store.folder(spec.instance_id)
+        text = render_setup(
+            hint=hint_path(self.config.spool, spec.run_id, spec.instance_id),
+            working_dir=spec.working_dir or "",
+            stdout_path=spec.stdout_path or str(folder / "out"),
+            stderr_path=spec.stderr_path or str(folder / "err"),
+            environment=job_environment(spec),
+        )
+        write_private(folder / "setup", text)
+        self._let_through(folder.parent)
+        self._hand_over(folder / "command", folder / "setup", folder)
+        return True
+
+    def _target(self, batch: Sequence[JobSpec]) -> Path:
+        """The wrapper's argument: the attempt's folder, or the batch's with one line for each task."""
+        if batch[0].index == 0:
+            return self.store.folder(batch[0].instance_id)
+        folder = self.config.spool / "batches" / batch[0].batch
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folders = {spec.index: str(self.store.folder(spec.instance_id)) for spec in batch}
+        lines = [folders.get(index, "") for index in range(1, max(folders) + 1)]
+        write_private(folder / "tasks", "\n".join(lines) + "\n")
+        self._hand_over(folder / "tasks", folder)
+        return folder
+
+    def _has_another_owner(self) -> bool:
+        return os.geteuid() == 0 and self.config.user != "root"
+
+    def _hand_over(self, *paths: Path) -> None:
+        """A server that is root submits as somebody else, whose jobs must be able to read what it wrote. A folder comes
+        after its files: from then on its new owner could put anything in their place."""
+        if not self._has_another_owner():
+            return
+        account = pwd.getpwnam(self.config.user)
+        for path in paths:
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+
+    def _let_through(self, *folders: Path) -> None:
+        """Folders that stay the server's but lead to what was handed over."""
+        if self._has_another_owner():
+            for folder in folders:
+                folder.chmod(0o711)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read; it appears whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+    temporary.rename(path)

@@ -1,0 +1,174 @@
+"""The executors of this machine: many attempts at once, or one at a time. Both hand over to one shepherd."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from executors import faults, shepherd
+from executors.base import (
+    AttemptRef,
+    ExecutorUnavailable,
+    ExitInfo,
+    JobSpec,
+    Listed,
+    Phase,
+    Resources,
+    SubmitResult,
+)
+from executors.local_client import Dialogue, ShepherdClient
+from executors.local_queue import LOCAL, SEQUENTIAL, megabytes
+from executors.script import job_environment, refuse_environment, refuse_text
+from executors.spool import Spool
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+# A disk that is full or gone is nobody's fault and passes; no attempt is used up.
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def shepherd_command(root: Path, socket_dir: Path, slots: int, memory: float) -> list[str]:
+    """The argument list that starts the shepherd of a spool. `memory` in GB. Start it with an empty environment."""
+    arguments = ["--root", str(root), "--socket-dir", str(socket_dir), "--slots", str(slots), "--memory", f"{memory:g}"]
+    return [sys.executable, "-I", "-S", str(Path(shepherd.__file__).resolve()), *arguments]
+
+
+class LocalExecutor:
+    """As many attempts at once as slots and memory allow. `slots` and `memory` (GB) are the machine's, as given to the
+    shepherd."""
+
+    queue = LOCAL
+
+    def __init__(
+        self, name: str, spool: Spool, socket_dir: Path, *, slots: int, memory: float, timeout: float = 10.0
+    ) -> None:
+        self.name = name
+        self.kind = self.queue
+        self.poll_interval = 2.0
+        self.grace = 4.0
+        self.store = spool
+        self.slots = slots
+        self.memory = memory
+        self._spool = spool
+        self._client = ShepherdClient(socket_dir / shepherd.SOCKET_NAME, spool.root, timeout)
+
+    def plan_batches(self, resources: Sequence[tuple[Resources, str | None]]) -> list[list[int]]:
+        """One attempt per submission: the shepherd has no arrays, and needs none."""
+        return [[position] for position in range(len(resources))]
+
+    def submit(self, specs: Sequence[JobSpec]) -> SubmitResult:
+        """An attempt whose folder exists is in neither answer: somebody else has decided about it."""
+        with self._client.connect() as dialogue:
+            rejected: dict[str, str] = {}
+            prepared: list[dict[str, Any]] = []
+            failure: OSError | None = None
+            for spec in specs:
+                try:
+                    reason = self._refuse_spec(spec) or _make_output_folders(spec)
+                    if reason is not None:
+                        rejected[spec.name] = reason
+                    elif self._spool.prepare(spec.instance_id, spec.command):
+                        prepared.append(self._render(spec))
+                except OSError as error:
+                    failure = error
+                    break
+            accepted = self._hand_over(dialogue, prepared, rejected)
+        if failure is not None:
+            where = failure.filename or self._spool.root
+            raise ExecutorUnavailable(f"cannot prepare attempts at {where}: {failure.strerror}", accepted)
+        return SubmitResult(accepted, rejected)
+
+    def _hand_over(
+        self, dialogue: Dialogue, prepared: list[dict[str, Any]], rejected: dict[str, str]
+    ) -> dict[str, str]:
+        """Name → executor id, which is the name. What the shepherd rejects is added to `rejected`."""
+        if not prepared:
+            return {}
+        faults.point("pause_before_submit")
+        faults.point("submit_refused")
+        reply = dialogue.ask("submit", attempts=prepared)
+        faults.point("after_submit")
+        rejected.update(reply["rejected"])
+        return {name: name for name in reply["accepted"]}
+
+    def _refuse_spec(self, spec: JobSpec) -> str | None:
+        if not _NAME.fullmatch(spec.name):
+            return f"the attempt's name {spec.name!r} is not usable"
+        return self.refuse(spec.resources) or refuse_text(spec) or refuse_environment(job_environment(spec))
+
+    def _render(self, spec: JobSpec) -> dict[str, Any]:
+        folder = self._spool.folder(spec.instance_id)
+        environment = job_environment(spec)
+        return {
+            "instance_id": spec.instance_id,
+            "run_id": spec.run_id,
+            "name": spec.name,
+            "queue": self.queue,
+            "slots": spec.resources.slots,
+            "memory": megabytes(spec.resources.mem_free),
+            "max_runtime": spec.resources.max_runtime,
+            "working_dir": spec.working_dir or environment.get("HOME") or str(folder),
+            "stdout": spec.stdout_path or str(folder / "out"),
+            "stderr": spec.stderr_path or str(folder / "err"),
+            "environment": environment,
+        }
+
+    def poll(self) -> dict[str, Listed]:
+        return self._list()
+
+    def _list(self) -> dict[str, Listed]:
+        attempts = self._client.ask("list")["attempts"]
+        return {
+            name: Listed(name, executor_id=name, phase=Phase(phase), message=message, since=since)
+            for name, queue, phase, since, message in attempts
+            if queue == self.queue
+        }
+
+    def exit_info(self, refs: Sequence[AttemptRef]) -> dict[str, ExitInfo]:
+        """There is no accounting beside the attempts' own files."""
+        return {}
+
+    def cancel(self, refs: Sequence[AttemptRef]) -> None:
+        faults.point("in_kill")
+        if refs:
+            self._client.ask("cancel", names=[ref.name for ref in refs])
+
+    def find(self, refs: Sequence[AttemptRef]) -> dict[str, str]:
+        listed = self._list()
+        return {ref.name: listed[ref.name].executor_id for ref in refs if ref.name in listed}
+
+    def refuse(self, resources: Resources) -> str | None:
+        """A sentence if the machine, even when idle, has less than this."""
+        if resources.slots > self.slots:
+            return (
+                f"asks for {resources.slots} slots; executor {self.name} has {self.slots}. "
+                "Ask for less, or give it more with JOBMON_LOCAL_SLOTS."
+            )
+        if megabytes(resources.mem_free) > megabytes(self.memory):
+            return (
+                f"asks for {resources.mem_free:g} GB of memory; executor {self.name} has {self.memory:g}. "
+                "Ask for less, or give it more with JOBMON_LOCAL_MEMORY."
+            )
+        return None
+
+
+class SequentialExecutor(LocalExecutor):
+    """One attempt at a time, in the order of the instances."""
+
+    queue = SEQUENTIAL
+
+
+def _make_output_folders(spec: JobSpec) -> str | None:
+    """A sentence if a folder for output cannot be had. Raises OSError when that may pass (disk full)."""
+    for path in filter(None, (spec.stdout_path, spec.stderr_path)):
+        folder = Path(path).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in _PASSING:
+                raise
+            return f"cannot make the folder {folder} for output: {error.strerror}. Name another one, or ask its owner."
+    return None

@@ -1,0 +1,142 @@
+"""Pure: why a job is where it is, and what holds a run back. Sentences from facts; reads nothing, writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.forms.models import model_to_dict
+
+from workflows import words
+from workflows.models import Job, JobGroup, JobInstance, WorkflowRun
+
+MOST_FAILED_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Upstreams:
+    """What is known of a job's upstreams: how many, how many not done, and the names of failed ones."""
+
+    total: int
+    not_done: int
+    failed: Sequence[str]
+
+
+def ended_because(attempt: JobInstance) -> str:
+    """The reason of an ended attempt as a sentence; '' for one that did not fail."""
+    fields = ("reason", "nodename", "exit_code", "signal", "kill_asked_by", "executor_type", "mem_free", "maxvmem",
+              "max_runtime", "wallclock")  # fmt: skip
+    return words.reason_sentence(model_to_dict(attempt, fields=fields))
+
+
+def why(job: Job, last: JobInstance | None, run: WorkflowRun | None, upstreams: Upstreams, now: datetime) -> str:
+    """One or two sentences that answer: why is this job not done yet, or how did it end?"""
+    is_live = run is not None and run.status == "R"
+    if job.status == "D":
+        return _done(job, last)
+    if job.status == "F":
+        return _failed(job, last)
+    if job.status in ("I", "R"):
+        return _in_flight(job, last, now)
+    if job.status == "E":
+        return f"Attempt {job.num_attempts} of {job.max_attempts} failed{_because(last)}. Another one follows."
+    return _not_started(job, run if is_live else None, upstreams, now)
+
+
+def _because(last: JobInstance | None) -> str:
+    text = ended_because(last) if last else ""
+    return f" ({text[0].lower()}{text[1:]})" if text else ""
+
+
+def _done(job: Job, last: JobInstance | None) -> str:
+    if job.marked_done_by:
+        return f"Marked done by {job.marked_done_by}: a person's word, not a run."
+    if last is None or last.status != "D":
+        return "Done."
+    ran = words.duration(last.wallclock if last.wallclock is not None else words.seconds_between(last.started_at, last.ended_at))
+    host = f" on {last.nodename}" if last.nodename else ""
+    return f"Done in {ran}{host}, with attempt {last.attempt}."
+
+
+def _failed(job: Job, last: JobInstance | None) -> str:
+    if last is None:
+        return "Failed."
+    text = ended_because(last) or "The last attempt failed"
+    if last.reason == "refused":
+        return f"{text}. It will not be tried again in this run."
+    return f"{text}. All {words.plural(job.max_attempts, 'attempt')} are used up."
+
+
+def _in_flight(job: Job, last: JobInstance | None, now: datetime) -> str:
+    if last is None:
+        return "Being submitted."
+    name = f" as {last.executor_id}" if last.executor_id else ""
+    if last.phase in ("stuck", "held"):
+        return f"{last.phase.capitalize()} in {last.executor_type}{name}: {last.phase_message or 'it does not say why'}."
+    if last.absent_since is not None:
+        away = words.duration((now - last.absent_since).total_seconds())
+        return f"Checking: not listed by {last.executor_type} for {away}. Not listed is not gone yet."
+    if last.kill_asked_at is not None:
+        return f"Kill asked by {last.kill_asked_by or 'a person'}; waiting for {last.executor_type} to confirm that it is gone."
+    if last.status == "R":
+        ran = words.duration((now - last.started_at).total_seconds()) if last.started_at else "a while"
+        host = f" on {last.nodename}" if last.nodename else ""
+        return f"Running for {ran}{host}, attempt {last.attempt} of {job.max_attempts}."
+    waited = words.duration((now - last.submitted_date).total_seconds())
+    if last.status == "B":
+        return f"In the batch queue of {last.executor_type}{name} for {waited}."
+    return f"Being submitted to {last.executor_type} for {waited}."
+
+
+def _not_started(job: Job, run: WorkflowRun | None, upstreams: Upstreams, now: datetime) -> str:
+    if upstreams.failed:
+        named = ", ".join(upstreams.failed[:MOST_FAILED_NAMED])
+        more = len(upstreams.failed) - MOST_FAILED_NAMED
+        return f"Blocked: {named}{f' and {more:,} more' if more > 0 else ''} failed."
+    if upstreams.not_done:
+        return f"Waits for {upstreams.not_done:,} of {words.plural(upstreams.total, 'upstream')}, none of them failed."
+    if run is None:
+        return "Ready, but no run is live: resume the workflow to start it."
+    if run.stopping:
+        return "Ready, but the run is being stopped: nothing new starts."
+    if run.hold_reason:
+        return f"Ready, but the run is on hold: {run.hold_reason}"
+    if run.backoff_until is not None and run.backoff_until > now:
+        wait = words.duration((run.backoff_until - now).total_seconds())
+        return f"Ready. Submission failed {words.plural(run.submit_failures, 'time')}; next try in {wait}."
+    if job.not_before is not None and job.not_before > now:
+        return f"Ready; the next attempt starts in {words.duration((job.not_before - now).total_seconds())}."
+    if job.group.max_concurrently_running is not None and _active(job.group) >= job.group.max_concurrently_running:
+        return f"Ready; the limit of {job.group.max_concurrently_running:,} for {job.group.name} is reached."
+    return "Ready: it is submitted as soon as there is room." if job.status == "G" else "Next to be submitted."
+
+
+def _active(group: JobGroup) -> int:
+    return group.count_i + group.count_r
+
+
+def bottlenecks(run: WorkflowRun, groups: Sequence[JobGroup], counts: Mapping[str, int], now: datetime) -> list[str]:
+    """Why a live run is not faster: what holds it as a whole, then the limits that are reached, then the queue."""
+    found: list[str] = []
+    if run.stopping:
+        found.append(f"Being stopped: asked by {run.stop_asked_by or 'a person'}; nothing new starts.")
+    if run.hold_reason:
+        found.append(f"On hold: {run.hold_reason}")
+    if run.backoff_until is not None and run.backoff_until > now:
+        wait = words.duration((run.backoff_until - now).total_seconds())
+        found.append(f"Submission failed {words.plural(run.submit_failures, 'time')}; next try in {wait}.")
+    active = counts.get("I", 0) + counts.get("R", 0)
+    limit = run.max_concurrently_running
+    if limit is not None and active >= limit:
+        found.append(f"The limit of the run is reached: {active:,} of {limit:,} jobs at once.")
+    found += [
+        f"The limit of {group.name} is reached: {_active(group):,} of {group.max_concurrently_running:,} at once."
+        for group in groups
+        if group.max_concurrently_running is not None and group.max_concurrently_running <= _active(group)
+    ]
+    if counts.get("F", 0):
+        found.append(f"{words.plural(counts['F'], 'job')} failed for good; whatever needs them waits for a resume.")
+    if counts.get("I", 0):
+        found.append(f"{words.plural(counts['I'], 'job')} with the batch system, not started yet.")
+    return found

@@ -1,0 +1,351 @@
+"""Pure: a submitted graph as text in, a checked graph or the list of all its errors out. No database, no Django."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+MAX_JOBS = 500_000
+MAX_NAME = 255
+MAX_COMMAND = 1024 * 1024
+MAX_PATH = 1000
+MAX_ERRORS_LISTED = 100
+MAX_RUNTIME = 10 * 366 * 24 * 3600
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_FORBIDDEN_IN_NAME = frozenset("/'\"\\")
+_BATCH_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,63}")
+
+
+class JobInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """One job as it is posted. `upstreams` holds names, or positions in the whole list of jobs."""
+
+    name: str
+    command: str
+    tag: str = ""
+    slots: int = 1
+    mem_free: float = 2.0
+    max_attempts: int = 3
+    max_runtime: int | None = None
+    executor: str = ""
+    upstreams: list[str | int] = msgspec.field(default_factory=list)
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Header(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """All of a workflow but its jobs."""
+
+    workflow_args: str
+    name: str = ""
+    description: str = ""
+    project: str = ""
+    stdout: str = ""
+    stderr: str = ""
+    working_dir: str = ""
+    executor: str = ""
+    home: str = ""
+    path: str = ""
+    max_concurrently_running: int | None = None
+    tag_limits: dict[str, int] = msgspec.field(default_factory=dict)
+    fail_fast: bool = False
+    seconds_until_timeout: int | None = None
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphError:
+    """What is wrong, where (`path`), in which job."""
+
+    code: str
+    path: str
+    detail: str
+    job: str = ""
+
+
+class InvalidGraph(Exception):
+    """The graph has errors; `errors` lists the first hundred, `count` all of them."""
+
+    def __init__(self, errors: Sequence[GraphError]) -> None:
+        self.count = len(errors)
+        self.errors = list(errors[:MAX_ERRORS_LISTED])
+        self.kinds = sorted({error.code for error in errors})
+        super().__init__(f"{self.count} error{'s' if self.count != 1 else ''} in the graph; nothing was stored.")
+
+
+@dataclass(slots=True)
+class Graph:
+    """A graph that has passed every check. Upstreams are positions; `levels` is the longest way from a root."""
+
+    header: Header
+    jobs: list[JobInput]
+    upstreams: list[list[int]]
+    hashes: list[str]
+    levels: list[int]
+    dag_hash: str
+    edge_count: int = field(default=0)
+
+    @property
+    def workflow_hash(self) -> str:
+        return hash_text(f"{self.header.workflow_args}\0{self.dag_hash}")
+
+
+def hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class _Submission(msgspec.Struct, forbid_unknown_fields=False):
+    jobs: list[msgspec.Raw]
+
+
+_HEADER = msgspec.json.Decoder(Header)
+_JOBS = msgspec.json.Decoder(list[JobInput])
+_RAW_JOBS = msgspec.json.Decoder(list[msgspec.Raw])
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_JOB = msgspec.json.Decoder(JobInput)
+
+
+def _locate(error: msgspec.ValidationError, where: str) -> tuple[str, str]:
+    """The message and the path of a msgspec error, the path rooted at `where`."""
+    message, _, place = str(error).partition(" - at `")
+    path = place.rstrip("`").removeprefix("$").lstrip(".")
+    joint = "." if where and path and not path.startswith("[") else ""
+    return message, f"{where}{joint}{path}"
+
+
+def split_body(body: bytes) -> tuple[dict[str, msgspec.Raw], msgspec.Raw]:
+    """The header's fields and the jobs of a posted workflow, both still as text. Raises InvalidGraph."""
+    try:
+        fields = _OBJECT.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidGraph([GraphError("invalid-json", "", f"The body is not a JSON object: {error}")]) from error
+    jobs = fields.pop("jobs", None)
+    if jobs is None:
+        raise InvalidGraph([GraphError("missing-jobs", "jobs", "`jobs` is missing: a list of at least one job.")])
+    return fields, jobs
+
+
+def parse_header(body: bytes) -> Header:
+    """Raises InvalidGraph naming the field."""
+    try:
+        header = _HEADER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message, path = _locate(error, "") if isinstance(error, msgspec.ValidationError) else (str(error), "")
+        raise InvalidGraph([GraphError("invalid-field", path, message)]) from error
+    errors = list(check_header(header))
+    if errors:
+        raise InvalidGraph(errors)
+    return header
+
+
+def parse_jobs(body: bytes, first: int = 0) -> list[JobInput]:
+    """Decode a list of jobs; on failure go through it one by one, so that every wrong job is named."""
+    try:
+        return _JOBS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidGraph(_name_bad_jobs(body, first, error)) from error
+
+
+def _name_bad_jobs(body: bytes, first: int, error: Exception) -> list[GraphError]:
+    try:
+        raw_jobs = _RAW_JOBS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        message, path = _locate(error, "jobs") if isinstance(error, msgspec.ValidationError) else (str(error), "jobs")
+        return [GraphError("invalid-json", path, f"`jobs` is not a list of jobs: {message}")]
+    errors = []
+    for position, raw in enumerate(raw_jobs, first):
+        try:
+            _JOB.decode(raw)
+        except msgspec.ValidationError as problem:
+            message, path = _locate(problem, f"jobs[{position}]")
+            errors.append(GraphError("invalid-field", path, message, _name_of(raw)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+            errors.append(GraphError("invalid-json", f"jobs[{position}]", str(problem)))
+    return errors or [GraphError("invalid-json", "jobs", str(error))]
+
+
+def _name_of(raw: msgspec.Raw) -> str:
+    try:
+        name = msgspec.json.decode(raw).get("name", "")
+    except (msgspec.DecodeError, AttributeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return name if isinstance(name, str) else ""
+
+
+def check_header(header: Header) -> Iterable[GraphError]:
+    if not header.workflow_args:
+        yield GraphError("empty-workflow-args", "workflow_args", "workflow_args is empty; send a UUID for a one-off workflow.")
+    if len(header.workflow_args) > 10_000 or "\0" in header.workflow_args:
+        yield GraphError("invalid-field", "workflow_args", "workflow_args holds a NUL or is over 10,000 characters.")
+    if len(header.name) > MAX_NAME or _CONTROL.search(header.name):
+        yield GraphError("invalid-name", "name", "The name is over 255 characters or holds control characters.")
+    if len(header.description) > 100_000 or "\0" in header.description:
+        yield GraphError("invalid-field", "description", "The description holds a NUL or is over 100,000 characters.")
+    for key in ("stdout", "stderr", "working_dir", "home"):
+        value = getattr(header, key)
+        if value and (not value.startswith("/") or len(value) > MAX_PATH or _CONTROL.search(value)):
+            yield GraphError("invalid-path", key, f"{key} must be an absolute path of at most {MAX_PATH} characters.")
+    if len(header.path) > 32_000 or _CONTROL.search(header.path):
+        yield GraphError("invalid-field", "path", "path is over 32,000 characters or holds control characters.")
+    if header.project and not _BATCH_WORD.fullmatch(header.project):
+        yield GraphError("invalid-field", "project", "A project begins with a letter and holds letters, digits and _ . @ -")
+    for key in ("max_concurrently_running", "seconds_until_timeout"):
+        value = getattr(header, key)
+        if value is not None and not 0 < value < 2**31:
+            yield GraphError("invalid-number", key, f"{key} must be a positive whole number.")
+    for tag, limit in header.tag_limits.items():
+        if not 0 < limit < 2**31:
+            yield GraphError("invalid-number", f"tag_limits.{tag}", "A tag's limit must be a positive whole number.")
+
+
+def check_job(job: JobInput, position: int) -> Iterable[GraphError]:
+    """Everything that is wrong with one job by itself."""
+    where = f"jobs[{position}]"
+
+    def error(code: str, key: str, detail: str) -> GraphError:
+        return GraphError(code, f"{where}.{key}", detail, job.name)
+
+    name = job.name
+    if not name:
+        yield error("empty-name", "name", "The name is empty.")
+    elif name[0].isdigit() or name[0] == "-":
+        yield error("invalid-name", "name", f"The name {name!r} begins with {name[0]!r}; the batch systems want a letter first.")
+    elif not _FORBIDDEN_IN_NAME.isdisjoint(name):
+        yield error("invalid-name", "name", f"The name {name!r} holds one of / ' \" \\")
+    elif len(name) > MAX_NAME or name != name.strip() or _CONTROL.search(name):
+        yield error("invalid-name", "name", f"The name {name[:80]!r} is over 255 characters, begins or ends with a space, or holds control characters.")  # fmt: skip
+    if not job.command.strip():
+        yield error("empty-command", "command", f"The command of {name!r} is empty.")
+    elif len(job.command) > MAX_COMMAND:
+        yield error("command-too-long", "command", f"The command of {name!r} is over {MAX_COMMAND:,} characters; put it into a script.")
+    elif "\0" in job.command:
+        yield error("invalid-command", "command", f"The command of {name!r} holds a NUL character.")
+    if len(job.tag) > MAX_NAME or job.tag != job.tag.strip() or _CONTROL.search(job.tag):
+        yield error("invalid-tag", "tag", f"The tag of {name!r} is over 255 characters, begins or ends with a space, or holds control characters.")  # fmt: skip
+    if not 1 <= job.slots <= 100_000:
+        yield error("invalid-slots", "slots", f"{name!r} asks for {job.slots} slots; at least 1 is needed.")
+    if not (math.isfinite(job.mem_free) and 0 < job.mem_free <= 1_000_000):
+        yield error("invalid-mem-free", "mem_free", f"{name!r} asks for {job.mem_free} GB; a positive number is needed.")
+    if not 1 <= job.max_attempts <= 1000:
+        yield error("invalid-max-attempts", "max_attempts", f"max_attempts of {name!r} is {job.max_attempts}; 1 to 1000 is possible.")
+    if job.max_runtime is not None and not 1 <= job.max_runtime <= MAX_RUNTIME:
+        yield error("invalid-max-runtime", "max_runtime", f"max_runtime of {name!r} is {job.max_runtime} s; a positive number is needed.")
+
+
+def _find_duplicates(jobs: Sequence[JobInput], hashes: Sequence[str]) -> Iterable[GraphError]:
+    names: dict[str, int] = {}
+    commands: dict[str, int] = {}
+    for position, (job, job_hash) in enumerate(zip(jobs, hashes, strict=True)):
+        first = names.setdefault(job.name, position)
+        if first != position:
+            yield GraphError("duplicate-name", f"jobs[{position}].name", f"jobs[{first}] has the name {job.name!r} already.", job.name)
+        first = commands.setdefault(job_hash, position)
+        if first != position:
+            yield GraphError(
+                "duplicate-command",
+                f"jobs[{position}].command",
+                f"{job.name!r} has the same command as {jobs[first].name!r}: a job is its command.",
+                job.name,
+            )
+
+
+def _resolve_upstreams(jobs: Sequence[JobInput], errors: list[GraphError]) -> list[list[int]]:
+    positions = {job.name: position for position, job in enumerate(jobs)}
+    total = len(jobs)
+    resolved: list[list[int]] = []
+    for position, job in enumerate(jobs):
+        ups: set[int] = set()
+        for index, reference in enumerate(job.upstreams):
+            up = positions.get(reference, -1) if isinstance(reference, str) else reference
+            where = f"jobs[{position}].upstreams[{index}]"
+            if not 0 <= up < total:
+                errors.append(GraphError("unknown-upstream", where, f"{job.name!r} waits for {reference!r}, which is not in this graph.", job.name))
+            elif up == position:
+                errors.append(GraphError("self-upstream", where, f"{job.name!r} waits for itself.", job.name))
+            elif up in ups:
+                errors.append(GraphError("duplicate-upstream", where, f"{job.name!r} names its upstream {reference!r} twice.", job.name))
+            else:
+                ups.add(up)
+        resolved.append(sorted(ups))
+    return resolved
+
+
+def find_levels(upstreams: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+    """The level of each job (longest way from a root) and the positions that lie on or behind a cycle."""
+    total = len(upstreams)
+    levels = [0] * total
+    if all(not ups or ups[-1] < position for position, ups in enumerate(upstreams)):
+        for position, ups in enumerate(upstreams):
+            if ups:
+                levels[position] = 1 + max(levels[up] for up in ups)
+        return levels, []
+    downstreams: list[list[int]] = [[] for _ in range(total)]
+    left = [len(ups) for ups in upstreams]
+    for position, ups in enumerate(upstreams):
+        for up in ups:
+            downstreams[up].append(position)
+    ready = [position for position in range(total) if left[position] == 0]
+    seen = 0
+    while ready:
+        position = ready.pop()
+        seen += 1
+        for down in downstreams[position]:
+            levels[down] = max(levels[down], levels[position] + 1)
+            left[down] -= 1
+            if left[down] == 0:
+                ready.append(down)
+    return levels, [] if seen == total else [position for position in range(total) if left[position] > 0]
+
+
+def find_cycle(upstreams: Sequence[Sequence[int]], stuck: Sequence[int]) -> list[int]:
+    """One cycle among the stuck positions: from any of them, walking up stuck upstreams must come round."""
+    inside = set(stuck)
+    seen: dict[int, int] = {}
+    walk: list[int] = []
+    position = stuck[0]
+    while position not in seen:
+        seen[position] = len(walk)
+        walk.append(position)
+        position = next(up for up in upstreams[position] if up in inside)
+    return walk[seen[position] :][::-1]
+
+
+def _name_cycle(jobs: Sequence[JobInput], cycle: Sequence[int]) -> GraphError:
+    names = [jobs[position].name for position in cycle[:10]]
+    more = f" … ({len(cycle)} jobs)" if len(cycle) > 10 else ""
+    text = " → ".join([*names, names[0]]) if not more else " → ".join(names) + more
+    return GraphError("cycle", f"jobs[{cycle[0]}].upstreams", f"These jobs wait for each other: {text}", names[0])
+
+
+def hash_dag(hashes: Sequence[str], upstreams: Sequence[Sequence[int]]) -> str:
+    """Independent of the order in which jobs were added: every job's hash with its upstreams' hashes, sorted."""
+    lines = sorted(f"{hashes[position]}:{','.join(sorted(hashes[up] for up in ups))}" for position, ups in enumerate(upstreams))
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def build_graph(header: Header, jobs: list[JobInput]) -> Graph:
+    """Check everything and answer the graph. Raises InvalidGraph with all errors at once."""
+    if not jobs:
+        raise InvalidGraph([GraphError("missing-jobs", "jobs", "`jobs` is empty: a list of at least one job.")])
+    if len(jobs) > MAX_JOBS:
+        raise InvalidGraph([GraphError("too-many-jobs", "jobs", f"{len(jobs):,} jobs; at most {MAX_JOBS:,} are possible.")])
+    errors = list(check_header(header))
+    for position, job in enumerate(jobs):
+        errors.extend(check_job(job, position))
+    hashes = [hash_text(job.command) for job in jobs]
+    errors.extend(_find_duplicates(jobs, hashes))
+    upstreams = _resolve_upstreams(jobs, errors)
+    levels, stuck = find_levels(upstreams)
+    if stuck:
+        errors.append(_name_cycle(jobs, find_cycle(upstreams, stuck)))
+    if errors:
+        raise InvalidGraph(errors)
+    edge_count = sum(map(len, upstreams))
+    return Graph(header, jobs, upstreams, hashes, levels, hash_dag(hashes, upstreams), edge_count)

@@ -1,0 +1,52 @@
+"""The only writer of any status.
+
+Every function is one write transaction that locks the workflow, then the run, then jobs, then instances, each in order
+of primary key, and writes with the old status in the WHERE clause. Within one attempt a status only rises; an event
+that comes too late changes nothing and is no error.
+"""
+
+from workflows.lifecycle.attempts import (
+    Ending,
+    Intended,
+    IntentPlan,
+    Observation,
+    record_ended,
+    record_intents,
+    record_late_success,
+    record_observed,
+    record_submitted,
+)
+from workflows.lifecycle.runs import (
+    Refused,
+    RunOptions,
+    acquire_lease,
+    ask_stop,
+    finish_if_over,
+    hold_run,
+    note_submit_failure,
+    note_submit_success,
+    release_lease,
+    start_run,
+)
+
+__all__ = [
+    "Ending",
+    "IntentPlan",
+    "Intended",
+    "Observation",
+    "Refused",
+    "RunOptions",
+    "acquire_lease",
+    "ask_stop",
+    "finish_if_over",
+    "hold_run",
+    "note_submit_failure",
+    "note_submit_success",
+    "record_ended",
+    "record_intents",
+    "record_late_success",
+    "record_observed",
+    "record_submitted",
+    "release_lease",
+    "start_run",
+]

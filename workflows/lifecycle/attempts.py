@@ -1,0 +1,341 @@
+"""An attempt's way: intent, submitted, running, ended."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from executors import faults
+from executors.base import Resources, Usage
+from workflows.bulk import allocate_ids, as_stored, chunked, insert_rows, update_rows
+from workflows.lifecycle.moves import Ledger, LockedJob, lock_jobs, lock_run, log_moves, move_jobs, tell_downstream
+from workflows.models import JobInstance, WorkflowRun
+from workflows.models.execution import LIVE_LETTERS
+from workflows.state_machine import (
+    JOB_LIVE,
+    InstanceStatus,
+    JobStatus,
+    Reason,
+    RunStatus,
+    job_after_attempt,
+    uses_attempt,
+)
+from workflows.transactions import write_transaction
+
+MAY_START = frozenset({JobStatus.REGISTERED, JobStatus.QUEUED, JobStatus.ERROR_RECOVERABLE})
+INSTANCE_COLUMNS = (
+    "job_instance_id", "job_id", "workflow_run_id", "executor_type", "nodename", "reason", "evidence", "status",
+    "submitted_date", "status_date", "name", "batch", "batch_index", "attempt", "slots", "mem_free", "max_runtime",
+    "stdout_path", "stderr_path", "phase", "phase_message", "kill_asked_by",
+)  # fmt: skip
+END_INSTANCE = (
+    "UPDATE job_instance SET status = %s, status_date = %s, ended_at = %s, reason = %s, evidence = %s, exit_code = %s,"
+    " signal = %s, started_at = COALESCE(started_at, %s), wallclock = %s, cpu = %s, maxvmem = %s, io = %s,"
+    " nodename = CASE WHEN %s <> '' THEN %s ELSE nodename END, process_group_id = COALESCE(%s, process_group_id),"
+    " executor_id = COALESCE(%s, executor_id), phase = '', phase_message = '', absent_since = NULL"
+    " WHERE job_instance_id = %s AND status = %s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IntentPlan:
+    """One attempt that shall be made. Members of a batch stand together and have the same `batch_key`."""
+
+    job_id: int
+    job_name: str
+    executor: str
+    batch_key: int
+    is_single: bool
+    resources: Resources
+    stdout_folder: str
+    stderr_folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """An attempt whose intent is committed."""
+
+    plan: IntentPlan
+    instance_id: int
+    name: str
+    batch: str
+    index: int
+    stdout_path: str
+    stderr_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended; `reason` None is success. `description` goes to the error log."""
+
+    instance_id: int
+    reason: Reason | None
+    evidence: str
+    exit_code: int | None = None
+    signal: int | None = None
+    host: str = ""
+    process_group_id: int | None = None
+    executor_id: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    usage: Usage = Usage()
+    description: str = ""
+    next_try_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a listing or a token showed of a live attempt. None leaves the stored value as it is."""
+
+    instance_id: int
+    status: InstanceStatus
+    executor_id: str | None = None
+    host: str | None = None
+    started_at: datetime | None = None
+    phase: str | None = None
+    phase_message: str = ""
+    is_absent: bool = False
+
+
+def _output_path(folder: str, job_name: str, letter: str, instance_id: int) -> str:
+    return f"{folder.rstrip('/')}/{job_name}.{letter}{instance_id}" if folder else ""
+
+
+def _name_attempts(plans: Sequence[IntentPlan], first_id: int, deployment: str) -> list[Intended]:
+    intended: list[Intended] = []
+    batch, index, key = "", 0, -1
+    for instance_id, plan in enumerate(plans, first_id):
+        if plan.is_single:
+            batch, index = f"jm{deployment}-{instance_id}", 0
+        elif plan.batch_key != key:
+            batch, index = f"jm{deployment}-b{instance_id}", 1
+        else:
+            index += 1
+        key = plan.batch_key
+        intended.append(
+            Intended(
+                plan=plan,
+                instance_id=instance_id,
+                name=batch if index == 0 else f"{batch}.{index}",
+                batch=batch,
+                index=index,
+                stdout_path=_output_path(plan.stdout_folder, plan.job_name, "o", instance_id),
+                stderr_path=_output_path(plan.stderr_folder, plan.job_name, "e", instance_id),
+            )
+        )
+    return intended
+
+
+@write_transaction
+def record_intents(run_id: int, plans: Sequence[IntentPlan], deployment: str) -> list[Intended]:
+    """Commit the intent to start these jobs; jobs that cannot start any more are left out. Nothing outside the
+    database has been touched yet."""
+    workflow, run = lock_run(run_id)
+    if run.status != RunStatus.RUNNING or run.stopping or run.hold_reason:
+        return []
+    now = timezone.now()
+    jobs = lock_jobs(plan.job_id for plan in plans)
+    startable = [plan for plan in plans if plan.job_id in jobs and jobs[plan.job_id].status in MAY_START]
+    if not startable:
+        return []
+    intended = _name_attempts(startable, allocate_ids("job_instance", len(startable)), deployment)
+    ledger = Ledger(workflow)
+    moved = [jobs[item.plan.job_id] for item in intended]
+    move_jobs(ledger, moved, JobStatus.INSTANTIATED, now, submitted_date=now, not_before=None)
+    insert_rows("job_instance", INSTANCE_COLUMNS, [_instance_row(item, run_id, jobs, as_stored(now)) for item in intended])
+    log_moves((item.instance_id, InstanceStatus.INSTANTIATED, now) for item in intended)
+    ledger.close()
+    faults.point("before_intent_commit")
+    return intended
+
+
+def _instance_row(item: Intended, run_id: int, jobs: dict[int, LockedJob], now: Any) -> tuple[Any, ...]:
+    plan = item.plan
+    return (
+        item.instance_id, plan.job_id, run_id, plan.executor, "", "", "", InstanceStatus.INSTANTIATED.value,
+        now, now, item.name, item.batch, item.index, jobs[plan.job_id].num_attempts + 1, plan.resources.slots,
+        plan.resources.mem_free, plan.resources.max_runtime, item.stdout_path, item.stderr_path, "", "", "",
+    )  # fmt: skip
+
+
+@write_transaction
+def record_submitted(run_id: int, executor_ids: dict[int, str]) -> int:
+    """I → B for accepted attempts: instance id → executor id. Those that have moved on stay as they are."""
+    workflow, _run = lock_run(run_id)
+    now = timezone.now()
+    ids = sorted(executor_ids)
+    still: list[int] = []
+    for chunk in chunked(ids):
+        rows = JobInstance.objects.select_for_update().filter(pk__in=chunk, status=InstanceStatus.INSTANTIATED.value)
+        still.extend(rows.order_by("pk").values_list("pk", flat=True))
+    update_rows(
+        "UPDATE job_instance SET status = 'B', executor_id = %s, status_date = %s WHERE job_instance_id = %s AND status = 'I'",
+        [(executor_ids[instance_id], as_stored(now), instance_id) for instance_id in still],
+    )
+    log_moves((instance_id, InstanceStatus.SUBMITTED, now) for instance_id in still)
+    ledger = Ledger(workflow, has_changed=bool(still))
+    ledger.close()
+    return len(still)
+
+
+@write_transaction
+def record_observed(run_id: int, observations: Sequence[Observation]) -> int:
+    """What a listing showed: attempts rise to B or R, their phase, host and absence are noted."""
+    workflow, run = lock_run(run_id)
+    now = timezone.now()
+    seen = {observation.instance_id: observation for observation in observations}
+    job_of = _live_jobs(list(seen))
+    jobs = lock_jobs(job_of.values())
+    current = _lock_live(list(seen))
+    ledger = Ledger(workflow)
+    moves, running = [], []
+    for instance_id, (old, phase) in sorted(current.items()):
+        observation = seen[instance_id]
+        rises = _order(observation.status) > _order(old)
+        if rises:
+            moves.append((instance_id, observation.status, observation.started_at or now))
+            if observation.status is InstanceStatus.RUNNING:
+                running.append(jobs[job_of[instance_id]])
+        if rises or observation.phase not in (None, phase):
+            ledger.has_changed = True
+        _store_observation(observation, old, rises, now)
+    move_jobs(ledger, [job for job in running if job.status is JobStatus.INSTANTIATED], JobStatus.RUNNING, now)
+    log_moves(moves)
+    ledger.close()
+    return len(moves)
+
+
+def _order(status: InstanceStatus) -> int:
+    return "IBRED".index(status.value)
+
+
+def _store_observation(observation: Observation, old: InstanceStatus, rises: bool, now: datetime) -> None:
+    values: dict[str, Any] = {}
+    if rises:
+        values.update(status=observation.status.value, status_date=now)
+    if observation.executor_id:
+        values["executor_id"] = observation.executor_id
+    if observation.host:
+        values["nodename"] = observation.host
+    if observation.started_at is not None and rises:
+        values["started_at"] = observation.started_at
+    if observation.phase is not None:
+        values.update(phase=observation.phase, phase_message=observation.phase_message)
+    rows = JobInstance.objects.filter(pk=observation.instance_id, status=old.value)
+    if observation.is_absent:
+        rows.filter(absent_since=None).update(absent_since=now)
+    else:
+        values["absent_since"] = None
+    if values:
+        rows.update(**values)
+
+
+def _live_jobs(instance_ids: Sequence[int]) -> dict[int, int]:
+    """Instance → job, read before the jobs are locked."""
+    found: dict[int, int] = {}
+    for chunk in chunked(sorted(instance_ids)):
+        found.update(JobInstance.objects.filter(pk__in=chunk).values_list("pk", "job_id"))
+    return found
+
+
+def _lock_live(instance_ids: Sequence[int]) -> dict[int, tuple[InstanceStatus, str]]:
+    locked: dict[int, tuple[InstanceStatus, str]] = {}
+    for chunk in chunked(sorted(instance_ids)):
+        rows = JobInstance.objects.select_for_update().filter(pk__in=chunk, status__in=LIVE_LETTERS).order_by("pk")
+        for instance_id, status, phase in rows.values_list("pk", "status", "phase"):
+            locked[instance_id] = (InstanceStatus(status), phase)
+    return locked
+
+
+@write_transaction
+def record_ended(run_id: int, endings: Sequence[Ending]) -> list[int]:
+    """Apply outcomes: instances end, jobs become what the state machine says, the downstream learns of it, all or
+    nothing. Overtaken outcomes are left out; answers the ids of those applied."""
+    faults.point("after_exit_read")
+    workflow, run = lock_run(run_id)
+    now = timezone.now()
+    by_id = {ending.instance_id: ending for ending in endings}
+    job_of = _live_jobs(list(by_id))
+    jobs = lock_jobs(job_of.values())
+    live = _lock_live(list(by_id))
+    applied = [by_id[instance_id] for instance_id in sorted(live)]
+    ledger = Ledger(workflow)
+    _end_instances(applied, {instance_id: status for instance_id, (status, _phase) in live.items()}, now)
+    _end_jobs(ledger, applied, jobs, job_of, now)
+    ledger.close()
+    return [ending.instance_id for ending in applied]
+
+
+def _end_instances(endings: Sequence[Ending], old: dict[int, InstanceStatus], now: datetime) -> None:
+    rows, moves, errors = [], [], []
+    for ending in endings:
+        status = InstanceStatus.DONE if ending.reason is None else InstanceStatus.ERROR
+        before = old[ending.instance_id]
+        rows.append(_ending_row(ending, status, before, now))
+        if before is not InstanceStatus.RUNNING and ending.started_at is not None:
+            moves.append((ending.instance_id, InstanceStatus.RUNNING, ending.started_at))
+        moves.append((ending.instance_id, status, now))
+        if ending.description:
+            errors.append((ending.instance_id, as_stored(now), ending.description))
+    update_rows(END_INSTANCE, rows)
+    log_moves(moves)
+    insert_rows("job_instance_error_log", ("job_instance_id", "error_time", "description"), errors)
+
+
+def _ending_row(ending: Ending, status: InstanceStatus, before: InstanceStatus, now: datetime) -> tuple[Any, ...]:
+    usage = ending.usage
+    return (
+        status.value, as_stored(now), as_stored(ending.ended_at or now), ending.reason.value if ending.reason else "",
+        ending.evidence, ending.exit_code, ending.signal, as_stored(ending.started_at), usage.wallclock, usage.cpu,
+        usage.maxvmem, usage.io, ending.host, ending.host, ending.process_group_id, ending.executor_id,
+        ending.instance_id, before.value,
+    )  # fmt: skip
+
+
+def _end_jobs(
+    ledger: Ledger, endings: Sequence[Ending], jobs: dict[int, LockedJob], job_of: dict[int, int], now: datetime
+) -> None:
+    """Jobs with the same outcome move in one statement."""
+    outcomes: dict[tuple[JobStatus, int, timedelta | None], list[LockedJob]] = defaultdict(list)
+    for ending in endings:
+        job = jobs[job_of[ending.instance_id]]
+        if job.status not in JOB_LIVE:
+            continue
+        used = job.num_attempts + uses_attempt(ending.reason)
+        new = job_after_attempt(ending.reason, used, job.max_attempts)
+        outcomes[new, used, ending.next_try_after].append(job)
+    done: list[int] = []
+    for (new, used, pause), moved in outcomes.items():
+        not_before = now + pause if pause is not None and new in (JobStatus.QUEUED, JobStatus.ERROR_RECOVERABLE) else None
+        move_jobs(ledger, moved, new, now, num_attempts=used, not_before=not_before)
+        if new is JobStatus.DONE:
+            done.extend(job.job_id for job in moved)
+    if done:
+        faults.point("before_downstream")
+        tell_downstream(done)
+
+
+@write_transaction
+def record_late_success(run_id: int, ending: Ending) -> bool:
+    """An attempt judged E turns out to have succeeded: it becomes D and its job with it, unless a newer attempt is
+    live (void that one first). False: nothing was changed."""
+    workflow, _run = lock_run(run_id)
+    now = timezone.now()
+    job_id = JobInstance.objects.values_list("job_id", flat=True).get(pk=ending.instance_id)
+    job = lock_jobs([job_id])[job_id]
+    attempt = JobInstance.objects.select_for_update().get(pk=ending.instance_id)
+    if attempt.status != InstanceStatus.ERROR or job.status is JobStatus.DONE or job.status in JOB_LIVE:
+        return False
+    update_rows(END_INSTANCE, [_ending_row(ending, InstanceStatus.DONE, InstanceStatus.ERROR, now)])
+    log_moves([(ending.instance_id, InstanceStatus.DONE, now)])
+    ledger = Ledger(workflow)
+    move_jobs(ledger, [job], JobStatus.DONE, now, not_before=None)
+    tell_downstream([job_id])
+    ledger.close()
+    return True

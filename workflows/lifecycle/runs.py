@@ -1,0 +1,250 @@
+"""A run's way: started, leased, held, stopped, over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Sum
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from workflows.actor import Actor
+from workflows.audit import write_audit
+from workflows.lifecycle.moves import Ledger, lock_run, lock_workflow
+from workflows.models import Job, JobGroup, JobInstance, Workflow, WorkflowRun
+from workflows.models.definition import COUNT_FIELDS
+from workflows.models.execution import LIVE_LETTERS
+from workflows.state_machine import JobStatus, RunStatus, WorkflowStatus
+from workflows.transactions import write_transaction
+
+SUBMIT_TRIES = 20
+LONGEST_BACKOFF = timedelta(seconds=60)
+UNFINISHED = (JobStatus.QUEUED.value, JobStatus.ERROR_RECOVERABLE.value, JobStatus.ERROR_FATAL.value)
+
+
+class Refused(Exception):
+    """The action cannot be done now. `code` is stable; the message says what happened and what to do next."""
+
+    def __init__(self, code: str, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.facts = facts
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to run; None takes the workflow's own value. `resume` is "cold" or "hot"."""
+
+    resume: str = "cold"
+    executor: str | None = None
+    project: str | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    working_dir: str | None = None
+    home: str | None = None
+    path: str | None = None
+    max_concurrently_running: int | None = None
+    hostname: str = ""
+    pid: int | None = None
+
+
+def sum_counts(dag_id: int) -> dict[str, int]:
+    """Letter → number of jobs, from the stored counts."""
+    sums = JobGroup.objects.filter(dag_id=dag_id).aggregate(**{status.value: Sum(column) for status, column in COUNT_FIELDS.items()})
+    return {letter: value or 0 for letter, value in sums.items()}
+
+
+def _live_instances(workflow_id: int) -> Any:
+    return JobInstance.objects.filter(workflow_run__workflow_id=workflow_id, status__in=LIVE_LETTERS)
+
+
+@write_transaction
+def start_run(workflow_id: int, actor: Actor, options: RunOptions) -> WorkflowRun:
+    """Open a new run: everything that is not done is tried (again). Raises Refused."""
+    workflow = lock_workflow(workflow_id)
+    if not workflow.owner.is_active:
+        raise Refused("owner-disabled", f"{workflow.user}, the owner of workflow {workflow_id}, is disabled.")
+    now = timezone.now()
+    live_run = WorkflowRun.objects.select_for_update().filter(workflow_id=workflow_id, status=RunStatus.RUNNING).first()
+    if live_run is not None:
+        _check_can_be_replaced(live_run, options)
+    counts = sum_counts(workflow.dag_id)
+    if counts[JobStatus.DONE] == sum(counts.values()):
+        raise Refused("workflow-already-complete", f"All {counts[JobStatus.DONE]:,} jobs of workflow {workflow_id} are done; there is nothing to run.")
+    if live_run is not None:
+        _close_run(live_run, RunStatus.STOPPED, now, counts)
+    run = _create_run(workflow, actor, options, now)
+    if live_run is not None:
+        live_run.instances.filter(status__in=LIVE_LETTERS).update(workflow_run=run, kill_asked_at=None, kill_asked_by="")
+    _reset_unfinished(workflow.dag_id, now)
+    Workflow.objects.filter(pk=workflow_id).update(
+        status=WorkflowStatus.RUNNING.value, status_date=now, change_no=F("change_no") + 1
+    )
+    write_audit(actor, "start-run", f"run {run.pk}", workflow_id=workflow_id, after={"resume": options.resume})
+    return run
+
+
+def _check_can_be_replaced(run: WorkflowRun, options: RunOptions) -> None:
+    if not run.stopping:
+        raise Refused("workflow-running", f"Run {run.pk} of workflow {run.workflow_id} is live.", run_id=run.pk)
+    left = run.instances.filter(status__in=LIVE_LETTERS).count()
+    if options.resume != "hot":
+        raise Refused(
+            "leftovers",
+            f"{left} attempts of run {run.pk} are not yet confirmed gone. Try again when the run has stopped, or resume "
+            "hot to adopt what still runs.",
+            run_id=run.pk,
+            left=left,
+        )
+    if run.stopping == "kill" and left:
+        raise Refused("leftovers", f"Run {run.pk} is being killed: {left} attempts are not yet confirmed gone.", run_id=run.pk, left=left)
+
+
+def _create_run(workflow: Workflow, actor: Actor, options: RunOptions, now: datetime) -> WorkflowRun:
+    def chosen(key: str) -> Any:
+        value = getattr(options, key)
+        return getattr(workflow, key) if value is None else value
+
+    own = ("executor", "project", "stdout", "stderr", "working_dir", "home", "path", "max_concurrently_running")
+    return WorkflowRun.objects.create(
+        workflow=workflow,
+        user=actor.name,
+        started_by=actor.user,
+        hostname=options.hostname,
+        pid=options.pid,
+        status=RunStatus.RUNNING.value,
+        created_date=now,
+        status_date=now,
+        resume=options.resume,
+        **{key: chosen(key) for key in own},
+    )
+
+
+def _reset_unfinished(dag_id: int, now: datetime) -> None:
+    """Everything not done and not live goes back to G with all its attempts."""
+    jobs = Job.objects.filter(dag_id=dag_id)
+    jobs.filter(status__in=UNFINISHED).update(status=JobStatus.REGISTERED.value, status_date=now, num_attempts=0, not_before=None)
+    jobs.filter(status=JobStatus.REGISTERED.value, num_attempts__gt=0).update(num_attempts=0, not_before=None)
+    JobGroup.objects.filter(dag_id=dag_id).update(
+        count_g=F("count_g") + F("count_q") + F("count_e") + F("count_f"), count_q=0, count_e=0, count_f=0
+    )
+
+
+def _close_run(run: WorkflowRun, status: RunStatus, now: datetime, counts: dict[str, int]) -> None:
+    WorkflowRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING.value).update(
+        status=status.value, status_date=now, ended_at=now, final_counts=counts, lease_owner="", lease_expires_at=None
+    )
+
+
+@write_transaction
+def ask_stop(run_id: int, mode: str, actor: Actor) -> WorkflowRun:
+    """Let running jobs finish ("drain") or end them ("kill"). Asking again is the same stop; a kill after a drain is
+    a kill. Raises Refused when the run is over."""
+    workflow, run = lock_run(run_id)
+    if run.status != RunStatus.RUNNING:
+        raise Refused("run-over", f"Run {run_id} is over since {run.ended_at:%Y-%m-%d %H:%M} UTC; there is nothing to stop.")
+    if run.stopping == mode or run.stopping == "kill":
+        return run
+    before = run.stopping
+    run.stopping, run.stop_asked_at, run.stop_asked_by = mode, timezone.now(), actor.name
+    WorkflowRun.objects.filter(pk=run_id, status=RunStatus.RUNNING.value).update(
+        stopping=mode, stop_asked_at=run.stop_asked_at, stop_asked_by=actor.name
+    )
+    if mode == "kill":
+        run.instances.filter(status__in=LIVE_LETTERS, kill_asked_at=None).update(
+            kill_asked_at=run.stop_asked_at, kill_asked_by=actor.name
+        )
+    Ledger(workflow, has_changed=True).close()
+    write_audit(actor, f"stop-{mode}", f"run {run_id}", workflow_id=workflow.pk, before={"stopping": before}, after={"stopping": mode})
+    return run
+
+
+@write_transaction
+def finish_if_over(run_id: int) -> RunStatus | None:
+    """Close the run if nothing in it is live and nothing can move any more; answers how it ended."""
+    workflow, run = lock_run(run_id)
+    if run.status != RunStatus.RUNNING:
+        return None
+    counts = sum_counts(workflow.dag_id)
+    if counts[JobStatus.INSTANTIATED] or counts[JobStatus.RUNNING] or _live_instances(workflow.pk).exists():
+        return None
+    outcome = _decide_outcome(workflow, run, counts)
+    if outcome is None:
+        return None
+    now = timezone.now()
+    if outcome is RunStatus.STOPPED:
+        _unqueue(workflow.dag_id, now)
+        counts = sum_counts(workflow.dag_id)
+    _close_run(run, outcome, now, counts)
+    Workflow.objects.filter(pk=workflow.pk).update(
+        status=WorkflowStatus(outcome.value).value, status_date=now, change_no=F("change_no") + 1
+    )
+    return outcome
+
+
+def _decide_outcome(workflow: Workflow, run: WorkflowRun, counts: dict[str, int]) -> RunStatus | None:
+    if counts[JobStatus.DONE] == sum(counts.values()):
+        return RunStatus.DONE
+    if run.stopping:
+        return RunStatus.STOPPED
+    if run.hold_reason or counts[JobStatus.QUEUED] or counts[JobStatus.ERROR_RECOVERABLE]:
+        return None
+    is_ready = Job.objects.filter(dag_id=workflow.dag_id, status=JobStatus.REGISTERED.value, upstreams_left=0).exists()
+    return None if is_ready else RunStatus.ERROR
+
+
+def _unqueue(dag_id: int, now: datetime) -> None:
+    """In a stopped run nothing waits for its next attempt."""
+    waiting = (JobStatus.QUEUED.value, JobStatus.ERROR_RECOVERABLE.value)
+    Job.objects.filter(dag_id=dag_id, status__in=waiting).update(status=JobStatus.REGISTERED.value, status_date=now, not_before=None)
+    JobGroup.objects.filter(dag_id=dag_id).update(count_g=F("count_g") + F("count_q") + F("count_e"), count_q=0, count_e=0)
+
+
+@write_transaction
+def acquire_lease(run_id: int, owner: str, seconds: int) -> int | None:
+    """The fence number if this owner may now advance the run, else None. It saves double work; safety does not rest
+    on it. Time is the database's."""
+    free = Q(lease_expires_at=None) | Q(lease_expires_at__lt=Now()) | Q(lease_owner=owner)
+    rows = WorkflowRun.objects.filter(free, pk=run_id, status=RunStatus.RUNNING.value)
+    until = ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())
+    if rows.update(lease_owner=owner, lease_expires_at=until, fence=F("fence") + 1) != 1:
+        return None
+    return WorkflowRun.objects.values_list("fence", flat=True).get(pk=run_id)
+
+
+@write_transaction
+def release_lease(run_id: int, owner: str) -> None:
+    WorkflowRun.objects.filter(pk=run_id, lease_owner=owner).update(lease_owner="", lease_expires_at=None)
+
+
+@write_transaction
+def note_submit_failure(run_id: int, words: str) -> None:
+    """The executor could not be asked: wait longer each time, and after many tries hold the run and say why."""
+    workflow, run = lock_run(run_id)
+    failures = run.submit_failures + 1
+    pause = min(timedelta(seconds=2 ** min(failures, 10)), LONGEST_BACKOFF)
+    values: dict[str, Any] = {"submit_failures": failures, "backoff_until": timezone.now() + pause}
+    if failures >= SUBMIT_TRIES:
+        values.update(hold_reason=f"Submission failed {failures} times in a row: {words}", held_at=timezone.now())
+    WorkflowRun.objects.filter(pk=run_id, status=RunStatus.RUNNING.value).update(**values)
+    Ledger(workflow, has_changed=True).close()
+
+
+@write_transaction
+def note_submit_success(run_id: int) -> None:
+    WorkflowRun.objects.filter(pk=run_id, submit_failures__gt=0).update(submit_failures=0, backoff_until=None)
+
+
+@write_transaction
+def hold_run(run_id: int, reason: str, actor: Actor) -> None:
+    """Nothing new starts until the hold is taken away; an empty reason takes it away."""
+    workflow, run = lock_run(run_id)
+    WorkflowRun.objects.filter(pk=run_id, status=RunStatus.RUNNING.value).update(
+        hold_reason=reason, held_at=timezone.now() if reason else None, submit_failures=0, backoff_until=None
+    )
+    Ledger(workflow, has_changed=True).close()
+    action = "hold" if reason else "release"
+    write_audit(actor, action, f"run {run_id}", workflow_id=workflow.pk, before={"hold": run.hold_reason}, after={"hold": reason})

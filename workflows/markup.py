@@ -1,0 +1,91 @@
+"""Small pieces of HTML shared by templates and tables: badges, icons, bars, times. Everything is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from workflows import looks, words
+
+SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
+
+
+def icon(name: str, classes: str = "") -> SafeString:
+    """An icon of the local sprite; always beside a word, so hidden from screen readers."""
+    return format_html(
+        '<svg class="icon {}" width="16" height="16" aria-hidden="true"><use href="{}#{}"/></svg>',
+        classes,
+        static(SPRITE),
+        name,
+    )
+
+
+def status_badge(kind: str, letter: str) -> SafeString:
+    """Icon, word and colour of a status. `kind`: job, workflow, run or instance."""
+    look = looks.KINDS[kind].get(letter, looks.WAITING)
+    return look_badge(look)
+
+
+def look_badge(look: looks.Look) -> SafeString:
+    return format_html(
+        '<span class="st s-{}" title="{}">{}<span>{}</span></span>', look.key, look.hint, icon(look.icon), look.word
+    )
+
+
+def fact_badge(word: str, icon_name: str, hint: str = "") -> SafeString:
+    """An outlined badge for a fact that stands beside a status."""
+    return format_html('<span class="fact" title="{}">{}<span>{}</span></span>', hint or word, icon(icon_name), word)
+
+
+def bar(counts: Mapping[str, int]) -> SafeString:
+    """The stacked bar of counts; its label is the sentence."""
+    sentence = words.counts_sentence(counts)
+    rects = format_html_join(
+        "",
+        '<rect class="f-{}" x="{}" y="0" width="{}" height="10"><title>{} {}</title></rect>',
+        (
+            (s.look.key, str(s.x), str(s.width), words.number(s.count), s.look.word)
+            for s in looks.bar_segments(counts)
+        ),
+    )
+    return format_html(
+        '<svg class="bar" viewBox="0 0 {} 10" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<rect class="bar-track" x="0" y="0" width="{}" height="10"/>{}</svg>',
+        int(looks.BAR_WIDTH),
+        sentence,
+        int(looks.BAR_WIDTH),
+        rects,
+    )
+
+
+def _exact(moment: datetime) -> str:
+    local = timezone.localtime(moment)
+    return f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"
+
+
+def when(moment: datetime | None) -> SafeString:
+    """A time as "8 min ago", the exact one in its title."""
+    if moment is None:
+        return format_html('<span class="none">–</span>')
+    text = words.since(timezone.localtime(moment), timezone.now())
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), _exact(moment), text)
+
+
+def exact(moment: datetime | None) -> SafeString:
+    """An exact time in the reader's zone, "8 min ago" in its title."""
+    if moment is None:
+        return format_html('<span class="none">–</span>')
+    text = words.since(timezone.localtime(moment), timezone.now())
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), text, _exact(moment))
+
+
+def clip(text: str, length: int) -> SafeString:
+    """At most `length` characters, the whole in the title."""
+    if len(text) <= length:
+        return format_html("{}", text)
+    return format_html('<span title="{}">{}…</span>', text[:2000], text[:length])

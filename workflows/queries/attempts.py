@@ -1,0 +1,133 @@
+"""Reads of one attempt (job instance), of one run, and of lists of failed attempts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Count, Min, QuerySet
+from django.utils import timezone
+
+from workflows.models import AuditEntry, JobInstance, JobInstanceErrorLog, JobInstanceStatusLog, WorkflowRun
+from workflows.permissions import visible_workflows
+from workflows.queries.counts import Counts, add_counts, groups_of
+
+MOVES_SHOWN = 50
+RUNNING_READ = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A status of an attempt, when it was reached, and the seconds until the next one (None: it is the last)."""
+
+    status: str
+    at: datetime
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    attempt: JobInstance
+    moves: list[Move]
+    errors: list[JobInstanceErrorLog]
+
+
+@dataclass(frozen=True, slots=True)
+class StopView:
+    """What a stop would meet: jobs running (and for how long), and jobs in the batch queue."""
+
+    running: int
+    queued: int
+    longest: float | None
+    hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    run: WorkflowRun
+    counts: Counts
+    reasons: dict[str, int]
+    statuses: dict[str, int]
+    newer: int | None
+    older: int | None
+    events: list[AuditEntry]
+    oldest_live: datetime | None
+
+    @property
+    def live(self) -> int:
+        return sum(self.statuses.get(letter, 0) for letter in "IBR")
+
+    @property
+    def attempts(self) -> int:
+        return sum(self.statuses.values())
+
+
+def find_attempt(user: User | AnonymousUser, instance_id: int) -> JobInstance | None:
+    attempts = JobInstance.objects.select_related("workflow_run__workflow", "job__dag").filter(pk=instance_id)
+    return attempts.filter(workflow_run__workflow__in=visible_workflows(user)).first()
+
+
+def view_attempt(attempt: JobInstance) -> AttemptView:
+    logged = JobInstanceStatusLog.objects.filter(job_instance_id=attempt.pk).order_by("status_time", "id")
+    moves = list(logged.values_list("status", "status_time")[:MOVES_SHOWN])
+    ends: list[datetime | None] = [at for _, at in moves[1:]] + [None]
+    timed = [Move(status, at, (end - at).total_seconds() if end else None) for (status, at), end in zip(moves, ends, strict=True)]
+    errors = list(JobInstanceErrorLog.objects.filter(job_instance_id=attempt.pk).order_by("-id")[:10])
+    return AttemptView(attempt, timed, errors)
+
+
+def find_run(user: User | AnonymousUser, run_id: int) -> WorkflowRun | None:
+    runs = WorkflowRun.objects.select_related("workflow__dag").filter(pk=run_id)
+    return runs.filter(workflow__in=visible_workflows(user)).first()
+
+
+def view_run(run: WorkflowRun) -> RunView:
+    """Attempts of this run by status and reason, its neighbours, its events: four queries."""
+    attempts = JobInstance.objects.filter(workflow_run=run)
+    rows = list(attempts.values("status", "reason").annotate(n=Count("pk"), first=Min("submitted_date")).order_by())
+    statuses: dict[str, int] = {}
+    reasons: dict[str, int] = {}
+    for row in rows:
+        statuses[row["status"]] = statuses.get(row["status"], 0) + row["n"]
+        if row["reason"]:
+            reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["n"]
+    live = [row["first"] for row in rows if row["status"] in "IBR"]
+    ids = list(WorkflowRun.objects.filter(workflow_id=run.workflow_id).order_by("id").values_list("id", flat=True))
+    at = ids.index(run.pk)
+    counts = run.final_counts or add_counts(groups_of(run.workflow.dag_id))
+    return RunView(
+        run,
+        counts,
+        dict(sorted(reasons.items(), key=lambda item: -item[1])),
+        statuses,
+        newer=ids[at + 1] if at + 1 < len(ids) else None,
+        older=ids[at - 1] if at else None,
+        events=events_of_run(run),
+        oldest_live=min(live) if live else None,
+    )
+
+
+def events_of_run(run: WorkflowRun) -> list[AuditEntry]:
+    entries = AuditEntry.objects.filter(workflow_id=run.workflow_id, at__gte=run.created_date)
+    if run.ended_at:
+        entries = entries.filter(at__lte=run.ended_at)
+    return list(entries.order_by("-id")[:20])
+
+
+def view_stop(run: WorkflowRun) -> StopView:
+    """One query over the live attempts; the times of at most 10,000 running ones are read."""
+    live = JobInstance.objects.filter(workflow_run=run, status__in=["I", "B", "R"])
+    rows = list(live.values_list("status", "started_at")[: RUNNING_READ * 2])
+    now = timezone.now()
+    ran = [(now - started).total_seconds() for status, started in rows if status == "R" and started]
+    running = sum(1 for status, _ in rows if status == "R")
+    return StopView(running, len(rows) - running, max(ran, default=None), sum(ran) / 3600)
+
+
+def failed_attempts(dag_id: int, workflow_id: int) -> QuerySet[JobInstance]:
+    """All attempts of a workflow that ended with an error of its own, whatever the run."""
+    runs = WorkflowRun.objects.filter(workflow_id=workflow_id).values("id")
+    return JobInstance.objects.filter(workflow_run_id__in=runs, status="E").select_related("job")
+
+

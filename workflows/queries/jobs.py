@@ -1,0 +1,106 @@
+"""Reads of job lists: keyset orders, totals, and the last attempts of a page in one query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from workflows.models import Job, JobEdge, JobGroup, JobInstance
+from workflows.queries.counts import group_counts
+from workflows.queries.keyset import Order, Page, paginate, walk
+
+MOST_COUNTED = 10_000
+ORDERS: dict[str, Order] = {
+    "job_id": Order("job_id"),
+    "-job_id": Order("job_id", is_descending=True),
+    "name": Order("job_id", "name"),
+    "-name": Order("job_id", "name", is_descending=True),
+    "status_date": Order("job_id", "status_date"),
+    "-status_date": Order("job_id", "status_date", is_descending=True),
+}
+DEFAULT_ORDER = "job_id"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    job: Job
+    group: str
+    last: JobInstance | None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many rows match; `is_exact` is False when there are more than were counted."""
+
+    count: int
+    is_exact: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.count:,}" if self.is_exact else f"{MOST_COUNTED:,}+"
+
+
+def jobs_of(dag_id: int) -> QuerySet[Job]:
+    return Job.objects.filter(dag_id=dag_id)
+
+
+def name_starts_with(queryset: QuerySet[Job], text: str) -> QuerySet[Job]:
+    """Names with this prefix, as a range: an index answers it on every database, exactly as written."""
+    return queryset.filter(name__gte=text, name__lt=prefix_end(text))
+
+
+def prefix_end(text: str) -> str:
+    """The smallest text that is greater than all with this prefix."""
+    return text[:-1] + chr(min(ord(text[-1]) + 1, 0x10FFFF)) if text else chr(0x10FFFF)
+
+
+def directly_blocked(queryset: QuerySet[Job], dag_id: int) -> QuerySet[Job]:
+    """Waiting jobs with a failed upstream; found from the failed jobs, which are few."""
+    failed = Job.objects.filter(dag_id=dag_id, status="F").values("job_id")
+    below = JobEdge.objects.filter(upstream_id__in=failed).values("downstream_id")
+    return queryset.filter(status="G", job_id__in=below)
+
+
+def with_attempt(queryset: QuerySet[Job], **conditions: object) -> QuerySet[Job]:
+    """Jobs with at least one attempt of this kind (reason, host, run)."""
+    return queryset.filter(Exists(JobInstance.objects.filter(job_id=OuterRef("job_id"), **conditions)))
+
+
+def job_page(queryset: QuerySet[Job], sort: str, after: str, before: str, per_page: int) -> Page[Job]:
+    return paginate(queryset, ORDERS[sort], after, before, per_page)
+
+
+def rows_with_attempts(jobs: Sequence[Job], groups: Iterable[JobGroup]) -> list[JobRow]:
+    """The last attempt of each job: one query."""
+    names = {group.pk: group.name for group in groups}
+    last = last_attempts([job.job_id for job in jobs])
+    return [JobRow(job, names.get(job.group_id, job.tag), last.get(job.job_id)) for job in jobs]
+
+
+def last_attempts(job_ids: list[int]) -> dict[int, JobInstance]:
+    if not job_ids:
+        return {}
+    attempts = JobInstance.objects.filter(job_id__in=job_ids).order_by("job_instance_id")
+    return {attempt.job_id: attempt for attempt in attempts}
+
+
+def count_from_groups(groups: Iterable[JobGroup], names: set[str], without: set[str], letters: Sequence[str]) -> Total:
+    """The exact number of jobs when only status and tag are filtered: from stored counts, no query."""
+    total = 0
+    for group in groups:
+        if (names and group.name not in names) or group.name in without:
+            continue
+        counts = group_counts(group)
+        total += sum(counts[letter] for letter in letters) if letters else sum(counts.values())
+    return Total(total)
+
+
+def count_up_to_limit(queryset: QuerySet[Job]) -> Total:
+    count = queryset.order_by()[: MOST_COUNTED + 1].count()
+    return Total(min(count, MOST_COUNTED), count <= MOST_COUNTED)
+
+
+def export_rows(queryset: QuerySet[Job], sort: str, groups: Sequence[JobGroup]) -> Iterator[JobRow]:
+    for chunk in walk(queryset, ORDERS[sort]):
+        yield from rows_with_attempts(chunk, groups)

@@ -1,0 +1,82 @@
+"""The executors of this server, built once per process from the settings."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+
+from executors.base import AttemptStore, Executor
+from executors.capacity import detect_memory, detect_slots
+from executors.dummy import DummyExecutor
+from executors.local import LocalExecutor, SequentialExecutor
+from executors.spool import Spool
+
+# How many live attempts we hand over at most: enough to keep a back end busy between two passes, few enough to stop.
+MAX_LIVE = {"local": 256, "sequential": 1, "dummy": 20_000}
+DEFAULT_MAX_LIVE = 5_000
+_lock = threading.Lock()
+
+
+class UnknownExecutor(Exception):
+    """No executor of this name is configured."""
+
+
+@cache
+def spool() -> Spool:
+    made = Spool(Path(settings.SPOOL))
+    made.create()
+    return made
+
+
+def local_slots() -> int:
+    return int(settings.LOCAL_SLOTS) or detect_slots()
+
+
+def local_memory() -> float:
+    return float(settings.LOCAL_MEMORY_GB) or detect_memory()
+
+
+def executor_names() -> list[str]:
+    return list(settings.EXECUTORS)
+
+
+def get(name: str) -> Executor:
+    """The executor with this name. Raises UnknownExecutor."""
+    if name not in settings.EXECUTORS:
+        raise UnknownExecutor(f"There is no executor {name!r} here; there are {', '.join(settings.EXECUTORS)}.")
+    with _lock:
+        return _build(name)
+
+
+@cache
+def _build(name: str) -> Executor:
+    if name in ("local", "sequential"):
+        kind = LocalExecutor if name == "local" else SequentialExecutor
+        return kind(name, spool(), Path(settings.SHEPHERD_DIR), slots=local_slots(), memory=local_memory())
+    if name == "dummy":
+        return DummyExecutor(name, time.time)
+    raise UnknownExecutor(f"Executor {name!r} has no configuration.")
+
+
+def stores() -> list[AttemptStore]:
+    """Every distinct attempt store."""
+    found: dict[int, AttemptStore] = {}
+    for name in executor_names():
+        store = get(name).store
+        found[id(store)] = store
+    return list(found.values())
+
+
+def max_live(name: str) -> int:
+    return MAX_LIVE.get(name, DEFAULT_MAX_LIVE)
+
+
+def forget() -> None:
+    """Build all executors anew at their next use."""
+    with _lock:
+        _build.cache_clear()
+        spool.cache_clear()

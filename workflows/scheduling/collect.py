@@ -1,0 +1,117 @@
+"""Learning of ends: hints say where to look, the attempts' own records say what happened."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from executors.base import AttemptStore, Evidence, Exit, Hint, TokenKind
+from executors.spool import read_tail
+from workflows import lifecycle
+from workflows.bulk import chunked
+from workflows.lifecycle import Ending
+from workflows.models import JobInstance
+from workflows.models.execution import LIVE_LETTERS
+from workflows.scheduling import back_ends
+from workflows.scheduling.judge import Asked, judge_exit, judge_void
+from workflows.state_machine import InstanceStatus, Reason
+
+STDERR_KEPT = 8 * 1024
+COLUMNS = ("job_instance_id", "workflow_run_id", "status", "reason", "stderr_path", "kill_asked_at", "kill_asked_by", "mem_free", "max_runtime")  # fmt: skip
+AT_ONCE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The part of an attempt's row that judging it needs."""
+
+    instance_id: int
+    run_id: int
+    status: InstanceStatus
+    reason: str
+    stderr_path: str
+    asked: Asked
+
+    @property
+    def is_live(self) -> bool:
+        return self.status.value in LIVE_LETTERS
+
+
+def read_attempts(instance_ids: Sequence[int]) -> dict[int, Attempt]:
+    found: dict[int, Attempt] = {}
+    for chunk in chunked(sorted(instance_ids)):
+        for pk, run_id, status, reason, stderr, kill_at, kill_by, mem, runtime in JobInstance.objects.filter(pk__in=chunk).values_list(*COLUMNS):
+            asked = Asked(pk, kill_at is not None, kill_by, mem, runtime)
+            found[pk] = Attempt(pk, run_id, InstanceStatus(status), reason, stderr, asked)
+    return found
+
+
+def collect(run_id: int) -> int:
+    """Apply what has ended in this run, as far as hints tell; the number of outcomes applied."""
+    applied = 0
+    for store in back_ends.stores():
+        hints = [hint for hint in store.hints() if hint.run_id == run_id][:AT_ONCE]
+        if hints:
+            applied += _collect_hinted(store, hints)
+    return applied
+
+
+def _collect_hinted(store: AttemptStore, hints: Sequence[Hint]) -> int:
+    attempts = read_attempts([hint.instance_id for hint in hints])
+    evidence = store.read(hint.instance_id for hint in hints if hint.instance_id in attempts)
+    endings: dict[int, list[Ending]] = defaultdict(list)
+    settled: list[Hint] = []
+    applied = 0
+    for hint in hints:
+        attempt, found = attempts.get(hint.instance_id), evidence.get(hint.instance_id)
+        if attempt is None or (not attempt.is_live and not _is_late_success(attempt, found)):
+            settled.append(hint)
+        elif found is not None and found.exit is not None:
+            ending = judge(store, attempt, found, hint)
+            if attempt.is_live:
+                endings[attempt.run_id].append(ending)
+                settled.append(hint)
+            elif _apply_late_success(store, attempt, ending):
+                applied += 1
+                settled.append(hint)
+    for run_id, found_endings in endings.items():
+        applied += len(lifecycle.record_ended(run_id, found_endings))
+    store.clear_hints(settled)
+    return applied
+
+
+def judge(store: AttemptStore, attempt: Attempt, evidence: Evidence, hint: Hint | None = None) -> Ending:
+    """The verdict, with what the job said last if it failed."""
+    measured = store.read_usage(hint) if hint is not None else None
+    return with_last_words(store, attempt, judge_exit(attempt.asked, evidence, measured))
+
+
+def with_last_words(store: AttemptStore, attempt: Attempt, ending: Ending) -> Ending:
+    if ending.reason is None or ending.reason in (Reason.VOID, Reason.KILLED):
+        return ending
+    if attempt.stderr_path:
+        tail = read_tail(Path(attempt.stderr_path), STDERR_KEPT)
+    else:
+        tail = store.tail(attempt.instance_id, "stderr", STDERR_KEPT)
+    words = (tail or b"").decode("utf-8", "replace").replace("\0", "").strip()
+    return replace(ending, description=f"{ending.evidence}\n\n{words}" if words else ending.evidence)
+
+
+def _is_late_success(attempt: Attempt, evidence: Evidence | None) -> bool:
+    """An attempt judged E whose exit record says 0 after all."""
+    ended: Exit | None = evidence.exit if evidence is not None else None
+    return attempt.status is InstanceStatus.ERROR and ended is not None and ended.code == 0
+
+
+def _apply_late_success(store: AttemptStore, attempt: Attempt, ending: Ending) -> bool:
+    """The late success counts unless a newer attempt has started; the newer one's token decides that."""
+    newer = JobInstance.objects.filter(live_job_id__isnull=False, job__instances=attempt.instance_id).first()
+    if newer is not None:
+        token = back_ends.get(newer.executor_type).store.void([newer.pk], "late-success").get(newer.pk)
+        if token is None or token.kind is not TokenKind.VOID:
+            return True
+        lifecycle.record_ended(newer.workflow_run_id, [judge_void(Asked(newer.pk))])
+    lifecycle.record_late_success(attempt.run_id, ending)
+    return True

@@ -1,0 +1,243 @@
+"""One listing of one executor against the database: unknown is not gone, gone is not failed without a witness."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from executors import faults
+from executors.base import AttemptRef, Evidence, Executor, ExecutorUnavailable, Listed, Phase, TokenKind
+from workflows import lifecycle
+from workflows.lifecycle import Ending, Observation
+from workflows.models import ExecutorState, JobInstance
+from workflows.models.execution import LIVE_LETTERS
+from workflows.scheduling import back_ends
+from workflows.scheduling.collect import Attempt, judge, with_last_words
+from workflows.scheduling.judge import Asked, judge_vanished, judge_void, moment
+from workflows.state_machine import InstanceStatus
+from workflows.transactions import write_transaction
+
+logger = logging.getLogger(__name__)
+DISBELIEF = timedelta(minutes=10)
+VANISHED_AT_LEAST = 20
+VANISHED_SHARE = 0.2
+COLUMNS = (
+    "job_instance_id", "workflow_run_id", "name", "executor_id", "status", "submitted_date", "absent_since", "phase",
+    "phase_message", "stderr_path", "kill_asked_at", "kill_asked_by", "mem_free", "max_runtime",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAttempt:
+    """A live attempt as the database knew it before the listing was asked for."""
+
+    attempt: Attempt
+    ref: AttemptRef
+    absent_since: datetime | None
+    phase: str
+    phase_message: str
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one listing taught, per run."""
+
+    observations: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
+    endings: dict[int, list[Ending]] = field(default_factory=lambda: defaultdict(list))
+    to_cancel: list[AttemptRef] = field(default_factory=list)
+
+
+def reconcile(name: str) -> set[int]:
+    """Poll one executor, if it is due, and apply what it shows; the ids of the runs that changed."""
+    executor = back_ends.get(name)
+    if not claim_poll(name, executor.kind, executor.poll_interval):
+        return set()
+    live = read_live(name)
+    if not live:
+        note_poll(name, 0.0, {})
+        return set()
+    started = time.monotonic()
+    try:
+        listing = executor.poll()
+    except ExecutorUnavailable as error:
+        logger.warning("executor %s: no listing: %s", name, error)
+        note_poll_failure(name, str(error))
+        return set()
+    note_poll(name, time.monotonic() - started, Counter(listed.phase.value for listed in listing.values()))
+    return apply_listing(executor, live, listing)
+
+
+def read_live(name: str) -> list[LiveAttempt]:
+    rows = JobInstance.objects.filter(executor_type=name, status__in=LIVE_LETTERS).order_by("pk").values_list(*COLUMNS)
+    found = []
+    for pk, run_id, attempt_name, executor_id, status, submitted, absent, phase, message, stderr, kill_at, kill_by, mem, runtime in rows:
+        asked = Asked(pk, kill_at is not None, kill_by, mem, runtime)
+        attempt = Attempt(pk, run_id, InstanceStatus(status), "", stderr, asked)
+        ref = AttemptRef(pk, attempt_name, executor_id, submitted.timestamp())
+        found.append(LiveAttempt(attempt, ref, absent, phase, message))
+    return found
+
+
+def apply_listing(executor: Executor, live: Sequence[LiveAttempt], listing: Mapping[str, Listed]) -> set[int]:
+    """Believe the listing, unless too much vanished at once."""
+    absent = [one for one in live if one.ref.name not in listing]
+    evidence = executor.store.read(one.attempt.instance_id for one in absent)
+    if is_unbelievable(live, absent, evidence):
+        alarm(executor.name, len(absent), len(live))
+        return set()
+    findings = Findings()
+    for one in live:
+        listed = listing.get(one.ref.name)
+        if listed is not None:
+            _see_present(findings, one, listed)
+    _see_absent(findings, executor, absent, evidence)
+    return _apply(findings, executor)
+
+
+def is_unbelievable(live: Sequence[LiveAttempt], absent: Sequence[LiveAttempt], evidence: Mapping[int, Evidence]) -> bool:
+    """Most of what was listed vanishes at once and leaves no exit record: rather the listing lies."""
+    vanished = [
+        one
+        for one in absent
+        if one.attempt.status is not InstanceStatus.INSTANTIATED
+        and not one.attempt.asked.is_kill_asked
+        and one.absent_since is None
+        and (found := evidence.get(one.attempt.instance_id)) is not None
+        and found.exit is None
+    ]
+    return len(vanished) > VANISHED_AT_LEAST and len(vanished) > VANISHED_SHARE * len(live)
+
+
+def _see_present(findings: Findings, one: LiveAttempt, listed: Listed) -> None:
+    attempt = one.attempt
+    status = InstanceStatus.RUNNING if listed.phase is Phase.RUNNING else InstanceStatus.SUBMITTED
+    shown = listed.phase.value if listed.phase in (Phase.HELD, Phase.STUCK, Phase.UNKNOWN) else ""
+    rises = status is not attempt.status and "IBR".index(status) > "IBR".index(attempt.status)
+    differs = (shown, listed.message if shown else "") != (one.phase, one.phase_message)
+    if rises or differs or one.absent_since is not None:
+        observation = Observation(
+            instance_id=attempt.instance_id,
+            status=status,
+            executor_id=listed.executor_id,
+            host=listed.host,
+            started_at=moment(listed.since) if status is InstanceStatus.RUNNING else None,
+            phase=shown,
+            phase_message=listed.message if shown else "",
+        )
+        findings.observations[attempt.run_id].append(observation)
+    if attempt.asked.is_kill_asked:
+        findings.to_cancel.append(AttemptRef(attempt.instance_id, one.ref.name, listed.executor_id, one.ref.intended_at))
+
+
+def _see_absent(
+    findings: Findings, executor: Executor, absent: Sequence[LiveAttempt], evidence: Mapping[int, Evidence]
+) -> None:
+    vanished: list[tuple[LiveAttempt, Evidence]] = []
+    unstarted: list[LiveAttempt] = []
+    for one in absent:
+        attempt, found = one.attempt, evidence.get(one.attempt.instance_id)
+        token = found.token if found is not None else None
+        if found is not None and found.exit is not None:
+            findings.endings[attempt.run_id].append(judge(executor.store, attempt, found))
+        elif token is not None and token.kind is TokenKind.VOID:
+            findings.endings[attempt.run_id].append(judge_void(attempt.asked))
+        elif not _is_absent_long_enough(one, executor.grace):
+            findings.observations[attempt.run_id].append(_note_absence(one))
+        elif found is not None and token is not None:
+            vanished.append((one, found))
+        else:
+            unstarted.append(one)
+    _void_unstarted(findings, executor, unstarted)
+    _judge_vanished(findings, executor, vanished)
+
+
+def _is_absent_long_enough(one: LiveAttempt, grace: float) -> bool:
+    return one.absent_since is not None and timezone.now() - one.absent_since >= timedelta(seconds=grace)
+
+
+def _note_absence(one: LiveAttempt) -> Observation:
+    return Observation(one.attempt.instance_id, one.attempt.status, is_absent=True)
+
+
+def _void_unstarted(findings: Findings, executor: Executor, unstarted: Sequence[LiveAttempt]) -> None:
+    """Never seen to start and absent twice: whoever links the token first decides."""
+    tokens = executor.store.void((one.attempt.instance_id for one in unstarted), "reconciler")
+    faults.point("after_void_link")
+    for one in unstarted:
+        token = tokens.get(one.attempt.instance_id)
+        if token is not None and token.kind is TokenKind.VOID:
+            findings.endings[one.attempt.run_id].append(judge_void(one.attempt.asked))
+
+
+def _judge_vanished(findings: Findings, executor: Executor, vanished: Sequence[tuple[LiveAttempt, Evidence]]) -> None:
+    told = executor.exit_info([one.ref for one, _ in vanished]) if vanished else {}
+    again = executor.store.read(one.attempt.instance_id for one, _ in vanished)
+    for one, before in vanished:
+        attempt = one.attempt
+        found = again.get(attempt.instance_id, before)
+        if found.exit is not None:  # it ended between two looks
+            ending = judge(executor.store, attempt, found)
+        else:
+            ending = with_last_words(executor.store, attempt, judge_vanished(attempt.asked, found, told.get(one.ref.name)))
+        findings.endings[attempt.run_id].append(ending)
+
+
+def _apply(findings: Findings, executor: Executor) -> set[int]:
+    for run_id, observations in findings.observations.items():
+        lifecycle.record_observed(run_id, observations)
+    for run_id, endings in findings.endings.items():
+        lifecycle.record_ended(run_id, endings)
+    cancel(executor, findings.to_cancel)
+    return set(findings.endings)
+
+
+def cancel(executor: Executor, refs: Sequence[AttemptRef]) -> None:
+    """Ask for the end of these; asked again at every poll until a listing confirms that they are gone."""
+    if not refs:
+        return
+    try:
+        executor.cancel(refs)
+    except ExecutorUnavailable as error:
+        logger.warning("executor %s: cancel goes unheard: %s", executor.name, error)
+        note_poll_failure(executor.name, str(error))
+
+
+@write_transaction
+def claim_poll(name: str, kind: str, interval: float) -> bool:
+    """Whether it is our turn to ask this executor: one listing per interval, however many workers there are."""
+    now = timezone.now()
+    ExecutorState.objects.get_or_create(name=name, defaults={"kind": kind})
+    is_due = Q(poll_started_at=None) | Q(poll_started_at__lte=now - timedelta(seconds=interval * 0.9))
+    believes = Q(disbelief_until=None) | Q(disbelief_until__lte=now)
+    return ExecutorState.objects.filter(is_due, believes, name=name).update(poll_started_at=now) == 1
+
+
+@write_transaction
+def note_poll(name: str, seconds: float, counts: Mapping[str, int]) -> None:
+    ExecutorState.objects.filter(name=name).update(
+        polled_at=timezone.now(), poll_seconds=seconds, counts=dict(counts), failure="", failures_in_a_row=0
+    )
+
+
+@write_transaction
+def note_poll_failure(name: str, words: str) -> None:
+    state = ExecutorState.objects.get(name=name)
+    ExecutorState.objects.filter(name=name).update(
+        failed_at=timezone.now(), failure=words[:2000], failures_in_a_row=state.failures_in_a_row + 1
+    )
+
+
+@write_transaction
+def alarm(name: str, vanished: int, live: int) -> None:
+    words = f"{vanished} of {live} attempts vanished from one listing without an exit record; it is not believed for 10 minutes."
+    logger.error("executor %s: %s", name, words)
+    ExecutorState.objects.filter(name=name).update(
+        disbelief_until=timezone.now() + DISBELIEF, failed_at=timezone.now(), failure=words
+    )

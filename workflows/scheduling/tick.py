@@ -1,0 +1,99 @@
+"""One pass over one run, and passes until there is nothing left to do for now."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.utils import timezone
+
+from executors.base import AttemptRef
+from workflows import lifecycle
+from workflows.models import JobInstance, WorkflowRun
+from workflows.models.execution import LIVE_LETTERS
+from workflows.scheduling import back_ends
+from workflows.scheduling.collect import collect
+from workflows.scheduling.ready import select_ready
+from workflows.scheduling.reconcile import cancel
+from workflows.scheduling.submit import start_jobs
+from workflows.state_machine import RunStatus
+
+LONGEST_PASS = 10.0
+HOST = socket.gethostname()
+# Runs that a thread of this process is advancing: their hints need no bell.
+advancing: set[int] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one pass did."""
+
+    ended: int = 0
+    started: int = 0
+    outcome: RunStatus | None = None
+
+    @property
+    def has_moved(self) -> bool:
+        return bool(self.ended or self.started) and self.outcome is None
+
+
+def advance(run_id: int) -> Progress | None:
+    """Take the run under a lease and move it on until it has to wait. None: somebody else is at it."""
+    owner = f"{HOST}:{os.getpid()}:{threading.get_ident()}"
+    if lifecycle.acquire_lease(run_id, owner, settings.LEASE_SECONDS) is None:
+        return None
+    advancing.add(run_id)
+    try:
+        return _advance_for_a_while(run_id)
+    finally:
+        advancing.discard(run_id)
+        lifecycle.release_lease(run_id, owner)
+
+
+def is_live(run_id: int) -> bool:
+    return WorkflowRun.objects.filter(pk=run_id, status=RunStatus.RUNNING.value).exists()
+
+
+def _advance_for_a_while(run_id: int) -> Progress:
+    deadline = time.monotonic() + min(LONGEST_PASS, settings.LEASE_SECONDS / 3)
+    ended = started = 0
+    while True:
+        progress = tick(run_id)
+        ended, started = ended + progress.ended, started + progress.started
+        if not progress.has_moved or time.monotonic() > deadline:
+            return Progress(ended, started, progress.outcome)
+
+
+def tick(run_id: int) -> Progress:
+    """Learn what has ended, start what may start, close the run if it is over."""
+    ended = collect(run_id)
+    run = WorkflowRun.objects.select_related("workflow", "workflow__owner").get(pk=run_id)
+    if run.status != RunStatus.RUNNING:
+        return Progress(ended)
+    if run.stopping == "kill":
+        cancel_live(run)
+    started = start_jobs(run, jobs) if _may_start(run) and (jobs := select_ready(run)) else 0
+    if ended and started:
+        return Progress(ended, started)
+    return Progress(ended, started, lifecycle.finish_if_over(run_id))
+
+
+def _may_start(run: WorkflowRun) -> bool:
+    is_backing_off = run.backoff_until is not None and run.backoff_until > timezone.now()
+    return not (run.stopping or run.hold_reason or is_backing_off) and run.workflow.owner.is_active
+
+
+def cancel_live(run: WorkflowRun) -> None:
+    """Ask the executors to end what is live; the poller repeats it until they are gone."""
+    rows = JobInstance.objects.filter(workflow_run=run, status__in=LIVE_LETTERS).values_list(
+        "executor_type", "job_instance_id", "name", "executor_id", "submitted_date"
+    )
+    by_executor: dict[str, list[AttemptRef]] = {}
+    for name, instance_id, attempt_name, executor_id, submitted in rows:
+        by_executor.setdefault(name, []).append(AttemptRef(instance_id, attempt_name, executor_id, submitted.timestamp()))
+    for name, refs in by_executor.items():
+        cancel(back_ends.get(name), refs)

@@ -1,0 +1,102 @@
+"""A thread of each worker that listens for hints and rings, and rings for polls that are due.
+
+A hint is a level, not an edge: it stays until its outcome is committed, so a lost bell is rung again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from django.db import close_old_connections
+from django.db.utils import DatabaseError
+
+from workflows import bell
+from workflows.models import JobInstance, WorkflowRun
+from workflows.models.execution import LIVE_LETTERS
+from workflows.scheduling import back_ends, tick
+from workflows.state_machine import RunStatus
+
+logger = logging.getLogger(__name__)
+BUSY_PAUSE = 0.01
+CALM_PAUSE = 0.05
+IDLE_PAUSE = 0.5
+LOOK_EVERY = 1.0
+RING_GAP = 0.025
+LONGEST_GAP = 1.0
+
+
+class Watcher:
+    """One instance per worker process."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._rung: dict[int, tuple[float, float, frozenset[int]]] = {}
+        self._busy_until = 0.0
+        self._has_live = False
+        self._next_look = 0.0
+        self._next_poll: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            try:
+                pause = self.step(time.monotonic())
+            except (OSError, DatabaseError) as error:
+                logger.warning("watcher: %s", error)
+                close_old_connections()
+                pause = LOOK_EVERY
+            self._stop.wait(pause)
+
+    def step(self, now: float) -> float:
+        """Look once; how long to wait before the next look."""
+        if now >= self._next_look:
+            self._look_for_live(now)
+        if not self._has_live and now >= self._busy_until:
+            return IDLE_PAUSE
+        if self._ring_for_hints(now):
+            self._busy_until = now + 5.0
+        return BUSY_PAUSE if now < self._busy_until else CALM_PAUSE
+
+    def _look_for_live(self, now: float) -> None:
+        self._next_look = now + LOOK_EVERY
+        live = [name for name in back_ends.executor_names() if self._has_attempts(name)]
+        was_idle = not self._has_live
+        self._has_live = bool(live) or WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).exists()
+        if self._has_live and was_idle:
+            self._busy_until = now + 5.0
+        for name in live:
+            if now >= self._next_poll.get(name, 0.0):
+                self._next_poll[name] = now + max(1.0, back_ends.get(name).poll_interval)
+                bell.send("workflows.tasks.poll", executor=name)
+
+    def _has_attempts(self, name: str) -> bool:
+        return JobInstance.objects.filter(executor_type=name, status__in=LIVE_LETTERS).exists()
+
+    def _ring_for_hints(self, now: float) -> bool:
+        hinted: dict[int, set[int]] = {}
+        for store in back_ends.stores():
+            for hint in store.hints():
+                hinted.setdefault(hint.run_id, set()).add(hint.instance_id)
+        for run_id in [run_id for run_id in self._rung if run_id not in hinted]:
+            del self._rung[run_id]
+        for run_id, instance_ids in hinted.items():
+            self._ring(run_id, frozenset(instance_ids), now)
+        return bool(hinted)
+
+    def _ring(self, run_id: int, instance_ids: frozenset[int], now: float) -> None:
+        """At once for something new, then ever more seldom while the same hints stay unanswered."""
+        if run_id in tick.advancing:
+            return
+        last, gap, seen = self._rung.get(run_id, (0.0, RING_GAP, frozenset()))
+        is_new = not instance_ids <= seen
+        if now - last < (RING_GAP if is_new else gap):
+            return
+        self._rung[run_id] = (now, RING_GAP if is_new else min(gap * 2, LONGEST_GAP), instance_ids)
+        bell.ring(run_id)

@@ -1,0 +1,89 @@
+"""Write transactions: the only place that opens one.
+
+On SQLite writers queue fairly behind a file lock (its own busy handler starves: a writer may wait for seconds). On
+MariaDB a deadlock or a lock time-out runs the whole function again, a few times, counted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+RETRIES = 5
+RETRYABLE_MYSQL = frozenset({1020, 1205, 1213, 2006, 2013})
+retries_counted = 0
+_lock = threading.local()
+
+
+def is_retryable(error: DatabaseError | InterfaceError) -> bool:
+    """Whether running the whole transaction again may help."""
+    code = error.args[0] if error.args else None
+    return code in RETRYABLE_MYSQL or "database is locked" in str(error)
+
+
+def _lock_file() -> str | None:
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor != "sqlite" or name.startswith("file:") or ":memory:" in name:
+        return None
+    return name + ".writer"
+
+
+@contextmanager
+def _writer_turn() -> Iterator[None]:
+    """Wait for this process's turn to write; re-entrant, per thread."""
+    path = _lock_file()
+    depth = getattr(_lock, "depth", 0)
+    if path is None or depth:
+        yield
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock.depth = 1
+        yield
+    finally:
+        _lock.depth = 0
+        os.close(descriptor)
+
+
+def write_transaction(function: Callable[P, T]) -> Callable[P, T]:
+    """Run the function in one write transaction, again from its start when the database asks for it. It must touch
+    nothing but the database."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        global retries_counted
+        if connection.in_atomic_block:
+            return function(*args, **kwargs)
+        for attempt in range(RETRIES):
+            try:
+                with _writer_turn(), transaction.atomic():
+                    return function(*args, **kwargs)
+            except (OperationalError, InterfaceError) as error:
+                if attempt + 1 == RETRIES or not is_retryable(error):
+                    raise
+                retries_counted += 1
+                logger.warning("transaction %s runs again: %s", function.__name__, error)
+                if not connection.is_usable():
+                    connection.close()
+                threading.Event().wait(random.uniform(0.01, 0.1) * 2**attempt)  # noqa: S311
+        raise AssertionError("unreachable")
+
+    return run
+
+
+def on_commit(function: Callable[[], None]) -> None:
+    transaction.on_commit(function)

@@ -1,0 +1,162 @@
+"""Pure: numbers, times and facts in the words of the pages. No I/O, no HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from workflows import looks
+from workflows.state_machine import Reason
+
+GB = 10**9
+SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE",
+           15: "SIGTERM", 24: "SIGXCPU", 25: "SIGXFSZ"}  # fmt: skip
+REASON_WORDS: dict[str, str] = {
+    Reason.EXIT: "exit code",
+    Reason.SIGNAL: "signal",
+    Reason.MEMORY: "over memory",
+    Reason.RUNTIME: "over run time",
+    Reason.LOST: "lost",
+    Reason.KILLED: "killed",
+    Reason.REFUSED: "refused",
+    Reason.VOID: "never started",
+}
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """`1 job`, `1,204 jobs`."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `52 s`, `8 min`, `3 h 10 min`, `2 d 4 h`; – when not known."""
+    if seconds is None:
+        return "–"
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def since(moment: datetime, now: datetime) -> str:
+    """`8 min ago`, `just now`, `in 3 min`; over a month ago, the date."""
+    seconds = (now - moment).total_seconds()
+    if abs(seconds) < 2:
+        return "just now"
+    if seconds < 0:
+        return f"in {duration(-seconds)}"
+    if seconds > 31 * 86400:
+        return f"{moment:%-d %b %Y}"
+    return f"{duration(round(seconds) if seconds < 60 else seconds)} ago"
+
+
+def memory(size: int | float | None) -> str:
+    """Bytes in GB (10⁹ bytes), as people ask for them; – when not measured."""
+    if size is None:
+        return "–"
+    if size < 10**6:
+        return f"{size / 1000:.0f} kB"
+    if size < GB / 10:
+        return f"{size / 10**6:.0f} MB"
+    return f"{size / GB:.3g} GB"
+
+
+def gigabytes(value: float) -> str:
+    return f"{value:.3g} GB"
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    return (end - start).total_seconds() if start and end else None
+
+
+def signal_name(number_: int) -> str:
+    return SIGNALS.get(number_, f"signal {number_}")
+
+
+def reason_sentence(instance: Mapping[str, object]) -> str:
+    """Why an attempt ended, with its numbers. `instance` holds the fields of a JobInstance; '' if it did not fail."""
+    reason = str(instance.get("reason") or "")
+    host = f" on {instance['nodename']}" if instance.get("nodename") else ""
+    if reason == Reason.EXIT:
+        return f"Exit code {_known(instance.get('exit_code'))}{host}"
+    if reason == Reason.SIGNAL:
+        signal = instance.get("signal")
+        return f"Ended by {signal_name(signal) if isinstance(signal, int) else 'a signal'}{host}"
+    if reason == Reason.MEMORY:
+        return _over_memory(instance)
+    if reason == Reason.RUNTIME:
+        return _over_runtime(instance)
+    if reason == Reason.LOST:
+        return f"Lost after its start{host}: it vanished without an exit code"
+    if reason == Reason.KILLED:
+        who = instance.get("kill_asked_by")
+        return f"Killed by {who}" if who else "Killed by a person"
+    if reason == Reason.REFUSED:
+        return f"Refused by {instance.get('executor_type')}: it will never run this request"
+    return "Never started; not counted as an attempt" if reason == Reason.VOID else ""
+
+
+def _known(value: object) -> object:
+    return "not known" if value is None else value
+
+
+def _over_memory(instance: Mapping[str, object]) -> str:
+    asked, used = instance.get("mem_free"), instance.get("maxvmem")
+    text = f"Over memory: asked {gigabytes(float(asked))}" if isinstance(asked, int | float) else "Over memory"
+    return f"{text}, used {memory(used)}" if isinstance(used, int) else text
+
+
+def _over_runtime(instance: Mapping[str, object]) -> str:
+    asked, used = instance.get("max_runtime"), instance.get("wallclock")
+    text = f"Over run time: asked {duration(asked)}" if isinstance(asked, int) else "Over run time"
+    return f"{text}, ran {duration(float(used))}" if isinstance(used, int | float) else text
+
+
+def counts_sentence(counts: Mapping[str, int]) -> str:
+    """`412,118 done, 37 failed, 4 running`: what a bar shows, for those who cannot see it."""
+    parts = [f"{counts[letter]:,} {looks.JOB[letter].word}" for letter in "DFRIQEG" if counts.get(letter)]
+    return ", ".join(parts) or "no jobs"
+
+
+def workflow_sentence(status: str, counts: Mapping[str, int], stopping: str = "", held: str = "") -> str:
+    """The one sentence on top of a workflow: how far it is, and what stands in the way."""
+    total = sum(counts.values())
+    if not total:
+        return "It has no jobs."
+    done, failed = counts.get("D", 0), counts.get("F", 0)
+    head = {"C": "Registered, not started", "R": "Running", "S": "Stopped", "E": "Ended with failures", "D": "Done"}[status]
+    if stopping:
+        head = "Stopping: running jobs are being killed" if stopping == "kill" else "Stopping: running jobs may finish"
+    elif held:
+        head = "On hold"
+    if status == "D" and done == total:
+        return f"Done: all {plural(total, 'job')}."
+    text = f"{head}: {done:,} of {plural(total, 'job')} done"
+    text += f", {failed:,} failed" if failed else ""
+    active = counts.get("R", 0)
+    return text + (f", {active:,} running." if active else ".")
+
+
+def parse_since(text: str, now: datetime) -> datetime | None:
+    """`30m`, `24h`, `7d`, `2w`, or an ISO date or time (UTC unless it says otherwise); None if it is none of them."""
+    units = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+    text = text.strip()
+    if text[:-1].isdigit() and text[-1:] in units and len(text) <= 6:
+        return now - timedelta(seconds=int(text[:-1]) * units[text[-1]])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
