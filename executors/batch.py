@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from executors import shell
+from executors import faults, shell
 from executors.base import (
     AttemptRef,
     ExecutorUnavailable,
@@ -139,30 +139,49 @@ class BatchExecutor(ABC):
         return plan_batches(resources, self.config.array_size)
 
     def submit(self, specs: Sequence[JobSpec]) -> SubmitResult:
-        """Folders of all batches first: a full disk shows before anything is handed over (OSError)."""
+        """The folders of all batches come first: a full disk shows before anything is handed over."""
         rejected = {spec.name: words for spec in specs if (words := refuse_spec(spec) or self.refuse(spec.resources))}
         batches = group_by_batch(spec for spec in specs if spec.name not in rejected)
-        wrapper = self._create_spool()
-        prepared = [ready for batch in batches.values() if (ready := self._prepare(batch))]
-        targets = [self._target(batch) for batch in prepared]
+        try:
+            wrapper = self._create_spool()
+            prepared = [ready for batch in batches.values() if (ready := self._prepare(batch))]
+            targets = [self._target(batch) for batch in prepared]
+        except OSError as error:
+            where = error.filename or self.config.spool
+            raise ExecutorUnavailable(f"cannot prepare attempts at {where}: {error.strerror}") from error
+        accepted = self._hand_over_all(prepared, targets, wrapper, rejected)
+        return SubmitResult(accepted=accepted, rejected=rejected)
+
+    def _hand_over_all(
+        self, prepared: Sequence[list[JobSpec]], targets: Sequence[Path], wrapper: Path, rejected: dict[str, str]
+    ) -> dict[str, str]:
+        """Name → executor id. What the batch system refuses is added to `rejected`; when it does not answer, the
+        rest is not tried."""
         accepted: dict[str, str] = {}
         for batch, target in zip(prepared, targets, strict=True):
             try:
-                answer = self.run(self.submit_argv(batch, wrapper, target), self.config.submit_timeout)
-                job = self.read_submission(answer)
+                job = self._submit_batch(self.submit_argv(batch, wrapper, target))
             except SubmitRejected as refusal:
                 rejected.update((spec.name, str(refusal)) for spec in batch)
             except ExecutorUnavailable as error:
                 raise ExecutorUnavailable(str(error), accepted) from error
             else:
                 accepted.update((spec.name, self.member_id(job, spec.index or None)) for spec in batch)
-        return SubmitResult(accepted=accepted, rejected=rejected)
+        return accepted
+
+    def _submit_batch(self, argv: Sequence[str]) -> str:
+        faults.point("pause_before_submit")
+        faults.point("submit_refused")
+        answer = self.run(argv, self.config.submit_timeout)
+        faults.point("after_submit")
+        return self.read_submission(answer)
 
     def poll(self) -> dict[str, Listed]:
         return {row.name: self._listed(row) for row in self._own_rows()}
 
     def cancel(self, refs: Sequence[AttemptRef]) -> None:
         """Only what a listing shows under the right name, owner and time is ended."""
+        faults.point("in_kill")
         if not refs:
             return
         rows = self._own_rows()

@@ -114,6 +114,6 @@ def refuse_spec(spec: JobSpec) -> str | None:
     if sentence:
         return sentence
     for label in ("working_dir", "stdout_path", "stderr_path"):
-        if _CONTROL.search(getattr(spec, label) or ""):
-            return f"{label} holds a control character; rename the folder"
+        if "\n" in (getattr(spec, label) or ""):
+            return f"{label} holds a line break; rename the folder"
     return None

@@ -33,8 +33,8 @@ _DEFAULT_SIGNALS = [number for number in signal.valid_signals() if number not in
 @dataclass(slots=True)
 class Run:
     """A started attempt. Times in seconds of the steady clock. `usage` is set once the wrapper has ended; `kill_at`
-    once its processes were asked to end: at that time they are killed. `has_started`: this very start won the token,
-    and not a void or an earlier start."""
+    once its processes were to be asked to end: at that time they are killed. `was_asked`: somebody but the wrapper was
+    there to be asked. `has_started`: this very start won the token, and not a void or an earlier start."""
 
     entry: Entry
     pid: int
@@ -43,6 +43,7 @@ class Run:
     is_adopted: bool = False
     peak_memory: int = 0
     kill_at: float | None = None
+    was_asked: bool = False
     usage: Usage | None = None
     has_started: bool = False
 
@@ -142,6 +143,7 @@ class Runs:
         self._by_pid[run.pid] = run
         if run.is_adopted:
             self.adopted[run.entry.name] = run
+            self._next_look = 0.0  # for a first sample of its memory
         self.machine.take(run.entry.slots, run.entry.memory)
         self._sequential_count += run.entry.queue == SEQUENTIAL
         self._next_look = min(self._next_look, self._due(run))
@@ -203,7 +205,11 @@ class Runs:
             self._journal.rewrite(other.entry for other in self.running.values())
 
     def _read(self, run: Run) -> Evidence:
-        return self.spool.read([run.entry.instance_id]).get(run.entry.instance_id, Evidence())
+        """Nothing if it cannot be read (a stale or failing disk): then whoever reads it later will tell."""
+        try:
+            return self.spool.read([run.entry.instance_id]).get(run.entry.instance_id, Evidence())
+        except OSError:
+            return Evidence()
 
     # limits and cancellation
 
@@ -220,7 +226,9 @@ class Runs:
         faults.point("in_kill")
         listed = list_marked(ATTEMPT_VARIABLE)
         for run in runs:
-            send_signal(run.find_processes(listed), signal.SIGTERM)
+            members = run.find_processes(listed)
+            send_signal(members, signal.SIGTERM)
+            run.was_asked = run.was_asked or bool(members)
             if run.kill_at is None:
                 run.kill_at = time.monotonic() + self._grace
             self._next_look = min(self._next_look, self._due(run))
@@ -234,7 +242,8 @@ class Runs:
         expired = [run for run in runs if run.kill_at is None and run.ends_by is not None and run.ends_by <= now]
         for run in expired:
             self._write_over(run)
-        self._terminate(expired)
+        unasked = [run for run in runs if run.kill_at is not None and not run.was_asked and run.usage is None]
+        self._terminate(expired + unasked)
         ending = [run for run in runs if run.kill_at is not None and (run.usage is not None or run.kill_at <= now)]
         for _ in range(_ROUNDS):
             ending = self._go_on_ending(ending, now)
@@ -246,7 +255,8 @@ class Runs:
         now = time.monotonic()
         times = [now + _SAMPLE] if run.is_adopted else []
         if run.kill_at is not None:
-            times.append(now + _LOOK_AGAIN if run.usage is not None else max(run.kill_at, now + _LOOK_AGAIN))
+            is_waiting = run.usage is None and run.was_asked
+            times.append(max(run.kill_at, now + _LOOK_AGAIN) if is_waiting else now + _LOOK_AGAIN)
         elif run.ends_by is not None:
             times.append(run.ends_by)
         return min(times, default=float("inf"))

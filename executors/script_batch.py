@@ -87,6 +87,7 @@ ${__jobmon_line#+}" ;;
         __jobmon_dir=$__jobmon_folder
         if [ -d "${HOME:-}" ]; then __jobmon_dir=$HOME; fi
     fi
+    mkdir -p -- "${__jobmon_out%/*}/" "${__jobmon_err%/*}/"
     {
         if ! cd -P -- "$__jobmon_dir"; then
             echo "jobmon: cannot change to the working directory $__jobmon_dir" >&2

@@ -201,7 +201,7 @@ def answer(runs: Runs, line: bytes) -> dict[str, Any]:
         if request["root"] != str(runs.spool.root):
             return {"error": f"this shepherd serves {runs.spool.root}, not {request['root']}"}
         return OPERATIONS[request["op"]](runs, request)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return {"error": f"cannot understand the request: {error!r}"}
 
 

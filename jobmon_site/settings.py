@@ -9,7 +9,16 @@ from urllib.parse import quote
 
 from csp.constants import NONE, SELF
 
-from jobmon_site.environment import SettingError, env_bool, env_choice, env_float, env_int, env_list, env_secret, env_text
+from jobmon_site.environment import (
+    SettingError,
+    env_bool,
+    env_choice,
+    env_float,
+    env_int,
+    env_list,
+    env_secret,
+    env_text,
+)
 from jobmon_site.home import locate, make_private, read_or_make_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -110,8 +119,8 @@ def _mysql() -> dict[str, Any]:
         "OPTIONS": {
             "charset": "utf8mb4",
             "isolation_level": "read committed",
-            "init_command": "SET time_zone='+00:00', sql_mode='STRICT_TRANS_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO', "
-            "innodb_lock_wait_timeout=20",
+            "init_command": "SET time_zone='+00:00', "
+            "sql_mode='STRICT_TRANS_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO', innodb_lock_wait_timeout=20",
             "connect_timeout": 10,
             "read_timeout": 60,
             "write_timeout": 60,

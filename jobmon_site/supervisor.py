@@ -1,8 +1,9 @@
 """Keeps the parts of the embedded server running and ends them together.
 
 Run as a program of its own, with the standard library only: `manage.py serve` prepares everything, writes a plan and
-becomes this process, so that no copy of Django sits idle beside the parts. Every part is a direct child in a session of
-its own (Ctrl-C reaches the supervisor alone) and gets SIGTERM from the kernel when the supervisor dies, however it dies.
+becomes this process, so that no copy of Django sits idle beside the parts. Every part is a direct child in a session
+of its own (Ctrl-C reaches the supervisor alone) and gets SIGTERM from the kernel when the supervisor dies, however that
+happens.
 """
 
 from __future__ import annotations
@@ -93,13 +94,13 @@ def process_start(pid: int) -> str | None:
 def is_answering(kind: str, path: str) -> bool:
     """Whether a server accepts connections on the Unix socket, and if it is Redis, answers PING."""
     try:
-        folder = os.open(os.path.dirname(path), os.O_PATH | os.O_CLOEXEC)
+        folder = os.open(Path(path).parent, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(1.0)
-            connection.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")  # a path of any length
+            connection.connect(f"/proc/self/fd/{folder}/{Path(path).name}")  # a path of any length
             if kind == "redis":
                 connection.sendall(b"PING\r\n")
                 return connection.recv(16).startswith(b"+PONG")
@@ -166,7 +167,7 @@ class Child:
             stderr=log,
             pass_fds=descriptors,
             start_new_session=True,
-            preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509 - one thread only
+            preexec_fn=lambda: _die_with(parent),
         )
         os.close(log)
         if writer is not None:

@@ -8,3 +8,8 @@ urlpatterns = [
     path("api/", include("workflows.api.urls")),
     path("", include("workflows.urls")),
 ]
+
+handler400 = "workflows.views.errors.bad_request"
+handler403 = "workflows.views.errors.not_allowed"
+handler404 = "workflows.views.errors.not_found"
+handler500 = "workflows.views.errors.server_error"

@@ -62,12 +62,29 @@ class TextsFilter(df.Filter):  # type: ignore[misc]
     field_class = ManyTexts
 
 
+class IdsField(forms.CharField):
+    """Ids, separated by commas."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if any(not part.isascii() or not part.isdigit() or len(part) > 18 for part in parts) or len(parts) > 1000:
+            raise forms.ValidationError("write ids separated by commas")
+        return [int(part) for part in parts]
+
+
+class IdsFilter(df.Filter):  # type: ignore[misc]
+    field_class = IdsField
+
+
 class SinceFilter(df.Filter):  # type: ignore[misc]
     field_class = SinceField
 
 
 class UrlFilterSet(df.FilterSet):  # type: ignore[misc]
     """What all lists share: chips, and the names and values that were not understood."""
+
+    UNNAMED: frozenset[str] = frozenset()
 
     def __init__(self, data: QueryDict, queryset: QuerySet[Any], **kwargs: Any) -> None:
         super().__init__(data, queryset=queryset, **kwargs)
@@ -101,9 +118,10 @@ class UrlFilterSet(df.FilterSet):  # type: ignore[misc]
 
     @property
     def chips(self) -> list[Chip]:
+        """One for each value; filters that the page shows as tabs have none."""
         wrong = self.unknown
         bad = [self._chip(name, value, False) for name in wrong for value in self.query.getlist(name)]
-        good = [self._chip(name, value, True) for name in self.applied for value in self.query.getlist(name) if value]
+        good = [self._chip(name, value, True) for name in self.applied if name not in self.UNNAMED for value in self.query.getlist(name) if value]
         return bad + good
 
     @property
@@ -126,7 +144,9 @@ class WorkflowFilter(UrlFilterSet):
     changed = SinceFilter(label="changed since", field_name="status_date", lookup_expr="gte")
     needs = df.BooleanFilter(label="needs a person", method="keep_needing")
     failures = df.BooleanFilter(label="has failed jobs", method="keep_failures")
-    id = df.BaseInFilter(label="ids", field_name="id", field_class=forms.IntegerField)
+    id = IdsFilter(label="ids", field_name="id", lookup_expr="in")
+
+    UNNAMED = frozenset({"mine"})
 
     class Meta:
         model = Workflow

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from workflows import looks, words
 
 SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
+NOTHING = format_html("<span class=\"none\">{}</span>", words.NONE)
 
 
 def icon(name: str, classes: str = "") -> SafeString:
@@ -71,7 +72,7 @@ def _exact(moment: datetime) -> str:
 def when(moment: datetime | None) -> SafeString:
     """A time as "8 min ago", the exact one in its title."""
     if moment is None:
-        return format_html('<span class="none">–</span>')
+        return NOTHING
     text = words.since(timezone.localtime(moment), timezone.now())
     return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), _exact(moment), text)
 
@@ -79,7 +80,7 @@ def when(moment: datetime | None) -> SafeString:
 def exact(moment: datetime | None) -> SafeString:
     """An exact time in the reader's zone, "8 min ago" in its title."""
     if moment is None:
-        return format_html('<span class="none">–</span>')
+        return NOTHING
     text = words.since(timezone.localtime(moment), timezone.now())
     return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), text, _exact(moment))
 

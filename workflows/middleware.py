@@ -70,6 +70,7 @@ class GzipRequestMiddleware:
             except zlib.error as error:
                 return _problem(400, "invalid-request", f"The body is not valid gzip: {error}")
             request._stream = BytesIO(body)  # type: ignore[attr-defined]
+            request._read_started = False  # nobody has read the new one
             request.META["CONTENT_LENGTH"] = str(len(body))
             del request.META["HTTP_CONTENT_ENCODING"]
         return self.get_response(request)

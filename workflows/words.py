@@ -9,6 +9,8 @@ from workflows import looks
 from workflows.state_machine import Reason
 
 GB = 10**9
+NONE = "\u2013"  # a dash: not known, or none
+HEADS = {"C": "Registered, not started", "R": "Running", "S": "Stopped", "E": "Ended with failures", "D": "Done"}
 SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE",
            15: "SIGTERM", 24: "SIGXCPU", 25: "SIGXFSZ"}  # fmt: skip
 REASON_WORDS: dict[str, str] = {
@@ -33,9 +35,9 @@ def plural(count: int, noun: str, many: str = "") -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4 s`, `52 s`, `8 min`, `3 h 10 min`, `2 d 4 h`; – when not known."""
+    """`0.4 s`, `52 s`, `8 min`, `3 h 10 min`, `2 d 4 h`; a dash when not known."""
     if seconds is None:
-        return "–"
+        return NONE
     if seconds < 9.95:
         return f"{max(seconds, 0):.1f} s"
     if seconds < 59.5:
@@ -63,9 +65,9 @@ def since(moment: datetime, now: datetime) -> str:
 
 
 def memory(size: int | float | None) -> str:
-    """Bytes in GB (10⁹ bytes), as people ask for them; – when not measured."""
+    """Bytes in GB (10⁹ bytes), as people ask for them; a dash when not measured."""
     if size is None:
-        return "–"
+        return NONE
     if size < 10**6:
         return f"{size / 1000:.0f} kB"
     if size < GB / 10:
@@ -136,7 +138,7 @@ def workflow_sentence(status: str, counts: Mapping[str, int], stopping: str = ""
     if not total:
         return "It has no jobs."
     done, failed = counts.get("D", 0), counts.get("F", 0)
-    head = {"C": "Registered, not started", "R": "Running", "S": "Stopped", "E": "Ended with failures", "D": "Done"}[status]
+    head = HEADS[status]
     if stopping:
         head = "Stopping: running jobs are being killed" if stopping == "kill" else "Stopping: running jobs may finish"
     elif held:

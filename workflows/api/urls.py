@@ -1,7 +1,29 @@
-"""Routes."""
+"""Routes of the API."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-urlpatterns: list[URLPattern] = []
+from workflows.api import drafts, jobs, runs, server, workflows
+
+urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("redoc/", SpectacularRedocView.as_view(url_name="schema"), name="api-redoc"),
+    path("v1/", server.ServerView.as_view()),
+    path("v1/login-links/", server.SignInLinkView.as_view()),
+    path("v1/workflows/", workflows.WorkflowsView.as_view()),
+    path("v1/workflows/<int:workflow_id>/", workflows.WorkflowView.as_view()),
+    path("v1/workflows/<int:workflow_id>/runs/", workflows.WorkflowRunsView.as_view()),
+    path("v1/workflows/<int:workflow_id>/jobs/", workflows.WorkflowJobsView.as_view()),
+    path("v1/workflows/<int:workflow_id>/errors/", workflows.WorkflowErrorsView.as_view()),
+    path("v1/drafts/", drafts.DraftsView.as_view()),
+    path("v1/drafts/<uuid:draft_id>/chunks/<int:number>/", drafts.DraftChunkView.as_view()),
+    path("v1/drafts/<uuid:draft_id>/commit/", drafts.DraftCommitView.as_view()),
+    path("v1/workflow-runs/<int:run_id>/", runs.RunView.as_view()),
+    path("v1/workflow-runs/<int:run_id>/stop/", runs.StopView.as_view()),
+    path("v1/jobs/<int:job_id>/", jobs.JobView.as_view()),
+    path("v1/job-instances/<int:instance_id>/", jobs.JobInstanceView.as_view()),
+    re_path(r"^v1/job-instances/(?P<instance_id>[0-9]{1,18})/log/(?P<stream>stdout|stderr)/$", jobs.LogView.as_view()),
+]

@@ -42,6 +42,10 @@ class StopView:
     longest: float | None
     hours: float
 
+    @property
+    def minutes(self) -> float:
+        return self.hours * 60
+
 
 @dataclass(frozen=True, slots=True)
 class RunView:

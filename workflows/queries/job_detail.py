@@ -60,7 +60,7 @@ def find_job(user: User | AnonymousUser, job_id: int) -> Job | None:
 
 def attempts_of(job_id: int) -> list[JobInstance]:
     """Newest first, with their error texts."""
-    attempts = JobInstance.objects.filter(job_id=job_id)
+    attempts = JobInstance.objects.select_related("workflow_run").filter(job_id=job_id)
     return list(with_error_text(attempts).order_by("-job_instance_id")[:ATTEMPTS_SHOWN])
 
 

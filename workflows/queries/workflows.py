@@ -29,6 +29,10 @@ class WorkflowRow:
     run_count: int
 
     @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
     def is_live(self) -> bool:
         return self.run is not None and self.run.status == "R"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -30,25 +31,28 @@ class ReadyJob:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many more may start: in the run, and per executor (those named in `full` take no more)."""
+    """How many are live in the run; how many more may start there and per executor (those in `full` take no more)."""
 
+    live: int
     run: int
     full: frozenset[str]
     executors: dict[str, int]
 
 
 def find_limits(run: WorkflowRun) -> Limits:
-    counts = JobInstance.objects.filter(status__in=LIVE_LETTERS, executor_type__in=back_ends.executor_names())
-    per_executor = dict(counts.values_list("executor_type").annotate(n=Count("pk")).order_by())
-    own = JobInstance.objects.filter(workflow_run=run, status__in=LIVE_LETTERS).count()
+    live = JobInstance.objects.filter(status__in=LIVE_LETTERS, executor_type__in=back_ends.executor_names())
+    per_executor: Counter[str] = Counter()
+    own = 0
+    for run_id, name, count in live.values_list("workflow_run_id", "executor_type").annotate(n=Count("pk")).order_by():
+        per_executor[name] += count
+        own += count if run_id == run.pk else 0
     limit = min(run.max_concurrently_running or settings.MAX_CONCURRENTLY_RUNNING, settings.MAX_CONCURRENTLY_RUNNING)
-    room = {name: back_ends.max_live(name) - per_executor.get(name, 0) for name in back_ends.executor_names()}
-    return Limits(max(0, limit - own), frozenset(name for name, left in room.items() if left <= 0), room)
+    room = {name: back_ends.max_live(name) - per_executor[name] for name in back_ends.executor_names()}
+    return Limits(own, max(0, limit - own), frozenset(name for name, left in room.items() if left <= 0), room)
 
 
-def select_ready(run: WorkflowRun) -> list[ReadyJob]:
+def select_ready(run: WorkflowRun, limits: Limits) -> list[ReadyJob]:
     """The next jobs to start, in the order of the graph."""
-    limits = find_limits(run)
     wanted = min(limits.run, BATCH)
     if wanted <= 0:
         return []

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from django import template
 from django.http import HttpRequest, QueryDict
 from django.template.context import Context
+from django.utils import timezone
 
-from workflows import markup, words
+from workflows import log_text, looks, markup, words
+from workflows.models import AuditEntry, JobInstance, WorkflowRun
+from workflows.tables import JobTable
 
 register = template.Library()
 register.simple_tag(markup.icon)
@@ -25,8 +29,8 @@ register.filter("gigabytes", words.gigabytes)
 
 @register.filter
 def n(value: int | None) -> str:
-    """A number with thousands separators; – for none."""
-    return "–" if value is None else words.number(value)
+    """A number with thousands separators; a dash for none."""
+    return words.NONE if value is None else words.number(value)
 
 
 @register.filter
@@ -59,11 +63,115 @@ def query(context: Context, **changes: object) -> str:
 
 
 @register.simple_tag
-def cell_link(dag_id: int, group: str, letter: str) -> str:
-    """The job table of one cell of the matrix."""
+def cell_link(workflow_id: int, group: str, letter: str) -> str:
+    """The job table of one cell of the matrix; of the whole row when the letter is empty."""
     query_dict = QueryDict(mutable=True)
-    query_dict["status"] = letter
+    if letter:
+        query_dict["status"] = letter
     query_dict["tag"] = group
-    return f"/workflows/{dag_id}/jobs/?{query_dict.urlencode()}"
+    return f"/workflows/{workflow_id}/jobs/?{query_dict.urlencode()}"
 
 
+
+
+@register.simple_tag
+def status_key(letter: str) -> str:
+    return looks.JOB[letter].key
+
+
+@register.simple_tag
+def instance_key(letter: str) -> str:
+    return looks.INSTANCE[letter].key
+
+
+@register.simple_tag
+def status_word(letter: str) -> str:
+    return looks.JOB[letter].word
+
+
+@register.filter
+def others(counts: Mapping[str, int]) -> int:
+    """Jobs that are neither done nor failed."""
+    return sum(count for letter, count in counts.items() if letter not in "DF")
+
+
+@register.filter
+def plain(text: str) -> str:
+    return log_text.plain(text)
+
+
+@register.filter
+def last_line(text: str) -> str:
+    """The last line that says something: the message of most tracebacks."""
+    lines = [line.strip() for line in log_text.plain(text[-4000:]).splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+@register.filter
+def run_seconds(run: WorkflowRun) -> float:
+    return ((run.ended_at or timezone.now()) - run.created_date).total_seconds()
+
+
+@register.filter
+def waited(attempt: JobInstance) -> float | None:
+    return words.seconds_between(attempt.submitted_date, attempt.started_at)
+
+
+@register.filter
+def ran(attempt: JobInstance) -> float | None:
+    if attempt.wallclock is not None:
+        return attempt.wallclock
+    end = attempt.ended_at or (timezone.now() if attempt.status == "R" else None)
+    return words.seconds_between(attempt.started_at, end)
+
+
+@register.filter
+def reason_word(reason: str) -> str:
+    return words.REASON_WORDS.get(reason, reason)
+
+
+@register.filter
+def change_words(entry: AuditEntry) -> str:
+    """`status: S → R, limit: 100 → 500`."""
+    names = [*entry.before, *(name for name in entry.after if name not in entry.before)]
+    return ", ".join(
+        f"{name}: {entry.before.get(name, 'nothing')} → {entry.after.get(name, 'nothing')}"
+        if name in entry.before
+        else f"{name}: {entry.after[name]}"
+        for name in names
+    )
+
+
+@register.filter
+def counts_words(counts: Mapping[str, int]) -> str:
+    return words.counts_sentence(counts)
+
+
+@register.filter
+def segments(counts: Mapping[str, int], width: int) -> list[looks.Segment]:
+    return looks.bar_segments(counts, width)
+
+
+@register.filter
+def add_to(value: float, more: float) -> float:
+    return round(value + more, 1)
+
+
+@register.filter
+def at_least(value: float, least: float) -> float:
+    return max(value, least)
+
+
+@register.filter
+def clock(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%H:%M:%S}"
+
+
+@register.filter
+def plain_when(moment: datetime) -> str:
+    return words.since(timezone.localtime(moment), timezone.now())
+
+
+@register.simple_tag
+def sort_of(table: JobTable, column: str) -> dict[str, str] | None:
+    return table.sort_of(column)

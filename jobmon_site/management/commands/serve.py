@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from executors.capacity import detect_memory, detect_slots
-from jobmon_site import embedded, supervisor
+from jobmon_site import embedded, locking, supervisor
 from jobmon_site.home import Home
 from jobmon_site.supervisor import Part, Plan
 from workflows.access import ensure_local_user, ensure_token_file, make_sign_in_link
@@ -30,7 +30,7 @@ Jobmon is running at {url}
 
 
 class Command(BaseCommand):
-    help = "Run the web site, a worker, the clock, Redis and the local executor, until Ctrl-C. Needs no installed server."
+    help = "Run the site, a worker, the clock, Redis and the local executor until Ctrl-C. Needs no installed server."
     requires_system_checks = []  # `make check` runs them; here they would only delay the start
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,8 +38,8 @@ class Command(BaseCommand):
             raise CommandError("serve is for JOBMON_MODE=embedded; a shared server runs the units in deploy/systemd.")
         home: Home = settings.HOME
         embedded.prepare_folders(home, settings.SPOOL)
-        embedded.claim_host(home, socket.gethostname())
-        lock = embedded.take_lock(home)
+        locking.claim_host(home, socket.gethostname())
+        lock = locking.take_lock(home)
         call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
         listener = embedded.listen(os.environ.get("JOBMON_PORT", ""))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

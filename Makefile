@@ -1,0 +1,58 @@
+# `make` alone lists the targets. Needs python3 (3.11 or newer) with venv; everything else is set up on first use.
+
+SHELL := /bin/sh
+PY := .venv/bin/python
+MANAGE := $(PY) manage.py
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run dev test check bench screenshots chaos cluster-up cluster-down lock docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+setup: ## make the Python environment in .venv (nothing to compile)
+	@deploy/setup/venv.sh base
+
+setup-dev:
+	@deploy/setup/venv.sh dev
+
+run: setup ## start the server, run examples/quickstart.py, serve until Ctrl-C (ONESHOT=1: end with the workflow)
+	@deploy/setup/run.sh
+
+dev: setup-dev ## the server in debug mode in ./.run, with a second site that reloads as you edit
+	@deploy/setup/dev.sh
+
+test: ## the whole test suite, on SQLite and on MariaDB; sets itself up
+	@deploy/setup/test.sh
+
+check: setup-dev ## lint, formatting, types, import rules, migrations
+	@deploy/setup/check.sh
+
+bench: setup-dev ## measure throughput, delay, registration and memory beside a baseline
+	@$(PY) bench/run.py $(BENCH)
+
+screenshots: setup-dev ## make docs/screenshots anew from a real server (needs Chromium)
+	@$(PY) docs/screenshots/make.py
+
+chaos: setup-dev ## the long fault tests: parts of the server killed again and again
+	@$(PY) -m pytest tests/e2e -m slow -p no:randomly --timeout 1800
+
+cluster-up: ## a one-node Grid Engine and Slurm on this machine, for tests (root)
+	@deploy/cluster/sge_up
+	@deploy/cluster/slurm_up
+
+cluster-down: ## remove them
+	@deploy/cluster/slurm_down
+	@deploy/cluster/sge_down
+
+lock: setup-dev ## resolve requirements/*.in into hash-locked *.txt
+	@deploy/setup/lock.sh
+
+docs: setup-dev ## write docs/openapi.yaml and show where to read
+	@$(MANAGE) spectacular --file docs/openapi.yaml --validate
+	@echo "Guides: docs/*.md. The API, readable: /api/docs/ on a running server."
+
+clean: ## remove what can be made again (never a Jobmon home)
+	@rm -rf build dist *.egg-info staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

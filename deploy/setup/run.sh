@@ -1,0 +1,61 @@
+#!/bin/sh
+# make run: a server (the running one, if there is one on this home) and the quickstart on it.
+# ONESHOT=1: stop when the workflow is over; the exit code is 0 only if it is done.
+set -u
+cd "$(dirname "$0")/../.."
+python=$PWD/.venv/bin/python
+home=${JOBMON_HOME:-$HOME/.jobmon}
+JOBMON_HOME=$home
+export JOBMON_HOME
+server=
+
+stop_server() {
+    trap - INT TERM HUP
+    if [ -n "$server" ]; then
+        kill -TERM "$server" 2>/dev/null
+        wait "$server"
+        server=
+    fi
+}
+trap 'stop_server; exit 130' INT
+trap 'stop_server; exit 143' TERM HUP
+
+is_up() { # the address in server.json answers, with whatever status
+    "$python" - "$home/server.json" <<'PY' 2>/dev/null
+import json, sys, urllib.error, urllib.request
+try:
+    urllib.request.urlopen(json.load(open(sys.argv[1]))["url"] + "/api/v1/", timeout=5)
+except urllib.error.HTTPError:
+    pass
+PY
+}
+
+if is_up; then
+    echo "A server is already running on $home; using it."
+else
+    # Not interactive: a background job of this shell ignores Ctrl-C, so it ends by our TERM, in order.
+    "$python" manage.py serve &
+    server=$!
+    until is_up; do
+        if ! kill -0 "$server" 2>/dev/null; then
+            wait "$server"
+            exit $?
+        fi
+        sleep 0.2
+    done
+fi
+
+"$python" examples/quickstart.py &
+script=$!
+wait "$script"
+code=$?
+
+if [ "${ONESHOT:-}" = 1 ]; then
+    stop_server
+    exit "$code"
+fi
+[ "$code" = 0 ] || echo "The quickstart ended with exit code $code." >&2
+if [ -n "$server" ]; then
+    echo "The server keeps running; Ctrl-C stops it."
+    wait "$server"
+fi

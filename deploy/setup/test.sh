@@ -1,0 +1,35 @@
+#!/bin/bash
+# make test: everything on SQLite, then what touches a database again on MariaDB. Fails if either fails.
+set -u
+cd "$(dirname "$0")/../.."
+deploy/setup/packages.sh
+deploy/setup/venv.sh dev || exit 1
+# The browser tests use the system's Chromium; nothing is downloaded.
+export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+run_suite() { # run_suite <name> <pytest arguments …>
+    local name=$1
+    shift
+    echo "== $name"
+    .venv/bin/python -m pytest -n "${JOBMON_TEST_PROCESSES:-2}" "$@" 2>&1 | tee "$logs/$name"
+    return "${PIPESTATUS[0]}"
+}
+
+run_suite SQLite tests "$@"
+sqlite=$?
+if .venv/bin/python -c 'import MySQLdb' 2>/dev/null && PATH=$PATH:/usr/sbin command -v mariadbd >/dev/null; then
+    JOBMON_TEST_DATABASE=mariadb run_suite MariaDB tests/db tests/api tests/e2e "$@"
+    mariadb=$?
+else
+    echo "REAL PART NOT TESTED: MariaDB (mariadbd or mysqlclient is missing)" | tee "$logs/MariaDB"
+    mariadb=0
+fi
+
+echo
+for name in SQLite MariaDB; do
+    printf '%-8s %s\n' "$name:" "$(tail -n 1 "$logs/$name")"
+done
+[ "$sqlite" = 0 ] && [ "$mariadb" = 0 ]

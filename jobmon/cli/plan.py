@@ -1,0 +1,23 @@
+"""What an action would do, or has done, as the server's planner tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from jobmon.cli.output import clean, print_json, print_table
+
+
+def print_plan(plan: dict[str, Any], as_json: bool) -> None:
+    """A sentence, a table of groups if there are any, warnings."""
+    if as_json:
+        print_json(plan)
+        return
+    click.echo(clean(str(plan["sentence"])))
+    groups = plan.get("groups") or []
+    if groups:
+        columns = list(groups[0])
+        print_table(columns, [[group.get(column) for column in columns] for group in groups])
+    for warning in plan.get("warnings") or []:
+        click.echo(f"Warning: {clean(str(warning))}")

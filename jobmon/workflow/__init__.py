@@ -1,0 +1,1 @@
+"""What a control script is made of: the workflow and its tasks."""

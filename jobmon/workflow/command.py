@@ -1,0 +1,52 @@
+"""Pure: how commands are put together for the shell that runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+SECRET = re.compile(r"PASS|TOKEN|KEY|SECRET", re.IGNORECASE)
+
+
+def expand_home(text: str) -> str:
+    """A leading `~/` becomes the submitter's home; within quotes the shell would not do it."""
+    return os.path.expanduser("~") + text[1:] if text.startswith("~/") else text
+
+
+def quote(word: object) -> str:
+    """One word for the shell, whatever is in it."""
+    return shlex.quote(expand_home(str(word)))
+
+
+def join_words(words: Iterable[object]) -> str:
+    """A command of these words, each passed on exactly as it is."""
+    return " ".join(quote(word) for word in words)
+
+
+def format_assignments(variables: Any) -> str:
+    """`A=1 B='x y'`, in the order of the names, so that the same variables always give the same command.
+
+    Raises ValueError for a name that the shell would not take. Warns of names that look like secrets.
+    """
+    if not variables:
+        return ""
+    if not isinstance(variables, Mapping):
+        raise ValueError(f"env_variables is {variables!r}; it should be a dictionary, like {{'OMP_NUM_THREADS': 1}}")
+    for name in variables:
+        if not isinstance(name, str) or not VARIABLE.match(name):
+            raise ValueError(f"env_variables: {name!r} is no name of a variable; use letters, digits and _")
+        if SECRET.search(name):
+            warnings.warn(
+                f"env_variables: {name} looks like a secret; commands are stored in the database and shown on pages. "
+                "Let the program read it from a file of mode 0600 instead.",
+                stacklevel=5,
+            )
+    return " ".join(f"{name}={quote(variables[name])}" for name in sorted(variables))

@@ -1,0 +1,57 @@
+"""How a graph reaches the server: in one post, or in pieces when it is large."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobmon.api import Client
+    from jobmon.workflow.executable_task import ExecutableTask
+    from jobmon.workflow.task_dag import TaskDag
+
+CHUNK_JOBS = 10_000
+
+
+def describe_task(task: ExecutableTask, upstreams: list[Any]) -> dict[str, Any]:
+    """A task as the server takes it; `upstreams` are names or positions."""
+    return {
+        "name": task.name,
+        "command": task.command,
+        "tag": task.tag,
+        "slots": task.slots,
+        "mem_free": task.mem_free,
+        "max_attempts": task.max_attempts,
+        "max_runtime": task.max_runtime,
+        "upstreams": upstreams,
+    }
+
+
+def iterate_jobs(dag: TaskDag) -> Iterator[dict[str, Any]]:
+    """All jobs, upstreams as positions: names would make a large graph several times as large."""
+    position = dag.index_tasks()
+    for task in position:
+        yield describe_task(task, sorted(position[upstream] for upstream in task._upstreams or ()))
+
+
+def iterate_chunks(dag: TaskDag, size: int = CHUNK_JOBS) -> Iterator[list[dict[str, Any]]]:
+    """The jobs in pieces; only one piece is in memory at a time."""
+    chunk: list[dict[str, Any]] = []
+    for job in iterate_jobs(dag):
+        chunk.append(job)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def submit_graph(client: Client, header: dict[str, Any], dag: TaskDag) -> dict[str, Any]:
+    """Store the graph; answers the workflow. The same graph again answers the same workflow."""
+    if len(dag) <= CHUNK_JOBS:
+        return client.submit_workflow({**header, "jobs": list(iterate_jobs(dag))})
+    draft = client.create_draft({**header, "job_count": len(dag)})
+    for number, chunk in enumerate(iterate_chunks(dag)):
+        client.put_chunk(draft, number, chunk)
+    return client.commit_draft(draft)

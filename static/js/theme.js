@@ -1,0 +1,10 @@
+// Runs before the first paint: "auto" follows the system. Without script, auto is light.
+(function () {
+  "use strict";
+  var root = document.documentElement;
+  if (root.dataset.theme !== "auto") return;
+  var dark = window.matchMedia("(prefers-color-scheme: dark)");
+  function apply() { root.dataset.bsTheme = dark.matches ? "dark" : "light"; }
+  apply();
+  dark.addEventListener("change", apply);
+})();

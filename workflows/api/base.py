@@ -1,0 +1,69 @@
+"""What all API views share."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest
+from rest_framework.parsers import BaseParser
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from workflows.api.authentication import HasScope
+from workflows.api.problems import Problem
+from workflows.models import Workflow
+from workflows.permissions import may_operate
+from workflows.queries.workflows import find_workflow
+
+MOST_PER_PAGE = 1000
+DEFAULT_PER_PAGE = 100
+
+
+class RawBody(BaseParser):
+    """The body as bytes: large graphs are decoded by a typed decoder, not by the framework."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> bytes:
+        return bytes(stream.read())
+
+
+class ApiView(APIView):
+    permission_classes = [IsAuthenticated, HasScope]
+    scope = "operate"
+
+
+def get_workflow(request: Request, workflow_id: int) -> Workflow:
+    workflow = find_workflow(request.user, workflow_id)
+    if workflow is None:
+        raise Http404
+    return workflow
+
+
+def demand_operator(request: Request, workflow: Workflow) -> None:
+    if not may_operate(request.user, workflow):
+        raise Problem(403, "not-allowed", f"Only {workflow.user}, the owner of workflow {workflow.pk}, may do this.")
+
+
+def per_page(request: Request) -> int:
+    text = request.query_params.get("per_page", "")
+    if not text:
+        return DEFAULT_PER_PAGE
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MOST_PER_PAGE:
+        raise Problem(400, "invalid-request", f"per_page must be a whole number from 1 to {MOST_PER_PAGE}.")
+    return int(text)
+
+
+def next_link(request: HttpRequest | Request, cursor: str) -> str | None:
+    if not cursor:
+        return None
+    query = [(key, value) for key, values in request.GET.lists() for value in values if key != "after"]
+    return request.build_absolute_uri(f"{request.path}?{urlencode([*query, ('after', cursor)])}")
+
+
+def demand_understood(unknown: list[str], errors: Any) -> None:
+    if unknown:
+        listed = [{"code": "unknown-filter", "path": name, "detail": "; ".join(errors.get(name, ["there is no such filter"]))} for name in unknown]
+        raise Problem(400, "invalid-request", f"Not understood: {', '.join(unknown)}.", errors=listed)

@@ -1,0 +1,62 @@
+"""Watching and stopping a run."""
+
+from __future__ import annotations
+
+from django.http import Http404
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from workflows import bell, lifecycle
+from workflows.api import schema, shapes
+from workflows.api.authentication import actor_of
+from workflows.api.base import ApiView
+from workflows.api.problems import Problem
+from workflows.models import WorkflowRun
+from workflows.permissions import may_stop
+from workflows.queries.attempts import find_run
+from workflows.queries.counts import counts_of_dags
+
+
+def get_run(request: Request, run_id: int) -> WorkflowRun:
+    run = find_run(request.user, run_id)
+    if run is None:
+        raise Http404
+    return run
+
+
+def show(request: Request, run: WorkflowRun) -> dict[str, object]:
+    dag_id = run.workflow.dag_id
+    return shapes.run(run, counts_of_dags([dag_id]).get(dag_id, {}), run.workflow.change_no, request)
+
+
+class RunView(ApiView):
+    @extend_schema(
+        parameters=[OpenApiParameter("v", int, description="the change number that you know; 204 while it is the present one")],
+        responses={200: schema.Run, 204: None, 404: schema.ProblemShape},
+        operation_id="show_run",
+    )
+    def get(self, request: Request, run_id: int) -> Response:
+        """One run with its workflow's counts."""
+        run = get_run(request, run_id)
+        if request.query_params.get("v") == str(run.workflow.change_no):
+            return Response(status=204)
+        return Response(show(request, run))
+
+
+class StopView(ApiView):
+    @extend_schema(
+        request=schema.StopInput,
+        responses={202: schema.Run, 400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape},
+        operation_id="stop_run",
+    )
+    def post(self, request: Request, run_id: int) -> Response:
+        """Let running jobs finish (`drain`) or end them (`kill`). Stopping again is the same stop."""
+        run = get_run(request, run_id)
+        if not may_stop(request.user, run.workflow):
+            raise Problem(403, "not-allowed", f"Only {run.workflow.user} or staff may stop run {run_id}.")
+        wanted = schema.StopInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        lifecycle.ask_stop(run_id, wanted.validated_data["mode"], actor_of(request))
+        bell.ring(run_id)
+        return Response(show(request, get_run(request, run_id)), status=202)

@@ -1,0 +1,252 @@
+"""The shapes of requests and answers, for the schema and for checking small request bodies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+STATUSES = "one letter, see the status tables"
+Plain = serializers.Serializer[Any]
+
+
+class Counts(Plain):
+    G = serializers.IntegerField(min_value=0)
+    Q = serializers.IntegerField(min_value=0)
+    I = serializers.IntegerField(min_value=0)  # noqa: E741
+    R = serializers.IntegerField(min_value=0)
+    E = serializers.IntegerField(min_value=0)
+    F = serializers.IntegerField(min_value=0)
+    D = serializers.IntegerField(min_value=0)
+
+
+class Run(Plain):
+    id = serializers.IntegerField()
+    workflow_id = serializers.IntegerField()
+    user = serializers.CharField()
+    status = serializers.ChoiceField(["R", "S", "E", "D"])
+    executor = serializers.CharField()
+    project = serializers.CharField(allow_blank=True)
+    stdout = serializers.CharField(allow_blank=True)
+    stderr = serializers.CharField(allow_blank=True)
+    working_dir = serializers.CharField(allow_blank=True)
+    hostname = serializers.CharField(allow_blank=True)
+    pid = serializers.IntegerField(allow_null=True)
+    resume = serializers.ChoiceField(["cold", "hot"])
+    max_concurrently_running = serializers.IntegerField(allow_null=True)
+    created_date = serializers.DateTimeField()
+    status_date = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    stopping = serializers.ChoiceField(["", "drain", "kill"])
+    hold_reason = serializers.CharField(allow_blank=True)
+    counts = Counts()
+    change_no = serializers.IntegerField()
+    page = serializers.URLField()
+
+
+class Workflow(Plain):
+    id = serializers.IntegerField()
+    dag_id = serializers.IntegerField()
+    workflow_args = serializers.CharField()
+    name = serializers.CharField(allow_blank=True)
+    description = serializers.CharField(allow_blank=True)
+    user = serializers.CharField()
+    status = serializers.ChoiceField(["C", "R", "S", "E", "D"])
+    created_date = serializers.DateTimeField()
+    status_date = serializers.DateTimeField()
+    executor = serializers.CharField()
+    project = serializers.CharField(allow_blank=True)
+    stdout = serializers.CharField(allow_blank=True)
+    stderr = serializers.CharField(allow_blank=True)
+    working_dir = serializers.CharField(allow_blank=True)
+    max_concurrently_running = serializers.IntegerField(allow_null=True)
+    attributes = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    note = serializers.CharField(allow_blank=True)
+    dag_hash = serializers.CharField()
+    job_count = serializers.IntegerField()
+    edge_count = serializers.IntegerField()
+    counts = Counts()
+    change_no = serializers.IntegerField()
+    latest_run = Run(allow_null=True)
+    page = serializers.URLField()
+    created = serializers.BooleanField(required=False)
+
+
+class JobInstance(Plain):
+    job_instance_id = serializers.IntegerField()
+    job_id = serializers.IntegerField()
+    workflow_run_id = serializers.IntegerField()
+    attempt = serializers.IntegerField()
+    executor_type = serializers.CharField()
+    executor_id = serializers.CharField(allow_null=True)
+    nodename = serializers.CharField(allow_blank=True)
+    process_group_id = serializers.IntegerField(allow_null=True)
+    status = serializers.ChoiceField(["I", "B", "R", "E", "D"])
+    reason = serializers.ChoiceField(["", "exit", "signal", "memory", "runtime", "lost", "killed", "refused", "void"])
+    evidence = serializers.CharField(allow_blank=True)
+    exit_code = serializers.IntegerField(allow_null=True)
+    signal = serializers.IntegerField(allow_null=True)
+    wallclock = serializers.FloatField(allow_null=True)
+    maxvmem = serializers.IntegerField(allow_null=True)
+    cpu = serializers.FloatField(allow_null=True)
+    io = serializers.IntegerField(allow_null=True)
+    slots = serializers.IntegerField()
+    mem_free = serializers.FloatField()
+    max_runtime = serializers.IntegerField(allow_null=True)
+    stdout_path = serializers.CharField(allow_blank=True)
+    stderr_path = serializers.CharField(allow_blank=True)
+    submitted_date = serializers.DateTimeField()
+    status_date = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    error = serializers.CharField(allow_null=True, allow_blank=True)
+
+
+class Job(Plain):
+    job_id = serializers.IntegerField()
+    dag_id = serializers.IntegerField()
+    workflow_id = serializers.IntegerField()
+    name = serializers.CharField()
+    tag = serializers.CharField(allow_blank=True)
+    command = serializers.CharField()
+    slots = serializers.IntegerField()
+    mem_free = serializers.FloatField()
+    max_runtime = serializers.IntegerField(allow_null=True)
+    num_attempts = serializers.IntegerField()
+    max_attempts = serializers.IntegerField()
+    status = serializers.ChoiceField(["G", "Q", "I", "R", "E", "F", "D"])
+    upstreams_left = serializers.IntegerField()
+    executor = serializers.CharField(allow_blank=True)
+    attributes = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    submitted_date = serializers.DateTimeField(allow_null=True)
+    status_date = serializers.DateTimeField()
+    instances = JobInstance(many=True, required=False)
+
+
+class FailedAttempt(Plain):
+    job_id = serializers.IntegerField()
+    job_name = serializers.CharField()
+    tag = serializers.CharField(allow_blank=True)
+    job_status = serializers.CharField()
+    job_instance_id = serializers.IntegerField()
+    reason = serializers.CharField()
+    exit_code = serializers.IntegerField(allow_null=True)
+    error_time = serializers.DateTimeField(allow_null=True)
+    description = serializers.CharField(allow_blank=True)
+    stderr_tail = serializers.CharField(allow_blank=True)
+
+
+class WorkflowList(Plain):
+    results = Workflow(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class JobList(Plain):
+    results = Job(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class RunList(Plain):
+    results = Run(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class FailedAttemptList(Plain):
+    results = FailedAttempt(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class Server(Plain):
+    version = serializers.CharField()
+    user = serializers.CharField()
+    executors = serializers.ListField(child=serializers.CharField())
+    default_executor = serializers.CharField()
+    url = serializers.URLField()
+
+
+class Link(Plain):
+    url = serializers.URLField()
+
+
+class JobInput(Plain):
+    name = serializers.CharField()
+    command = serializers.CharField()
+    tag = serializers.CharField(required=False, allow_blank=True)
+    slots = serializers.IntegerField(required=False, min_value=1)
+    mem_free = serializers.FloatField(required=False)
+    max_attempts = serializers.IntegerField(required=False, min_value=1)
+    max_runtime = serializers.IntegerField(required=False, allow_null=True, min_value=1)
+    executor = serializers.CharField(required=False, allow_blank=True)
+    upstreams = serializers.ListField(required=False, child=serializers.CharField())
+    attributes = serializers.DictField(required=False, child=serializers.CharField(allow_blank=True))
+
+
+class WorkflowHeader(Plain):
+    workflow_args = serializers.CharField()
+    name = serializers.CharField(required=False, allow_blank=True)
+    description = serializers.CharField(required=False, allow_blank=True)
+    project = serializers.CharField(required=False, allow_blank=True)
+    stdout = serializers.CharField(required=False, allow_blank=True)
+    stderr = serializers.CharField(required=False, allow_blank=True)
+    working_dir = serializers.CharField(required=False, allow_blank=True)
+    executor = serializers.CharField(required=False, allow_blank=True)
+    home = serializers.CharField(required=False, allow_blank=True)
+    path = serializers.CharField(required=False, allow_blank=True)
+    max_concurrently_running = serializers.IntegerField(required=False, allow_null=True, min_value=1)
+    tag_limits = serializers.DictField(required=False, child=serializers.IntegerField(min_value=1))
+    fail_fast = serializers.BooleanField(required=False)
+    seconds_until_timeout = serializers.IntegerField(required=False, allow_null=True, min_value=1)
+    attributes = serializers.DictField(required=False, child=serializers.CharField(allow_blank=True))
+
+
+class WorkflowInput(WorkflowHeader):
+    jobs = JobInput(many=True)
+
+
+class DraftInput(WorkflowHeader):
+    job_count = serializers.IntegerField(required=False, min_value=0)
+
+
+class DraftAnswer(Plain):
+    id = serializers.UUIDField()
+
+
+class ChunkInput(Plain):
+    jobs = JobInput(many=True)
+
+
+class RunInput(Plain):
+    """How to run; what is left out is taken from the workflow."""
+
+    resume = serializers.ChoiceField(["cold", "hot"], required=False, default="cold")
+    executor = serializers.CharField(required=False, max_length=64)
+    project = serializers.CharField(required=False, allow_blank=True, max_length=64)
+    stdout = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    stderr = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    working_dir = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    home = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    path = serializers.CharField(required=False, allow_blank=True, max_length=32000)
+    max_concurrently_running = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
+    hostname = serializers.CharField(required=False, allow_blank=True, max_length=255)
+    pid = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=2**31 - 1)
+
+
+class StopInput(Plain):
+    mode = serializers.ChoiceField(["drain", "kill"])
+
+
+class ProblemItem(Plain):
+    code = serializers.CharField()
+    path = serializers.CharField(allow_blank=True)
+    job = serializers.CharField(required=False, allow_blank=True)
+    detail = serializers.CharField()
+
+
+class ProblemShape(Plain):
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    errors = ProblemItem(many=True, required=False)
+    error_count = serializers.IntegerField(required=False)

@@ -1,0 +1,195 @@
+"""Submitting workflows, finding them, starting and resuming them."""
+
+from __future__ import annotations
+
+import msgspec
+from django.conf import settings
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from workflows import bell, binding, lifecycle
+from workflows.api import schema, shapes
+from workflows.api.authentication import actor_of
+from workflows.api.base import ApiView, RawBody, demand_operator, demand_understood, get_workflow, next_link, per_page
+from workflows.filters import ErrorFilter, JobFilter, WorkflowFilter
+from workflows.graph import Graph, GraphError, Header, InvalidGraph, JobInput, build_graph, parse_header, parse_jobs, split_body
+from workflows.models import JobInstance, Workflow, WorkflowRun
+from workflows.queries import attempts as attempt_queries
+from workflows.queries import jobs as job_queries
+from workflows.queries.counts import counts_of_dags, groups_of
+from workflows.queries.keyset import Order, paginate
+from workflows.queries.workflows import listed, with_error_text
+
+AFTER = OpenApiParameter("after", str, description="cursor of the page before, from `next`")
+PER_PAGE = OpenApiParameter("per_page", int, description="at most 1,000")
+ERROR_LINES = 10
+
+
+def read_graph(body: bytes) -> Graph:
+    """The checked graph of a posted workflow. Raises InvalidGraph with everything that is wrong."""
+    fields, jobs = split_body(body)
+    errors: list[GraphError] = []
+    header: Header | None = None
+    parsed: list[JobInput] = []
+    try:
+        header = parse_header(msgspec.json.encode(fields))
+    except InvalidGraph as error:
+        errors += error.errors
+    try:
+        parsed = parse_jobs(bytes(jobs))
+    except InvalidGraph as error:
+        errors += error.errors
+    if errors or header is None:
+        raise InvalidGraph(errors)
+    check_executors(header, parsed)
+    return build_graph(header, parsed)
+
+
+def check_executors(header: Header, jobs: list[JobInput]) -> None:
+    known = set(settings.EXECUTORS)
+    names = f"there are {', '.join(sorted(known))}"
+    errors = []
+    if header.executor and header.executor not in known:
+        errors.append(GraphError("unknown-executor", "executor", f"There is no executor {header.executor!r} here; {names}."))
+    for position, job in enumerate(jobs):
+        if job.executor and job.executor not in known:
+            errors.append(GraphError("unknown-executor", f"jobs[{position}].executor", f"There is no executor {job.executor!r} here; {names}.", job.name))  # fmt: skip
+    if errors:
+        raise InvalidGraph(errors)
+
+
+def show(request: Request, workflow: Workflow) -> dict[str, object]:
+    counts = counts_of_dags([workflow.dag_id]).get(workflow.dag_id, {})
+    latest = WorkflowRun.objects.filter(workflow=workflow).order_by("-pk").first()
+    return shapes.workflow(workflow, counts, latest, request)
+
+
+def bind_and_answer(request: Request, graph: Graph) -> Response:
+    bound = binding.bind(graph, actor_of(request))
+    workflow = Workflow.objects.select_related("dag").get(pk=bound.workflow.pk)
+    return Response({**show(request, workflow), "created": bound.is_new}, status=201 if bound.is_new else 200)
+
+
+class WorkflowsView(ApiView):
+    parser_classes = [RawBody]
+    scope = "submit"
+
+    @extend_schema(
+        parameters=[AFTER, PER_PAGE, OpenApiParameter("status", str, many=True), OpenApiParameter("q", str)],
+        responses={200: schema.WorkflowList, 400: schema.ProblemShape},
+        operation_id="list_workflows",
+    )
+    def get(self, request: Request) -> Response:
+        """Workflows that you may see, newest first."""
+        chosen = WorkflowFilter(request.query_params, listed(request.user).select_related("dag"), request.user)
+        demand_understood(chosen.unknown, chosen.form.errors)
+        page = paginate(chosen.rows, Order("id", is_descending=True), request.query_params.get("after", ""), "", per_page(request))
+        counts = counts_of_dags([row.dag_id for row in page.rows])
+        latest = _latest_runs([row.pk for row in page.rows])
+        results = [shapes.workflow(row, counts.get(row.dag_id, {}), latest.get(row.pk), request) for row in page.rows]
+        return Response({"results": results, "next": next_link(request, page.next)})
+
+    @extend_schema(
+        request=schema.WorkflowInput,
+        responses={200: schema.Workflow, 201: schema.Workflow, 400: schema.ProblemShape, 409: schema.ProblemShape, 413: schema.ProblemShape},
+        operation_id="submit_workflow",
+    )
+    def post(self, request: Request) -> Response:
+        """Submit a graph. The same arguments and jobs answer the same workflow; nothing is started."""
+        return bind_and_answer(request, read_graph(request.data))
+
+
+def _latest_runs(workflow_ids: list[int]) -> dict[int, WorkflowRun]:
+    runs = WorkflowRun.objects.filter(workflow_id__in=workflow_ids).order_by("pk")
+    return {run.workflow_id: run for run in runs}
+
+
+class WorkflowView(ApiView):
+    @extend_schema(responses={200: schema.Workflow, 404: schema.ProblemShape}, operation_id="show_workflow")
+    def get(self, request: Request, workflow_id: int) -> Response:
+        """One workflow, its counts and its latest run."""
+        return Response(show(request, get_workflow(request, workflow_id)))
+
+
+class WorkflowRunsView(ApiView):
+    scope = "submit"
+
+    @extend_schema(parameters=[AFTER, PER_PAGE], responses={200: schema.RunList, 404: schema.ProblemShape}, operation_id="list_workflow_runs")
+    def get(self, request: Request, workflow_id: int) -> Response:
+        """Its runs, newest first."""
+        workflow = get_workflow(request, workflow_id)
+        counts = counts_of_dags([workflow.dag_id]).get(workflow.dag_id, {})
+        order = Order("id", is_descending=True)
+        page = paginate(WorkflowRun.objects.filter(workflow=workflow), order, request.query_params.get("after", ""), "", per_page(request))
+        results = [shapes.run(row, counts, workflow.change_no, request) for row in page.rows]
+        return Response({"results": results, "next": next_link(request, page.next)})
+
+    @extend_schema(
+        request=schema.RunInput,
+        responses={201: schema.Run, 400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape},
+        operation_id="start_run",
+    )
+    def post(self, request: Request, workflow_id: int) -> Response:
+        """Start or resume: everything that is not done is tried; what is done is never run again."""
+        workflow = get_workflow(request, workflow_id)
+        demand_operator(request, workflow)
+        wanted = schema.RunInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        options = lifecycle.RunOptions(**wanted.validated_data)
+        check_executors(Header(workflow_args="-", executor=options.executor or ""), [])
+        run = lifecycle.start_run(workflow_id, actor_of(request), options)
+        bell.ring(run.pk)
+        workflow.refresh_from_db()
+        counts = counts_of_dags([workflow.dag_id]).get(workflow.dag_id, {})
+        return Response(shapes.run(run, counts, workflow.change_no, request), status=201)
+
+
+class WorkflowJobsView(ApiView):
+    @extend_schema(
+        parameters=[AFTER, PER_PAGE, OpenApiParameter("status", str, many=True), OpenApiParameter("tag", str, many=True), OpenApiParameter("q", str)],
+        responses={200: schema.JobList, 400: schema.ProblemShape, 404: schema.ProblemShape},
+        operation_id="list_jobs",
+    )
+    def get(self, request: Request, workflow_id: int) -> Response:
+        """Its jobs; filters are those of the page."""
+        workflow = get_workflow(request, workflow_id)
+        chosen = JobFilter(request.query_params, job_queries.jobs_of(workflow.dag_id), workflow.dag_id, groups_of(workflow.dag_id))
+        demand_understood(chosen.unknown, chosen.form.errors)
+        sort = request.query_params.get("sort") or job_queries.DEFAULT_ORDER
+        if sort not in job_queries.ORDERS:
+            demand_understood(["sort"], {"sort": [f"sort by one of {', '.join(job_queries.ORDERS)}"]})
+        page = job_queries.job_page(chosen.rows, sort, request.query_params.get("after", ""), "", per_page(request))
+        return Response({"results": [shapes.job(row, workflow.pk) for row in page.rows], "next": next_link(request, page.next)})
+
+
+class WorkflowErrorsView(ApiView):
+    @extend_schema(
+        parameters=[AFTER, PER_PAGE],
+        responses={200: schema.FailedAttemptList, 400: schema.ProblemShape, 404: schema.ProblemShape},
+        operation_id="list_errors",
+    )
+    def get(self, request: Request, workflow_id: int) -> Response:
+        """Failed attempts, newest first, with their last lines."""
+        workflow = get_workflow(request, workflow_id)
+        chosen = ErrorFilter(request.query_params, attempt_queries.failed_attempts(workflow.dag_id, workflow.pk))
+        demand_understood(chosen.unknown, chosen.form.errors)
+        order = Order("job_instance_id", is_descending=True)
+        page = paginate(with_error_text(chosen.rows), order, request.query_params.get("after", ""), "", per_page(request))
+        return Response({"results": [_failed(row) for row in page.rows], "next": next_link(request, page.next)})
+
+
+def _failed(row: JobInstance) -> dict[str, object]:
+    text = getattr(row, "error_text", None) or row.evidence
+    return {
+        "job_id": row.job_id,
+        "job_name": row.job.name,
+        "tag": row.job.tag,
+        "job_status": row.job.status,
+        "job_instance_id": row.pk,
+        "reason": row.reason,
+        "exit_code": row.exit_code,
+        "error_time": shapes.iso(row.ended_at),
+        "description": row.evidence,
+        "stderr_tail": "\n".join(text.partition("\n\n")[2].splitlines()[-ERROR_LINES:]),
+    }

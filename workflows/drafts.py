@@ -1,0 +1,64 @@
+"""Large graphs arrive in pieces: a draft takes chunks in any order, each repeatable, and is invisible until it is
+committed."""
+
+from __future__ import annotations
+
+import gzip
+import uuid
+from typing import Any
+
+import msgspec
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from workflows.graph import Graph, GraphError, InvalidGraph, JobInput, build_graph, parse_header, parse_jobs
+from workflows.models import Draft, DraftChunk, Workflow
+from workflows.transactions import write_transaction
+
+MAX_CHUNKS = 10_000
+
+
+@write_transaction
+def create_draft(user: User, header: dict[str, Any]) -> Draft:
+    return Draft.objects.create(owner=user, created_at=timezone.now(), header=header)
+
+
+def find_draft(user: User, draft_id: uuid.UUID) -> Draft | None:
+    return Draft.objects.select_related("workflow__dag").filter(pk=draft_id, owner=user).first()
+
+
+@write_transaction
+def store_chunk(draft: Draft, number: int, jobs: bytes) -> None:
+    """Keep one piece; the same number again replaces it."""
+    DraftChunk.objects.filter(draft=draft, number=number).delete()
+    DraftChunk.objects.create(draft=draft, number=number, body=gzip.compress(jobs, 1))
+
+
+def assemble(draft: Draft) -> Graph:
+    """All pieces as one checked graph. Raises InvalidGraph with everything that is wrong."""
+    header = parse_header(msgspec.json.encode({key: value for key, value in draft.header.items() if key != "job_count"}))
+    jobs: list[JobInput] = []
+    errors: list[GraphError] = []
+    expected = 0
+    for chunk in DraftChunk.objects.filter(draft=draft).order_by("number").iterator(chunk_size=1):
+        if chunk.number != expected:
+            errors.append(GraphError("missing-chunk", "chunks", f"Chunk {expected} has not arrived."))
+            break
+        expected += 1
+        try:
+            jobs += parse_jobs(gzip.decompress(chunk.body), first=len(jobs))
+        except InvalidGraph as error:
+            errors += error.errors
+    promised = draft.header.get("job_count")
+    if promised is not None and not errors and len(jobs) != promised:
+        errors.append(GraphError("missing-jobs", "jobs", f"{promised:,} jobs were announced, {len(jobs):,} have arrived."))
+    if errors:
+        raise InvalidGraph(errors)
+    return build_graph(header, jobs)
+
+
+@write_transaction
+def finish(draft: Draft, workflow: Workflow) -> None:
+    """The draft has become this workflow: a repeated commit answers the same one."""
+    DraftChunk.objects.filter(draft=draft).delete()
+    Draft.objects.filter(pk=draft.pk).update(workflow=workflow)

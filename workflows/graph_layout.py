@@ -1,0 +1,206 @@
+"""Pure: a layered drawing of a small directed graph, left to right. No I/O.
+
+Layers by longest path, order inside a layer by a few sweeps of barycentres, long edges through empty places of the layers
+between. Edges that close a cycle (groups may depend on each other both ways) are left out of the layering and drawn back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+Node = Hashable
+SWEEPS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    box_width: float = 190
+    box_height: float = 58
+    gap_x: float = 70
+    gap_y: float = 22
+    thin: float = 14
+    margin: float = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An edge as an SVG path. `is_longest`: on a longest chain; `is_back`: it closes a cycle."""
+
+    start: Node
+    end: Node
+    path: str
+    is_longest: bool
+    is_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    places: dict[Node, Place]
+    lines: list[Line]
+    width: float
+    height: float
+    chain: list[Node]
+
+
+def split_cycles(nodes: Sequence[Node], edges: Iterable[tuple[Node, Node]]) -> tuple[list[tuple[Node, Node]], set[tuple[Node, Node]]]:
+    """Edges without those that close a cycle, and these. Self-loops are dropped. No recursion."""
+    below: dict[Node, list[Node]] = defaultdict(list)
+    for start, end in dict.fromkeys(edges):
+        if start != end:
+            below[start].append(end)
+    state: dict[Node, int] = {}
+    back: set[tuple[Node, Node]] = set()
+    for root in nodes:
+        stack = [(root, iter(below[root]))] if root not in state else []
+        state.setdefault(root, 1)
+        while stack:
+            node, children = stack[-1]
+            child = next(children, None)
+            if child is None:
+                state[node] = 2
+                stack.pop()
+            elif state.get(child) == 1:
+                back.add((node, child))
+            elif child not in state:
+                state[child] = 1
+                stack.append((child, iter(below[child])))
+    forward = [(start, end) for start in nodes for end in below[start] if (start, end) not in back]
+    return forward, back
+
+
+def layers_of(nodes: Sequence[Node], edges: Sequence[tuple[Node, Node]]) -> dict[Node, int]:
+    """The length of the longest path that leads to each node, in a graph without cycles."""
+    incoming = dict.fromkeys(nodes, 0)
+    below: dict[Node, list[Node]] = defaultdict(list)
+    for start, end in edges:
+        incoming[end] += 1
+        below[start].append(end)
+    layer = dict.fromkeys(nodes, 0)
+    ready = [node for node in nodes if not incoming[node]]
+    while ready:
+        node = ready.pop()
+        for child in below[node]:
+            layer[child] = max(layer[child], layer[node] + 1)
+            incoming[child] -= 1
+            if not incoming[child]:
+                ready.append(child)
+    return layer
+
+
+def longest_chain(layer: dict[Node, int], edges: Sequence[tuple[Node, Node]]) -> list[Node]:
+    """One longest path, from its first node to its last."""
+    if not layer:
+        return []
+    above: dict[Node, list[Node]] = defaultdict(list)
+    for start, end in edges:
+        above[end].append(start)
+    node = max(layer, key=lambda item: layer[item])
+    chain = [node]
+    while layer[node]:
+        node = next(parent for parent in above[node] if layer[parent] == layer[node] - 1)
+        chain.append(node)
+    return chain[::-1]
+
+
+def _with_ways(layer: dict[Node, int], edges: Sequence[tuple[Node, Node]]) -> tuple[list[list[Node]], list[tuple[Node, Node]], dict[tuple[Node, Node], list[Node]]]:
+    """Rows of each layer with a thin place for each edge that passes it, the short edges, and the way of each edge."""
+    rows: list[list[Node]] = [[] for _ in range(max(layer.values(), default=0) + 1)]
+    for node, index in layer.items():
+        rows[index].append(node)
+    short: list[tuple[Node, Node]] = []
+    ways: dict[tuple[Node, Node], list[Node]] = {}
+    for start, end in edges:
+        way: list[Node] = [start]
+        for index in range(layer[start] + 1, layer[end]):
+            place = ("way", start, end, index)
+            rows[index].append(place)
+            way.append(place)
+        way.append(end)
+        short += zip(way, way[1:], strict=False)
+        ways[start, end] = way
+    return rows, short, ways
+
+
+def _sweep(rows: list[list[Node]], short: Sequence[tuple[Node, Node]]) -> None:
+    """Order each layer by the mean place of its neighbours, forward and backward a few times."""
+    above: dict[Node, list[Node]] = defaultdict(list)
+    below: dict[Node, list[Node]] = defaultdict(list)
+    for start, end in short:
+        below[start].append(end)
+        above[end].append(start)
+    at = {node: float(index) for row in rows for index, node in enumerate(row)}
+    for turn in range(SWEEPS):
+        near = above if turn % 2 == 0 else below
+        for row in rows if turn % 2 == 0 else rows[::-1]:
+            mean = {node: sum(at[other] for other in near[node]) / len(near[node]) if near[node] else at[node] for node in row}
+            row.sort(key=lambda node, mean=mean: mean[node])  # type: ignore[misc]
+            for index, node in enumerate(row):
+                at[node] = float(index)
+
+
+def _places(rows: list[list[Node]], real: dict[Node, int], sizes: Sizes) -> tuple[dict[Node, Place], float]:
+    """The left upper corner of each box (a thin place has no width), layers centred on each other; and the height."""
+    heights = [
+        sum(sizes.box_height if node in real else sizes.thin for node in row) + sizes.gap_y * max(0, len(row) - 1) for row in rows
+    ]
+    tallest = max(heights, default=0.0)
+    places: dict[Node, Place] = {}
+    for index, row in enumerate(rows):
+        x = sizes.margin + index * (sizes.box_width + sizes.gap_x)
+        y = sizes.margin + (tallest - heights[index]) / 2
+        for node in row:
+            places[node] = Place(round(x, 1), round(y, 1))
+            y += (sizes.box_height if node in real else sizes.thin) + sizes.gap_y
+    return places, tallest + 2 * sizes.margin
+
+
+def _path(way: Sequence[Node], places: dict[Node, Place], real: dict[Node, int], sizes: Sizes) -> str:
+    """A smooth line from the right side of the first box to the left side of the last."""
+
+    def middle(node: Node) -> float:
+        return places[node].y + (sizes.box_height if node in real else sizes.thin) / 2
+
+    x, y = places[way[0]].x + sizes.box_width, middle(way[0])
+    parts = [f"M{x:.1f},{y:.1f}"]
+    for node in way[1:]:
+        to_x, to_y = places[node].x, middle(node)
+        bend = (to_x - x) / 2
+        parts.append(f"C{x + bend:.1f},{y:.1f} {to_x - bend:.1f},{to_y:.1f} {to_x:.1f},{to_y:.1f}")
+        x, y = to_x, to_y
+        if node not in real:
+            x += sizes.box_width
+            parts.append(f"L{x:.1f},{y:.1f}")
+    return " ".join(parts)
+
+
+def _back_path(start: Place, end: Place, sizes: Sizes) -> str:
+    x, y = start.x + sizes.box_width / 2, start.y + sizes.box_height
+    to_x, to_y = end.x + sizes.box_width / 2, end.y + sizes.box_height
+    low = max(y, to_y) + sizes.gap_y
+    return f"M{x:.1f},{y:.1f} C{x:.1f},{low:.1f} {to_x:.1f},{low:.1f} {to_x:.1f},{to_y:.1f}"
+
+
+def draw(nodes: Sequence[Node], edges: Iterable[tuple[Node, Node]], sizes: Sizes | None = None) -> Drawing:
+    """Places of all boxes and paths of all edges between them. Same input, same drawing."""
+    sizes = sizes or Sizes()
+    known = dict.fromkeys(nodes)
+    forward, back = split_cycles(list(known), [(a, b) for a, b in edges if a in known and b in known])
+    layer = layers_of(list(known), forward)
+    chain = longest_chain(layer, forward)
+    on_chain = set(zip(chain, chain[1:], strict=False))
+    rows, short, ways = _with_ways(layer, forward)
+    _sweep(rows, short)
+    places, height = _places(rows, layer, sizes)
+    lines = [Line(a, b, _path(way, places, layer, sizes), (a, b) in on_chain, False) for (a, b), way in ways.items()]
+    lines += [Line(a, b, _back_path(places[a], places[b], sizes), False, True) for a, b in sorted(back, key=str)]
+    width = 2 * sizes.margin + len(rows) * sizes.box_width + max(0, len(rows) - 1) * sizes.gap_x
+    height += sizes.gap_y if back else 0
+    return Drawing({node: places[node] for node in known}, lines, round(width, 1), round(height, 1), chain)

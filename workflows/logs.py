@@ -1,0 +1,232 @@
+"""Reads pieces of what an attempt wrote, and nothing else.
+
+A log is named by (attempt, stream), never by a path in a request: the path was fixed when the attempt was intended. Below
+the folder that the administrator or the run's owner chose, no symbolic link is followed; only a regular file with one
+name, which belongs to the account that the jobs run as, is read. Reads are bounded in size, in time and in number.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from django.conf import settings
+
+from executors.spool import attempt_folder
+from workflows.models import JobInstance
+
+T = TypeVar("T")
+PIECE = 64 * 1024
+MOST_AT_ONCE = 256 * 1024
+FIND_BYTES, FIND_SECONDS, FIND_HITS = 64 * 1024 * 1024, 2.0, 50
+FIND_CHUNK = 1024 * 1024
+READ_SECONDS = 2.0
+STREAMS = {"stdout": "out", "stderr": "err"}
+FORBIDDEN_ROOTS = ("/proc", "/sys", "/dev")
+_readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="log-reader")
+
+
+class LogUnavailable(Exception):
+    """There is nothing to show. `state` names why: not-started, missing, denied, refused or slow."""
+
+    def __init__(self, state: str, message: str) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """Where a log is: `root` may be reached through links, nothing in `below` may."""
+
+    root: Path
+    below: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        return self.root.joinpath(*self.below)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    data: bytes
+    offset: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.data)
+
+    @property
+    def is_binary(self) -> bool:
+        return b"\0" in self.data
+
+    @property
+    def older(self) -> int | None:
+        return max(0, self.offset - PIECE) if self.offset > 0 else None
+
+    @property
+    def newer(self) -> int | None:
+        return self.end if self.end < self.size else None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a text was found (byte offset of its line, the line); `go_on` is where the search stopped, None at the end."""
+
+    hits: tuple[tuple[int, str], ...]
+    go_on: int | None
+
+
+def locate(attempt: JobInstance, stream: str) -> LogFile:
+    """The file of a stream ("stdout" or "stderr"), as fixed when the attempt was intended."""
+    chosen = attempt.stdout_path if stream == "stdout" else attempt.stderr_path
+    if not chosen:
+        folder = attempt_folder(Path(settings.SPOOL), attempt.pk)
+        return LogFile(Path(settings.SPOOL), (*folder.relative_to(settings.SPOOL).parts, STREAMS[stream]))
+    path = Path(chosen)
+    run = attempt.workflow_run
+    folder = Path((run.stdout if stream == "stdout" else run.stderr) or path.parent)
+    below = path.relative_to(folder).parts if path.is_relative_to(folder) else (path.name,)
+    return LogFile(folder if path.is_relative_to(folder) else path.parent, below)
+
+
+def read_piece(file: LogFile, offset: int | None = None, limit: int = PIECE) -> Piece:
+    """At most `limit` bytes from `offset`; without one, the last ones. Raises LogUnavailable."""
+    return _in_time(lambda: _read_piece(file, offset, min(limit, MOST_AT_ONCE)))
+
+
+def find(file: LogFile, text: str, start: int = 0) -> Found:
+    """Lines that hold `text`, from a byte offset on, within the limits of one search. Raises LogUnavailable."""
+    return _in_time(lambda: _find(file, text.encode(), start), FIND_SECONDS + 1)
+
+
+def stream_whole(file: LogFile) -> Iterator[bytes]:
+    """The whole file as it is now. Raises LogUnavailable before the first chunk."""
+    descriptor, size = _in_time(lambda: _open(file))
+    return _chunks(descriptor, size)
+
+
+def _chunks(descriptor: int, size: int) -> Iterator[bytes]:
+    try:
+        offset = 0
+        while offset < size:
+            data = os.pread(descriptor, min(MOST_AT_ONCE, size - offset), offset)
+            if not data:
+                return
+            yield data
+            offset += len(data)
+    finally:
+        os.close(descriptor)
+
+
+def _in_time(read: Callable[[], T], seconds: float = READ_SECONDS) -> T:
+    """A hung file system must not hang the page: the read goes on in its thread, nobody waits for it."""
+    future = _readers.submit(read)
+    try:
+        return future.result(timeout=seconds)
+    except TimeoutError:
+        future.cancel()
+        raise LogUnavailable("slow", f"The file system did not answer in {seconds:.0f} s. Try again.") from None
+
+
+def _open(file: LogFile) -> tuple[int, int]:
+    """A descriptor of the log, and its size. Raises LogUnavailable."""
+    if not file.below or any(part in ("", ".", "..") or "/" in part or "\0" in part for part in file.below):
+        raise LogUnavailable("refused", "This is not the path of a log.")
+    try:
+        descriptor = _walk(file)
+    except OSError as error:
+        raise _unavailable(error) from error
+    except ValueError as error:
+        raise LogUnavailable("refused", "This is not the path of a log.") from error
+    try:
+        return descriptor, _check(descriptor)
+    except LogUnavailable:
+        os.close(descriptor)
+        raise
+
+
+def _walk(file: LogFile) -> int:
+    """Open component by component below the root, following no link."""
+    folder = os.open(file.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in file.below[:-1]:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        return os.open(file.below[-1], flags, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _check(descriptor: int) -> int:
+    """The size, if this is a regular file of ours with one name."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise LogUnavailable("refused", "This is not a regular file; it is not read.")
+    if status.st_nlink > 1:
+        raise LogUnavailable("refused", "The file has more than one name; it is not read.")
+    if status.st_uid != os.getuid():
+        raise LogUnavailable("refused", "The file belongs to another account than the jobs; it is not read.")
+    real = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+    if real.startswith(tuple(root + "/" for root in FORBIDDEN_ROOTS)):
+        raise LogUnavailable("refused", "This file belongs to the system; it is not read.")
+    return status.st_size
+
+
+def _unavailable(error: OSError) -> LogUnavailable:
+    if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+        return LogUnavailable("missing", "There is no such file. It was not written, or it was removed.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return LogUnavailable("denied", "The server has no right to read this file.")
+    if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EMLINK):
+        return LogUnavailable("refused", "A part of the path is a link or no folder; it is not read.")
+    return LogUnavailable("missing", f"The file could not be opened: {os.strerror(error.errno or 0)}.")
+
+
+def _read_piece(file: LogFile, offset: int | None, limit: int) -> Piece:
+    descriptor, size = _open(file)
+    try:
+        start = max(0, size - limit) if offset is None else min(max(0, offset), size)
+        return Piece(os.pread(descriptor, limit, start), start, size)
+    finally:
+        os.close(descriptor)
+
+
+def _find(file: LogFile, needle: bytes, start: int) -> Found:
+    descriptor, size = _open(file)
+    deadline = time.monotonic() + FIND_SECONDS
+    hits: list[tuple[int, str]] = []
+    at, last = max(0, start), min(size, max(0, start) + FIND_BYTES)
+    try:
+        while at < last and len(hits) < FIND_HITS and time.monotonic() < deadline:
+            chunk = os.pread(descriptor, FIND_CHUNK + len(needle), at)
+            hits += _hits_in(chunk, needle, at)
+            at += FIND_CHUNK
+    finally:
+        os.close(descriptor)
+    if len(hits) >= FIND_HITS:
+        hits = hits[:FIND_HITS]
+        return Found(tuple(hits), hits[-1][0] + 1)
+    return Found(tuple(hits), at if at < size else None)
+
+
+def _hits_in(chunk: bytes, needle: bytes, base: int) -> list[tuple[int, str]]:
+    """One hit a line, for hits that begin in the first FIND_CHUNK bytes."""
+    found: list[tuple[int, str]] = []
+    at = chunk.find(needle)
+    while 0 <= at < FIND_CHUNK and len(found) < FIND_HITS:
+        begin = chunk.rfind(b"\n", 0, at) + 1
+        end = chunk.find(b"\n", at)
+        end = len(chunk) if end < 0 else end
+        found.append((base + begin, chunk[begin : min(end, begin + 400)].decode("utf-8", "replace")))
+        at = chunk.find(needle, end)
+    return found

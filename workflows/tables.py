@@ -1,0 +1,117 @@
+"""One table per list: which columns there are, which are shown, and how a cell looks. Rows and columns only; pages and
+order come from `queries.keyset`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import django_tables2 as dt
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from workflows import explain, markup, words
+from workflows.queries.jobs import ORDERS, JobRow
+
+NOTHING = markup.NOTHING
+NUMBER = {"th": {"class": "num"}, "td": {"class": "num"}}
+
+
+class JobTable(dt.Table):  # type: ignore[misc]
+    status = dt.Column(verbose_name="Status", accessor="job")
+    job_id = dt.Column(verbose_name="Job", accessor="job__job_id", attrs=NUMBER)
+    name = dt.Column(verbose_name="Name", accessor="job__name", attrs={"td": {"class": "text"}})
+    tag = dt.Column(verbose_name="Tag", accessor="group")
+    attempts = dt.Column(verbose_name="Attempts", accessor="job", attrs=NUMBER)
+    reason = dt.Column(verbose_name="Last attempt", accessor="last", attrs={"td": {"class": "text"}}, empty_values=())
+    host = dt.Column(verbose_name="Host", accessor="last__nodename")
+    memory = dt.Column(verbose_name="Memory used / asked", accessor="job", attrs=NUMBER)
+    run_time = dt.Column(verbose_name="Run time", accessor="last__wallclock", attrs=NUMBER)
+    changed = dt.Column(verbose_name="Changed", accessor="job__status_date", attrs={"td": {"class": "nowrap"}})
+    batch = dt.Column(verbose_name="Batch id", accessor="last__executor_id")
+    slots = dt.Column(verbose_name="Slots", accessor="job__slots", attrs=NUMBER)
+    max_runtime = dt.Column(verbose_name="Longest run time", accessor="job__max_runtime", attrs=NUMBER)
+    command = dt.Column(verbose_name="Command", accessor="job__command", attrs={"td": {"class": "text"}})
+
+    DEFAULT = ("status", "job_id", "name", "tag", "attempts", "reason", "host", "memory", "run_time", "changed")
+    SORTS = {"job_id": "job_id", "name": "name", "changed": "status_date"}
+
+    class Meta:
+        orderable = False
+        attrs = {"class": "list cards", "data-rows": "jobs"}
+        caption = "Jobs"
+
+    def __init__(self, rows: Sequence[JobRow], request: HttpRequest, sort: str) -> None:
+        chosen = [name for name in request.GET.get("cols", "").split(",") if name in self.base_columns]
+        shown = chosen or list(self.DEFAULT)
+        super().__init__(
+            rows, exclude=[name for name in self.base_columns if name not in shown], sequence=shown, empty_text="No jobs"
+        )
+        self.sort = sort
+        self.page_request = request
+
+    @property
+    def default_columns(self) -> str:
+        return ",".join(self.DEFAULT)
+
+    @property
+    def all_columns(self) -> str:
+        return ", ".join(self.base_columns)
+
+    def sort_of(self, column: str) -> dict[str, str] | None:
+        """The URL parameter that orders by this column, and what `aria-sort` says now."""
+        field = self.SORTS.get(column)
+        if field is None:
+            return None
+        now = "ascending" if self.sort == field else "descending" if self.sort == f"-{field}" else "none"
+        following = f"-{field}" if now == "ascending" else field
+        return {"value": following if following in ORDERS else field, "aria": now}
+
+    def render_status(self, record: JobRow) -> SafeString:
+        return format_html("{}{}", markup.status_badge("job", record.job.status), self._fact(record))
+
+    def _fact(self, record: JobRow) -> str | SafeString:
+        last = record.last
+        if last is None or last.status in ("E", "D"):
+            return ""
+        if last.phase in ("stuck", "held"):
+            return format_html(" {}", markup.fact_badge(last.phase, "alert-triangle", last.phase_message))
+        if last.kill_asked_at:
+            return format_html(" {}", markup.fact_badge("kill asked", "hand-stop", f"by {last.kill_asked_by}"))
+        if last.absent_since:
+            return format_html(" {}", markup.fact_badge("checking", "help-circle", "not in the last listing; not gone yet"))
+        return ""
+
+    def render_job_id(self, value: int) -> SafeString:
+        return format_html('<a href="/jobs/{}/">{}</a>', value, value)
+
+    def render_name(self, record: JobRow) -> SafeString:
+        return format_html('<a href="/jobs/{}/">{}</a>', record.job.job_id, record.job.name)
+
+    def render_attempts(self, record: JobRow) -> SafeString:
+        return format_html('{} <span class="muted">/ {}</span>', record.job.num_attempts, record.job.max_attempts)
+
+    def render_reason(self, record: JobRow) -> Any:
+        if record.last is None:
+            return NOTHING
+        text = explain.ended_because(record.last)
+        if not text:
+            return NOTHING
+        return format_html('<a href="/job-instances/{}/">{}</a>', record.last.pk, text)
+
+    def render_memory(self, record: JobRow) -> SafeString:
+        used = words.memory(record.last.maxvmem) if record.last else words.NONE
+        return format_html('{} <span class="muted">/ {}</span>', used, words.gigabytes(record.job.mem_free))
+
+    def render_run_time(self, value: float) -> str:
+        return words.duration(value)
+
+    def render_max_runtime(self, value: int) -> str:
+        return words.duration(value)
+
+    def render_changed(self, value: Any) -> SafeString:
+        return markup.when(value)
+
+    def render_command(self, value: str) -> SafeString:
+        return format_html("<code>{}</code>", markup.clip(value, 80))

@@ -1,0 +1,136 @@
+"""Resume and stop: a confirm page with counts, then one lifecycle call."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.views.decorators.http import require_http_methods
+
+from workflows import bell, lifecycle, words
+from workflows.models import Workflow
+from workflows.permissions import may_operate, may_stop
+from workflows.queries import attempts as attempt_queries
+from workflows.queries import workflows as queries
+from workflows.queries.counts import group_counts
+from workflows.views.base import Crumb, Terminal, actor_of, found, page, show, user_of
+from workflows.views.workflows import crumbs_of
+
+MOST_WITHOUT_TYPING = 1000
+
+
+def _digest(counts: dict[str, int]) -> str:
+    return "-".join(str(counts.get(letter, 0)) for letter in "GQIREFD")
+
+
+@page
+@require_http_methods(["GET", "HEAD", "POST"])
+def resume(request: HttpRequest, workflow_id: int) -> HttpResponse:
+    user = user_of(request)
+    workflow = found(queries.find_workflow(user, workflow_id))
+    view = queries.view_workflow(workflow)
+    if request.method == "POST":
+        if not may_operate(user, workflow):
+            raise PermissionDenied
+        if request.POST.get("seen") == _digest(view.counts):
+            return _start(request, workflow)
+        messages.warning(request, "Meanwhile some jobs changed. Look at the numbers again, then confirm.")
+    return _resume_page(request, workflow, view)
+
+
+def _start(request: HttpRequest, workflow: Workflow) -> HttpResponse:
+    mode = "hot" if request.POST.get("resume") == "hot" else "cold"
+    try:
+        run = lifecycle.start_run(workflow.pk, actor_of(request), lifecycle.RunOptions(resume=mode))
+    except lifecycle.Refused as refusal:
+        messages.error(request, str(refusal))
+        return HttpResponseRedirect(f"/workflows/{workflow.pk}/")
+    bell.ring(run.pk)
+    messages.success(request, f"Run {run.pk} is started.")
+    return HttpResponseRedirect(f"/workflow-runs/{run.pk}/")
+
+
+def _resume_page(request: HttpRequest, workflow: Workflow, view: queries.WorkflowView) -> HttpResponse:
+    user = user_of(request)
+    counts = view.counts
+    to_do = sum(counts.values()) - counts.get("D", 0)
+    context = {
+        "workflow": workflow,
+        "view": view,
+        "groups": [(group, group_counts(group)) for group in view.groups],
+        "to_do": to_do,
+        "kept": counts.get("D", 0),
+        "verb": "Start" if not view.runs else "Resume",
+        "seen": _digest(counts),
+        "live_run": view.live_run,
+        "may_operate": may_operate(user, workflow),
+        "crumbs": crumbs_of(workflow, Crumb("Resume" if view.runs else "Start")),
+        "section": "workflows",
+        "terminal": Terminal(f"jobmon workflow resume {workflow.pk} --dry-run", f"/api/v1/workflows/{workflow.pk}/"),
+    }
+    return show(request, "workflows/resume.html", context)
+
+
+@page
+@require_http_methods(["GET", "HEAD", "POST"])
+def stop(request: HttpRequest, workflow_id: int) -> HttpResponse:
+    user = user_of(request)
+    workflow = found(queries.find_workflow(user, workflow_id))
+    run = workflow.runs.filter(status="R").first()
+    view = attempt_queries.view_stop(run) if run else None
+    must_type = _must_type(user.pk, workflow, view)
+    problem = ""
+    if request.method == "POST":
+        if not may_stop(user, workflow):
+            raise PermissionDenied
+        if run is None:
+            messages.warning(request, "No run is live any more; nothing was stopped.")
+            return HttpResponseRedirect(f"/workflows/{workflow.pk}/")
+        problem = _refuse_stop(request, must_type)
+        if not problem:
+            return _stop(request, run.pk)
+    context = {
+        "workflow": workflow,
+        "run": run,
+        "stop": view,
+        "live_jobs": view.running + view.queued if view else 0,
+        "must_type": must_type,
+        "problem": problem,
+        "chosen": request.POST.get("mode", ""),
+        "may_stop": may_stop(user, workflow),
+        "crumbs": crumbs_of(workflow, Crumb("Stop")),
+        "section": "workflows",
+        "terminal": Terminal(f"jobmon workflow stop {workflow.pk} --drain --dry-run", f"/api/v1/workflow-runs/{run.pk}/" if run else ""),
+    }
+    return show(request, "workflows/stop.html", context, status=409 if problem else 200)
+
+
+def _must_type(user_id: int, workflow: Workflow, view: attempt_queries.StopView | None) -> bool:
+    """Many jobs, or somebody else's workflow: the number is typed, so that nobody kills by habit."""
+    return view is not None and (view.running + view.queued > MOST_WITHOUT_TYPING or workflow.owner_id != user_id)
+
+
+def _refuse_stop(request: HttpRequest, must_type: bool) -> str:
+    """What is wrong with the form; '' if nothing."""
+    mode = request.POST.get("mode")
+    if mode not in ("drain", "kill"):
+        return "Choose one of the two ways to stop."
+    if mode == "kill" and must_type:
+        asked = request.POST.get("live_jobs", "")
+        typed = request.POST.get("typed", "").replace(",", "").strip()
+        if not typed or typed != asked:
+            return f"Type the number of jobs ({words.number(int(asked)) if asked.isdigit() else 'shown below'}) to confirm."
+    return ""
+
+
+def _stop(request: HttpRequest, run_id: int) -> HttpResponse:
+    mode = request.POST["mode"]
+    try:
+        lifecycle.ask_stop(run_id, mode, actor_of(request))
+    except lifecycle.Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        bell.ring(run_id)
+        what = "Running jobs are being killed" if mode == "kill" else "Nothing new starts; running jobs may finish"
+        messages.success(request, f"{what}. This page follows it.")
+    return HttpResponseRedirect(f"/workflow-runs/{run_id}/")

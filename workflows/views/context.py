@@ -1,0 +1,40 @@
+"""What the frame of every page shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from workflows.models import ExecutorState
+from workflows.queries.system import silent_executors
+from workflows.views.base import KEYS_COOKIE, THEME_COOKIE, THEMES, zone_of
+
+
+def theme_of(request: HttpRequest) -> str:
+    theme = request.COOKIES.get(THEME_COOKIE, "auto")
+    return theme if theme in THEMES else "auto"
+
+
+def _banners(request: HttpRequest) -> list[ExecutorState]:
+    user = getattr(request, "user", None)
+    return silent_executors() if user is not None and user.is_authenticated else []
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    """Nothing is read before the frame asks: fragments and error pages cost no query."""
+    zone = zone_of(request)
+    return {
+        "version": settings.VERSION,
+        "is_embedded": settings.IS_EMBEDDED,
+        "request_id": getattr(request, "request_id", ""),
+        "now": timezone.now(),
+        "zone_name": zone.key if zone else "UTC",
+        "theme": theme_of(request),
+        "keys": request.COOKIES.get(KEYS_COOKIE, "on"),
+        "silent_executors": SimpleLazyObject(lambda: _banners(request)),
+        "server_url": f"{request.scheme}://{request.get_host()}" if request.META.get("HTTP_HOST") else "",
+    }

@@ -1,0 +1,60 @@
+"""Pages for what went wrong. They need no database and never show a traceback."""
+
+from __future__ import annotations
+
+import json
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+WORDS: dict[int, tuple[str, str]] = {
+    400: ("This request was not understood", "A part of the address or of the form is not valid."),
+    403: ("You may see this, but not do it", "Only the owner of a workflow may start and resume it; staff may stop it."),
+    404: ("There is no such page", "It does not exist, or you may not see it. The search finds things by number or name."),
+    500: ("Something broke on the server", "It is noted there with the request id below. Nothing was changed half-way."),
+    503: ("The server is busy or its database is away", "Runs go on meanwhile. This page tries again by itself."),
+}
+
+
+def _answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
+    title, text = WORDS[status]
+    if request.path.startswith("/api/"):
+        return _problem(status, title, detail or text)
+    context = {"status": status, "title": title, "text": detail or text, "is_error_page": True}
+    response = render(request, "errors/error.html", context, status=status)
+    if status == 503:
+        response["Retry-After"] = "10"
+    return response
+
+
+def _problem(status: int, title: str, detail: str) -> HttpResponse:
+    codes = {400: "invalid-request", 403: "not-allowed", 404: "not-found", 500: "server-error", 503: "unavailable"}
+    body = {"type": "about:blank", "title": title, "status": status, "code": codes[status], "detail": detail}
+    response = HttpResponse(json.dumps(body), status=status, content_type="application/problem+json")
+    if status == 503:
+        response["Retry-After"] = "10"
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _answer(request, 400)
+
+
+def not_allowed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _answer(request, 403)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _answer(request, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _answer(request, 500)
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    return _answer(request, 503)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return _answer(request, 403, "The form was too old, or it came from another site. Go back, reload the page and try again.")

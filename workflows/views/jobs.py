@@ -1,0 +1,142 @@
+"""The job table with its export, and one job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from workflows import explain, log_text, logs
+from workflows.filters import JobFilter
+from workflows.models import JobInstance, Workflow
+from workflows.permissions import visible_workflows
+from workflows.queries import job_detail
+from workflows.queries import jobs as queries
+from workflows.queries.counts import groups_of
+from workflows.queries.keyset import CursorError
+from workflows.queries.workflows import find_workflow
+from workflows.tables import JobTable
+from workflows.views.base import Crumb, Terminal, found, is_unchanged, nothing_new, page, per_page, poll, show, user_of
+from workflows.views.export import export
+from workflows.views.workflows import POLL_IDLE, POLL_LIVE, TABS, crumbs_of
+
+TAIL_BYTES, TAIL_LINES = 8 * 1024, 20
+
+
+@page
+@require_safe
+def jobs_of_dag(request: HttpRequest) -> HttpResponse:
+    """`/jobs/?dag_id=191`: the job table by the id that SQL users know."""
+    dag_id = request.GET.get("dag_id", "")
+    if not dag_id.isdigit() or len(dag_id) > 18:
+        raise Http404
+    workflow_id = found(visible_workflows(user_of(request)).filter(dag_id=int(dag_id)).values_list("pk", flat=True).first())
+    query = request.GET.copy()
+    del query["dag_id"]
+    return HttpResponseRedirect(f"/workflows/{workflow_id}/jobs/" + (f"?{query.urlencode()}" if query else ""))
+
+
+@page
+@require_safe
+def job_list(request: HttpRequest, workflow_id: int) -> HttpResponse:
+    workflow = found(find_workflow(user_of(request), workflow_id))
+    if is_unchanged(request, workflow.change_no):
+        return nothing_new()
+    groups = groups_of(workflow.dag_id)
+    filters = JobFilter(request.GET, queries.jobs_of(workflow.dag_id), workflow.dag_id, groups)
+    sort = request.GET.get("sort", queries.DEFAULT_ORDER)
+    sort = sort if sort in queries.ORDERS else queries.DEFAULT_ORDER
+    if request.GET.get("export") in ("csv", "jsonl"):
+        rows = queries.export_rows(filters.rows, sort, groups)
+        return export(rows, request.GET["export"], f"jobs-of-workflow-{workflow.pk}")
+    wrong_cursor, after, before = "", request.GET.get("after", ""), request.GET.get("before", "")
+    try:
+        this_page = queries.job_page(filters.rows, sort, after, before, per_page(request.GET, 50))
+    except CursorError as error:
+        wrong_cursor = str(error)
+        this_page = queries.job_page(filters.rows, sort, "", "", per_page(request.GET, 50))
+    table = JobTable(queries.rows_with_attempts(this_page.rows, groups), request, sort)
+    context = {
+        "workflow": workflow,
+        "filters": filters,
+        "groups": groups,
+        "table": table,
+        "page": this_page,
+        "total": filters.total(),
+        "wrong_cursor": wrong_cursor,
+        "live": poll(request, workflow.change_no, _poll_seconds(workflow)),
+        "tab": "jobs",
+        "tabs": TABS,
+        "crumbs": crumbs_of(workflow, Crumb("Jobs")),
+        "section": "workflows",
+        "terminal": Terminal(_cli(workflow, filters), f"/api/v1/workflows/{workflow.pk}/jobs/"),
+    }
+    return show(request, "jobs/list.html", context, fragment="jobs/list_live.html")
+
+
+def _poll_seconds(workflow: Workflow) -> int:
+    if workflow.status == "R":
+        return POLL_LIVE
+    return 0 if workflow.status == "D" else POLL_IDLE
+
+
+def _cli(workflow: Workflow, filters: JobFilter) -> str:
+    parts = [f"jobmon workflow jobs {workflow.pk}"]
+    for name in ("status", "tag"):
+        parts += [f"--{name} {value}" for value in filters.query.getlist(name) if value]
+    return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The last lines of one stream of an attempt; `problem` says why there are none."""
+
+    stream: str
+    lines: list[log_text.LogLine]
+    problem: str = ""
+
+
+def tails_of(attempt: JobInstance | None) -> list[Tail]:
+    """The end of stderr and stdout of an attempt that has begun: two bounded reads."""
+    if attempt is None or attempt.status in ("I", "B"):
+        return []
+    return [_tail(attempt, stream) for stream in ("stderr", "stdout")]
+
+
+def _tail(attempt: JobInstance, stream: str) -> Tail:
+    try:
+        piece = logs.read_piece(logs.locate(attempt, stream), limit=TAIL_BYTES)
+    except logs.LogUnavailable as problem:
+        return Tail(stream, [], str(problem))
+    if piece.is_binary:
+        return Tail(stream, [], "This is not text.")
+    return Tail(stream, log_text.to_lines(piece.data, is_cut=piece.offset > 0)[-TAIL_LINES:])
+
+
+@page
+@require_safe
+def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
+    job = found(job_detail.find_job(user_of(request), job_id))
+    workflow = job.dag.workflow
+    if is_unchanged(request, workflow.change_no):
+        return nothing_new()
+    view = job_detail.view_job(job)
+    failed = [neighbour.name for neighbour in view.upstreams.jobs if neighbour.status == "F"]
+    upstreams = explain.Upstreams(view.upstreams.total, job.upstreams_left, failed)
+    context = {
+        "job": job,
+        "workflow": workflow,
+        "view": view,
+        "why": explain.why(job, view.last, view.run, upstreams, timezone.now()),
+        "attempts": [(attempt, explain.ended_because(attempt)) for attempt in view.attempts],
+        "tails": tails_of(view.last),
+        "last_failed": next((attempt for attempt in view.attempts if attempt.status == "E"), None),
+        "neighbours": [("Upstreams", "upstream_of", view.upstreams), ("Downstreams", "downstream_of", view.downstreams)],
+        "live": poll(request, workflow.change_no, 0 if job.status == "D" else _poll_seconds(workflow)),
+        "crumbs": crumbs_of(workflow, Crumb("Jobs", f"/workflows/{workflow.pk}/jobs/"), Crumb(job.name)),
+        "section": "workflows",
+        "terminal": Terminal(f"jobmon job show {job.pk}", f"/api/v1/jobs/{job.pk}/"),
+    }
+    return show(request, "jobs/detail.html", context, fragment="jobs/detail_live.html")

@@ -1,0 +1,168 @@
+"""Pictures: the graph by tag, the neighbourhood of a job, the time line of a run. Each has its table beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from workflows import explain, graph_layout
+from workflows.models import JobGroup, JobInstance
+from workflows.queries import graph as queries
+from workflows.queries.counts import Counts, add_counts, group_counts, groups_of
+from workflows.queries.job_detail import find_job
+from workflows.queries.workflows import find_workflow
+from workflows.views.base import Crumb, Terminal, found, page, show, user_of
+from workflows.views.workflows import TABS, crumbs_of
+
+MOST_GROUPS = 60
+TICKS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One group in the drawing and in the table beside it."""
+
+    group: JobGroup
+    counts: Counts
+    place: graph_layout.Place | None
+    upstreams: list[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """One attempt in the time line: waiting from x to x + wait, running for `run` more. Parts of 1,000."""
+
+    attempt: JobInstance
+    label: str
+    x: float
+    wait: float
+    run: float
+    reason: str
+    y: int = 0
+
+
+@page
+@require_safe
+def workflow_graph(request: HttpRequest, workflow_id: int) -> HttpResponse:
+    workflow = found(find_workflow(user_of(request), workflow_id))
+    groups = groups_of(workflow.dag_id)
+    edges = queries.group_edges(workflow.dag_id, workflow.dag.edge_count)
+    is_drawn = edges is not None and len(groups) <= MOST_GROUPS
+    drawing = graph_layout.draw([group.pk for group in groups], edges or {}) if is_drawn else None
+    names = {group.pk: group.name for group in groups}
+    boxes = [
+        Box(
+            group,
+            group_counts(group),
+            drawing.places[group.pk] if drawing else None,
+            [(names[up], n) for (up, down), n in (edges or {}).items() if down == group.pk],
+        )
+        for group in groups
+    ]
+    context = {
+        "workflow": workflow,
+        "boxes": boxes,
+        "drawing": drawing,
+        "edges": edges,
+        "inner": {up: n for (up, down), n in (edges or {}).items() if up == down},
+        "chain": [names[pk] for pk in drawing.chain] if drawing else [],
+        "summed": queries.EDGES_SUMMED,
+        "most_groups": MOST_GROUPS,
+        "total": sum(add_counts(groups).values()),
+        "tab": "graph",
+        "tabs": TABS,
+        "crumbs": crumbs_of(workflow, Crumb("Graph")),
+        "section": "workflows",
+        "terminal": Terminal(f"jobmon workflow graph {workflow.pk} --dot"),
+    }
+    return show(request, "pictures/workflow_graph.html", context)
+
+
+def _hops(text: str) -> int:
+    return int(text) if text in ("0", "1", "2") else 1
+
+
+@page
+@require_safe
+def job_graph(request: HttpRequest, job_id: int) -> HttpResponse:
+    job = found(find_job(user_of(request), job_id))
+    up, down = _hops(request.GET.get("up", "1")), _hops(request.GET.get("down", "1"))
+    near = queries.neighbourhood(job.pk, up, down)
+    drawing = graph_layout.draw(sorted(near.jobs), near.edges, graph_layout.Sizes(box_width=210, box_height=44, gap_y=12))
+    context = {
+        "job": job,
+        "near": near,
+        "boxes": [(near.jobs[pk], place) for pk, place in drawing.places.items()],  # type: ignore[index]
+        "drawing": drawing,
+        "statuses": Counter(other.status for other in near.jobs.values()),
+        "up": up,
+        "down": down,
+        "crumbs": crumbs_of(job.dag.workflow, Crumb(job.name, f"/jobs/{job.pk}/"), Crumb("Graph")),
+        "section": "workflows",
+        "terminal": Terminal(f"jobmon job tree {job.pk}"),
+    }
+    return show(request, "pictures/job_graph.html", context)
+
+
+@page
+@require_safe
+def timeline(request: HttpRequest, workflow_id: int) -> HttpResponse:
+    workflow = found(find_workflow(user_of(request), workflow_id))
+    runs = list(workflow.runs.order_by("-id")[:10])
+    asked = request.GET.get("run", "")
+    run = next((run for run in runs if str(run.pk) == asked), runs[0] if runs else None)
+    attempts = queries.drawn_attempts(run.pk) if run else []
+    is_cut = len(attempts) > queries.ATTEMPTS_DRAWN
+    attempts = attempts[-queries.ATTEMPTS_DRAWN :]
+    begin, end = _window(attempts)
+    context = {
+        "workflow": workflow,
+        "run": run,
+        "runs": runs,
+        "strands": [_strand(attempt, begin, end, row) for row, attempt in enumerate(attempts)],
+        "ticks": _ticks(begin, end) if attempts else [],
+        "height": 24 + 18 * len(attempts),
+        "is_cut": is_cut,
+        "drawn": queries.ATTEMPTS_DRAWN,
+        "tab": "timeline",
+        "tabs": TABS,
+        "crumbs": crumbs_of(workflow, Crumb("Timeline")),
+        "section": "workflows",
+        "terminal": Terminal("", f"/api/v1/workflows/{workflow.pk}/runs/"),
+    }
+    return show(request, "pictures/timeline.html", context)
+
+
+def _window(attempts: list[JobInstance]) -> tuple[datetime, datetime]:
+    now = timezone.now()
+    begin = min((attempt.submitted_date for attempt in attempts), default=now)
+    end = max((attempt.ended_at or now for attempt in attempts), default=now)
+    return begin, max(end, begin + timedelta(seconds=1))
+
+
+def _strand(attempt: JobInstance, begin: datetime, end: datetime, row: int) -> Strand:
+    span = (end - begin).total_seconds()
+    last = attempt.ended_at or end
+
+    def part(start: datetime, stop: datetime) -> float:
+        return round(max(0.0, (stop - start).total_seconds()) / span * 1000, 1)
+
+    started = attempt.started_at or last
+    return Strand(
+        attempt=attempt,
+        label=f"{attempt.job.name}, attempt {attempt.attempt}",
+        x=part(begin, attempt.submitted_date),
+        wait=part(attempt.submitted_date, started),
+        run=part(started, last),
+        reason=explain.ended_because(attempt),
+        y=24 + 18 * row,
+    )
+
+
+def _ticks(begin: datetime, end: datetime) -> list[tuple[float, datetime]]:
+    return [(1000 / TICKS * index, begin + (end - begin) / TICKS * index) for index in range(TICKS + 1)]

@@ -1,0 +1,124 @@
+"""The list of workflows, and one workflow."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from workflows import explain, words
+from workflows.filters import WorkflowFilter
+from workflows.models import Workflow
+from workflows.permissions import may_operate, may_stop
+from workflows.queries import workflows as queries
+from workflows.queries.counts import group_counts
+from workflows.queries.keyset import CursorError
+from workflows.views.base import (
+    Crumb,
+    Terminal,
+    found,
+    is_unchanged,
+    nothing_new,
+    page,
+    per_page,
+    poll,
+    query_without,
+    show,
+    user_of,
+)
+
+GROUPS_SHOWN = 25
+POLL_LIVE, POLL_IDLE = 10, 60
+TABS = (
+    ("overview", "Overview", ""),
+    ("jobs", "Jobs", "jobs/"),
+    ("errors", "Errors", "errors/"),
+    ("graph", "Graph", "graph/"),
+    ("timeline", "Timeline", "timeline/"),
+    ("activity", "Activity", "activity/"),
+)
+
+
+def home(_request: HttpRequest) -> HttpResponse:
+    return HttpResponseRedirect("/workflows/?mine=1")
+
+
+@page
+@require_safe
+def workflow_list(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    filters = WorkflowFilter(request.GET, queries.listed(user), user)
+    wrong_cursor = ""
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    try:
+        rows, this_page = queries.workflow_page(filters.rows, after, before, per_page(request.GET, 25))
+    except CursorError as error:
+        wrong_cursor = str(error)
+        rows, this_page = queries.workflow_page(filters.rows, "", "", per_page(request.GET, 25))
+    is_mine = request.GET.get("mine") in ("1", "true", "True")
+    strip = queries.strip(user, is_mine)
+    digest = sum(row.workflow.change_no for row in rows) + len(rows) * 1_000_003 + strip.total
+    if is_unchanged(request, digest):
+        return nothing_new()
+    is_any_live = any(row.is_live for row in rows)
+    context = {
+        "rows": rows,
+        "page": this_page,
+        "filters": filters,
+        "wrong_cursor": wrong_cursor,
+        "strip": strip,
+        "is_mine": is_mine,
+        "live": poll(request, digest, POLL_LIVE if is_any_live else POLL_IDLE),
+        "without_mine": query_without(request.GET, "mine"),
+        "crumbs": [Crumb("Workflows")],
+        "section": "workflows",
+        "terminal": Terminal("jobmon workflow list" + (" --mine" if is_mine else ""), "/api/v1/workflows/"),
+    }
+    return show(request, "workflows/list.html", context, fragment="workflows/list_live.html")
+
+
+def crumbs_of(workflow: Workflow, *more: Crumb) -> list[Crumb]:
+    return [Crumb("Workflows", "/workflows/"), Crumb(f"{workflow} ({workflow.pk})", f"/workflows/{workflow.pk}/"), *more]
+
+
+def _with_failed_first(view: queries.WorkflowView) -> list[tuple[object, dict[str, int]]]:
+    """Groups with failed jobs first, then in the order of the graph."""
+    ordered = sorted(view.groups, key=lambda group: (group.count_f == 0, group.rank, group.name))
+    return [(group, group_counts(group)) for group in ordered]
+
+
+@page
+@require_safe
+def workflow_detail(request: HttpRequest, workflow_id: int) -> HttpResponse:
+    user = user_of(request)
+    if "v" in request.GET and is_unchanged(request, found(queries.change_number(user, workflow_id))):
+        return nothing_new()
+    workflow = found(queries.find_workflow(user, workflow_id))
+    view = queries.view_workflow(workflow)
+    run = view.live_run
+    now = timezone.now()
+    groups = _with_failed_first(view)
+    shows_all = request.GET.get("groups") == "all"
+    seconds = POLL_LIVE if run else (0 if workflow.status == "D" else POLL_IDLE)
+    context = {
+        "workflow": workflow,
+        "view": view,
+        "run": run,
+        "sentence": words.workflow_sentence(
+            workflow.status, view.counts, run.stopping if run else "", run.hold_reason if run else ""
+        ),
+        "total": sum(view.counts.values()),
+        "groups": groups if shows_all else groups[:GROUPS_SHOWN],
+        "groups_hidden": 0 if shows_all else max(0, len(groups) - GROUPS_SHOWN),
+        "bottlenecks": explain.bottlenecks(run, view.groups, view.counts, now) if run else [],
+        "errors": [(attempt, explain.ended_because(attempt)) for attempt in view.errors],
+        "may_operate": may_operate(user, workflow),
+        "may_stop": may_stop(user, workflow),
+        "live": poll(request, workflow.change_no, seconds),
+        "tab": "overview",
+        "tabs": TABS,
+        "crumbs": crumbs_of(workflow)[:-1] + [Crumb(f"{workflow} ({workflow.pk})")],
+        "section": "workflows",
+        "terminal": Terminal(f"jobmon workflow show {workflow.pk}", f"/api/v1/workflows/{workflow.pk}/"),
+    }
+    return show(request, "workflows/detail.html", context, fragment="workflows/detail_live.html")
