@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from executors.base import ExecutorUnavailable, JobSpec, Resources
 from executors.local import LocalExecutor, shepherd_command
-from executors.spool import Spool
+from executors.local_spool import LocalSpool
 
 
 def measure_xargs(jobs: int, slots: int) -> float:
@@ -44,7 +44,7 @@ def submit(executor: LocalExecutor, jobs: int, first: int = 1) -> None:
         executor.submit(specs)
 
 
-def measure_local(executor: LocalExecutor, spool: Spool, jobs: int) -> float:
+def measure_local(executor: LocalExecutor, spool: LocalSpool, jobs: int) -> float:
     began = time.monotonic()
     submit(executor, jobs)
     while len(spool.hints()) < jobs:
@@ -56,13 +56,13 @@ def measure_local(executor: LocalExecutor, spool: Spool, jobs: int) -> float:
     return rate
 
 
-def measure_latency(executor: LocalExecutor, spool: Spool, first: int, rounds: int = 30) -> float:
+def measure_latency(executor: LocalExecutor, spool: LocalSpool, first: int, rounds: int = 30) -> float:
     """Median milliseconds from the call of submit to the hint that the job has ended."""
     times = []
     for number in range(first, first + rounds):
         began = time.monotonic()
         submit(executor, 1, number)
-        while not (spool.root / "ended" / f"1.{number}").exists():
+        while not (spool.ended / f"1.{number}").exists():
             time.sleep(0.0005)
         times.append(time.monotonic() - began)
     return sorted(times)[rounds // 2] * 1000
@@ -72,7 +72,7 @@ def main() -> None:
     given = [int(word) for word in sys.argv[1:]]
     jobs, slots = (*given, *(2000, 2)[len(given) :])
     with tempfile.TemporaryDirectory() as folder:
-        spool = Spool(Path(folder) / "spool")
+        spool = LocalSpool(Path(folder) / "spool")
         spool.create()
         command = shepherd_command(spool.root, Path(folder) / "sockets", slots, 1000.0)
         process = subprocess.Popen(command, env={})

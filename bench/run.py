@@ -77,7 +77,7 @@ class MemoryWatch:
         return sum(_pss(pid) for pid in pids) / 1024
 
     def _watch(self) -> None:
-        while not self._over.wait(0.5):
+        while not self._over.wait(0.1):
             self.peak = max(self.peak, self.measure())
 
     def __enter__(self) -> MemoryWatch:

@@ -17,6 +17,7 @@ from pathlib import Path
 from executors import faults, shell
 from executors.base import (
     AttemptRef,
+    AttemptStore,
     ExecutorUnavailable,
     ExitInfo,
     JobSpec,
@@ -34,6 +35,7 @@ from executors.spool import Spool, hint_path
 
 JOB_ID = re.compile(r"[0-9]+([._][0-9]+)?")
 IDS_PER_COMMAND = 2000
+_TASK = re.compile(r"\.[0-9]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Row:
     @property
     def name(self) -> str:
         return self.batch if self.task is None else f"{self.batch}.{self.task}"
+
+
+def batch_of(name: str) -> str:
+    """The batch of an attempt: `jm1-b7.3` is task 3 of `jm1-b7`."""
+    return _TASK.sub("", name)
 
 
 def plan_batches(resources: Sequence[tuple[Resources, str | None]], size: int) -> list[list[int]]:
@@ -83,12 +90,13 @@ class BatchExecutor(ABC):
 
     kind: str
 
-    def __init__(self, config: BatchConfig, environment: Mapping[str, str]) -> None:
+    def __init__(self, config: BatchConfig, environment: Mapping[str, str], store: Spool | None = None) -> None:
         self.config = config
         self.name = config.name
         self.poll_interval = config.poll_interval
         self.grace = config.grace
-        self.store = Spool(config.spool)
+        self._spool = store or Spool(config.spool)
+        self.store: AttemptStore = self._spool
         # Times are printed in the zone of the command's environment: UTC can be read without knowing the machine's.
         self._environment = {**environment, "TZ": "UTC"}
 
@@ -225,7 +233,7 @@ class BatchExecutor(ABC):
     # The spool
 
     def _create_spool(self) -> Path:
-        self.store.create()
+        self._spool.create()
         batches = self.config.spool / "batches"
         batches.mkdir(exist_ok=True, mode=0o700)
         self._let_through(self.config.spool, batches)
@@ -237,9 +245,9 @@ class BatchExecutor(ABC):
         return [spec for spec in batch if self._prepare_one(spec)]
 
     def _prepare_one(self, spec: JobSpec) -> bool:
-        if not self.store.prepare(spec.instance_id, spec.command):
+        if not self._spool.prepare(spec.instance_id, spec.command):
             return False
-        folder = self.store.folder(spec.instance_id)
+        folder = self._spool.folder(spec.instance_id)
         text = render_setup(
             hint=hint_path(self.config.spool, spec.run_id, spec.instance_id),
             working_dir=spec.working_dir or "",
@@ -255,10 +263,10 @@ class BatchExecutor(ABC):
     def _target(self, batch: Sequence[JobSpec]) -> Path:
         """The wrapper's argument: the attempt's folder, or the batch's with one line for each task."""
         if batch[0].index == 0:
-            return self.store.folder(batch[0].instance_id)
+            return self._spool.folder(batch[0].instance_id)
         folder = self.config.spool / "batches" / batch[0].batch
         folder.mkdir(mode=0o700, exist_ok=True)
-        folders = {spec.index: str(self.store.folder(spec.instance_id)) for spec in batch}
+        folders = {spec.index: str(self._spool.folder(spec.instance_id)) for spec in batch}
         lines = [folders.get(index, "") for index in range(1, max(folders) + 1)]
         write_private(folder / "tasks", "\n".join(lines) + "\n")
         self._hand_over(folder / "tasks", folder)

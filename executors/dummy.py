@@ -17,7 +17,8 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from executors import faults
 from executors.base import (
@@ -37,6 +38,8 @@ from executors.base import (
 )
 from executors.dummy_store import MemoryStore
 
+P = ParamSpec("P")
+T = TypeVar("T")
 HOST = "dummy"
 _KILLED = 137
 _TERMINATED = 143
@@ -106,6 +109,17 @@ class DummyFaults:
         return True
 
 
+def locked(method: Callable[Concatenate[DummyExecutor, P], T]) -> Callable[Concatenate[DummyExecutor, P], T]:
+    """One thread at a time, together with the store."""
+
+    @wraps(method)
+    def call(self: DummyExecutor, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.store.lock:
+            return method(self, *args, **kwargs)
+
+    return call
+
+
 @dataclass(slots=True)
 class _Attempt:
     spec: JobSpec
@@ -115,7 +129,8 @@ class _Attempt:
 
 
 class DummyExecutor:
-    """Scripted attempts on the clock that is passed in (seconds). It moves on whenever it or its store is asked."""
+    """Scripted attempts on the clock that is passed in (seconds). It moves on whenever it or its store is asked.
+    Several threads may use it at once."""
 
     def __init__(
         self, name: str, clock: Callable[[], float], store: MemoryStore | None = None, slots: int = 1_000_000
@@ -140,6 +155,14 @@ class DummyExecutor:
     def submit(self, specs: Sequence[JobSpec]) -> SubmitResult:
         self.advance()
         faults.point("pause_before_submit")
+        result = self._accept(specs)
+        faults.point("after_submit")
+        if self.faults.strikes("accept_but_raise"):
+            raise ExecutorUnavailable("the dummy executor was told to fail after it has accepted")
+        return result
+
+    @locked
+    def _accept(self, specs: Sequence[JobSpec]) -> SubmitResult:
         if self.faults.strikes("raise_before_accept"):
             raise ExecutorUnavailable("the dummy executor was told to fail before it accepts")
         accepted: dict[str, str] = {}
@@ -154,9 +177,6 @@ class DummyExecutor:
             if spec.name not in self._live:
                 self._enter(spec, script)
         self.advance()
-        faults.point("after_submit")
-        if self.faults.strikes("accept_but_raise"):
-            raise ExecutorUnavailable("the dummy executor was told to fail after it has accepted")
         return SubmitResult(accepted, rejected)
 
     def _enter(self, spec: JobSpec, script: Script) -> None:
@@ -167,6 +187,7 @@ class DummyExecutor:
     def _schedule(self, when: float, name: str) -> None:
         heapq.heappush(self._events, (when, next(self._numbers), name))
 
+    @locked
     def advance(self) -> None:
         """Let everything happen that is due by the clock."""
         self.store.now = now = self._clock()
@@ -217,6 +238,7 @@ class DummyExecutor:
             self.store.write(spec.instance_id, "stderr" if script.code else "stdout", script.said.encode() + b"\n")
         self.store.ring(Hint(spec.run_id, spec.instance_id), visible_at)
 
+    @locked
     def poll(self) -> dict[str, Listed]:
         self.advance()
         if self.faults.strikes("poll_fails"):
@@ -238,6 +260,7 @@ class DummyExecutor:
     def exit_info(self, refs: Sequence[AttemptRef]) -> dict[str, ExitInfo]:
         return {}
 
+    @locked
     def cancel(self, refs: Sequence[AttemptRef]) -> None:
         self.advance()
         if self.faults.strikes("cancel_fails"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,9 +25,11 @@ class _Record:
 
 class MemoryStore:
     """Evidence of attempts in this process. Successes whose hint was cleared are forgotten after a long while, so that
-    half a million of them fit. `now` is kept by the executor, whose `advance` is called before anybody looks."""
+    half a million of them fit. `now` is kept by the executor, whose `advance` is called before anybody looks. Several
+    threads may use the store and its executor at once: `lock` is that of both."""
 
     def __init__(self) -> None:
+        self.lock = threading.RLock()
         self.now = 0.0
         self.advance: Callable[[], None] = lambda: None
         self._records: dict[int, _Record] = {}
@@ -36,50 +39,56 @@ class MemoryStore:
 
     def start(self, instance_id: int, token: Token) -> bool:
         """Try to win the token with a start; whether it was won."""
-        return self._records.setdefault(instance_id, _Record(token)).token is token
+        with self.lock:
+            return self._records.setdefault(instance_id, _Record(token)).token is token
 
     def record_exit(self, instance_id: int, ended: Exit, visible_at: float, usage: Usage, over: str | None) -> None:
-        record = self._records[instance_id]
-        record.exit, record.visible_at, record.usage, record.over = ended, visible_at, usage, over
+        with self.lock:
+            record = self._records[instance_id]
+            record.exit, record.visible_at, record.usage, record.over = ended, visible_at, usage, over
 
     def ring(self, hint: Hint, visible_at: float) -> None:
-        self._hints[hint] = visible_at
+        with self.lock:
+            self._hints[hint] = visible_at
 
     def write(self, instance_id: int, stream: str, content: bytes) -> None:
-        self._output[instance_id, stream] = content
+        with self.lock:
+            self._output[instance_id, stream] = content
 
     def read(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
-        self.advance()
-        found: dict[int, Evidence] = {}
-        for instance_id in instance_ids:
-            record = self._records.get(instance_id)
-            if record is None:
-                continue
-            if record.exit is None or record.visible_at > self.now:
-                found[instance_id] = Evidence(record.token)
-            else:
-                found[instance_id] = Evidence(record.token, record.exit, record.usage, record.over)
-        return found
+        with self.lock:
+            self.advance()
+            records = {number: record for number in instance_ids if (record := self._records.get(number)) is not None}
+            return {number: self._look(record) for number, record in records.items()}
+
+    def _look(self, record: _Record) -> Evidence:
+        if record.exit is None or record.visible_at > self.now:
+            return Evidence(record.token)
+        return Evidence(record.token, record.exit, record.usage, record.over)
 
     def void(self, instance_ids: Iterable[int], who: str) -> dict[int, Token]:
-        self.advance()
         token = Token(TokenKind.VOID, nonce=who)
-        return {number: self._records.setdefault(number, _Record(token)).token for number in instance_ids}
+        with self.lock:
+            self.advance()
+            return {number: self._records.setdefault(number, _Record(token)).token for number in instance_ids}
 
     def hints(self) -> list[Hint]:
-        self.advance()
-        return [hint for hint, visible_at in self._hints.items() if visible_at <= self.now]
+        with self.lock:
+            self.advance()
+            return [hint for hint, visible_at in self._hints.items() if visible_at <= self.now]
 
     def read_usage(self, hint: Hint) -> Usage | None:
-        record = self._records.get(hint.instance_id)
-        return None if record is None else record.usage
+        with self.lock:
+            record = self._records.get(hint.instance_id)
+            return None if record is None else record.usage
 
     def clear_hints(self, hints: Iterable[Hint]) -> None:
-        for hint in hints:
-            if self._hints.pop(hint, None) is not None:
-                self._cleared.append(hint.instance_id)
-        while len(self._cleared) > _FORGET_AFTER:
-            self._forget_success(self._cleared.popleft())
+        with self.lock:
+            for hint in hints:
+                if self._hints.pop(hint, None) is not None:
+                    self._cleared.append(hint.instance_id)
+            while len(self._cleared) > _FORGET_AFTER:
+                self._forget_success(self._cleared.popleft())
 
     def _forget_success(self, instance_id: int) -> None:
         record = self._records.get(instance_id)
@@ -88,5 +97,6 @@ class MemoryStore:
             self._output.pop((instance_id, "stdout"), None)
 
     def tail(self, instance_id: int, stream: str, limit: int) -> bytes | None:
-        content = self._output.get((instance_id, stream))
+        with self.lock:
+            content = self._output.get((instance_id, stream))
         return None if content is None else content[max(0, len(content) - limit) :]

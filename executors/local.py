@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
+import pwd
 import re
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,8 @@ from executors.base import (
 )
 from executors.local_client import Dialogue, ShepherdClient
 from executors.local_queue import LOCAL, SEQUENTIAL, megabytes
+from executors.local_spool import LocalSpool
 from executors.script import job_environment, refuse_environment, refuse_text
-from executors.spool import Spool
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 # A disk that is full or gone is nobody's fault and passes; no attempt is used up.
@@ -43,7 +46,7 @@ class LocalExecutor:
     queue = LOCAL
 
     def __init__(
-        self, name: str, spool: Spool, socket_dir: Path, *, slots: int, memory: float, timeout: float = 10.0
+        self, name: str, spool: LocalSpool, socket_dir: Path, *, slots: int, memory: float, timeout: float = 10.0
     ) -> None:
         self.name = name
         self.kind = self.queue
@@ -60,7 +63,7 @@ class LocalExecutor:
         return [[position] for position in range(len(resources))]
 
     def submit(self, specs: Sequence[JobSpec]) -> SubmitResult:
-        """An attempt whose folder exists is in neither answer: somebody else has decided about it."""
+        """An attempt that is prepared or void already is in neither answer: somebody else has decided about it."""
         with self._client.connect() as dialogue:
             rejected: dict[str, str] = {}
             prepared: list[dict[str, Any]] = []
@@ -100,7 +103,6 @@ class LocalExecutor:
         return self.refuse(spec.resources) or refuse_text(spec) or refuse_environment(job_environment(spec))
 
     def _render(self, spec: JobSpec) -> dict[str, Any]:
-        folder = self._spool.folder(spec.instance_id)
         environment = job_environment(spec)
         return {
             "instance_id": spec.instance_id,
@@ -110,9 +112,9 @@ class LocalExecutor:
             "slots": spec.resources.slots,
             "memory": megabytes(spec.resources.mem_free),
             "max_runtime": spec.resources.max_runtime,
-            "working_dir": spec.working_dir or environment.get("HOME") or str(folder),
-            "stdout": spec.stdout_path or str(folder / "out"),
-            "stderr": spec.stderr_path or str(folder / "err"),
+            "working_dir": spec.working_dir or environment.get("HOME") or _home(),
+            "stdout": spec.stdout_path or self._spool.file(spec.instance_id, "out"),
+            "stderr": spec.stderr_path or self._spool.file(spec.instance_id, "err"),
             "environment": environment,
         }
 
@@ -159,6 +161,15 @@ class SequentialExecutor(LocalExecutor):
     """One attempt at a time, in the order of the instances."""
 
     queue = SEQUENTIAL
+
+
+@cache
+def _home() -> str:
+    """The home folder of the account that runs the jobs, which is ours."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return "/"
 
 
 def _make_output_folders(spec: JobSpec) -> str | None:

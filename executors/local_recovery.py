@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from executors import faults, processes
-from executors.base import Evidence, Hint, TokenKind, Usage
+from executors.base import Evidence, Hint, TokenKind
 from executors.local_journal import Entry
 from executors.local_runs import Run, Runs
+from executors.local_spool import LocalSpool
 from executors.script import ATTEMPT_VARIABLE
-from executors.spool import Spool
 
 SETTLE_SECONDS = 2.0
 _KILL_ROUNDS = 100
@@ -83,11 +83,11 @@ def _adopt(runs: Runs, entry: Entry, pid: int) -> None:
     runs.add(Run(entry, pid, started, pidfd=pidfd, is_adopted=True))
 
 
-def _end(spool: Spool, entry: Entry, evidence: Evidence, is_same_boot: bool) -> None:
+def _end(spool: LocalSpool, entry: Entry, evidence: Evidence, is_same_boot: bool) -> None:
     """It ended while nobody watched. Without an exit record its wrapper was killed: nothing of it may go on."""
     if evidence.exit is None and is_same_boot:
         _kill_leftovers(entry, evidence)
-    spool.ring(Hint(entry.run_id, entry.instance_id), evidence.usage or Usage())
+    spool.ring(Hint(entry.run_id, entry.instance_id))
 
 
 def _kill_leftovers(entry: Entry, evidence: Evidence) -> None:

@@ -17,9 +17,9 @@ from executors import faults, processes
 from executors.base import Evidence, Hint, TokenKind, Usage
 from executors.local_journal import Entry, Journal
 from executors.local_queue import SEQUENTIAL, Attempt, Backlog, Machine
+from executors.local_spool import LocalSpool
 from executors.processes import Process, find_members, list_marked, send_signal
 from executors.script import ATTEMPT_VARIABLE, SHELL
-from executors.spool import Spool
 
 _LOOK_AGAIN = 0.1  # seconds between two looks at processes that are to end
 _SAMPLE = 1.0  # seconds between two looks at the memory of adopted attempts
@@ -59,7 +59,7 @@ class Run:
 class Runs:
     """All attempts in the hands of one shepherd. Not thread-safe; every method returns at once."""
 
-    def __init__(self, spool: Spool, wrapper: Path, machine: Machine, journal: Journal, grace: float) -> None:
+    def __init__(self, spool: LocalSpool, wrapper: Path, machine: Machine, journal: Journal, grace: float) -> None:
         self.spool = spool
         self.machine = machine
         self.backlog = Backlog()
@@ -124,7 +124,7 @@ class Runs:
         self.add(Run(entry, pid, started=now))
 
     def _spawn(self, attempt: Attempt, entry: Entry) -> int:
-        words = [SHELL.encode(), self._wrapper, os.fsencode(self.spool.folder(entry.instance_id))]
+        words = [SHELL.encode(), self._wrapper, os.fsencode(self.spool.prefix(entry.instance_id))]
         texts = [entry.nonce, self._host, entry.name, f"{entry.started_at:.3f}"]
         texts += [attempt.working_dir, attempt.stdout, attempt.stderr]
         return os.posix_spawn(
@@ -279,7 +279,7 @@ class Runs:
 
     def _write_over(self, run: Run) -> None:
         """Say that the limit ended it, before it is ended. With a full disk the signal alone will tell."""
-        path = self.spool.folder(run.entry.instance_id) / "over"
+        path = Path(self.spool.file(run.entry.instance_id, "over"))
         try:
             path.write_text("runtime\n", encoding="ascii")
         except OSError as error:

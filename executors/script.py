@@ -26,34 +26,34 @@ _ENVIRONMENT_LIMIT = 1024 * 1024
 # Variables a shell sets by itself: a value from outside is overwritten at best and stops the shell at worst.
 _SHELL_OWNED = frozenset({"IFS", "OPTIND", "PPID", "PWD", "OLDPWD", "LINENO"})
 
-# Arguments: 1 attempt's folder, 2 nonce, 3 host, 4 executor id, 5 epoch seconds, 6 working directory, 7 and 8 the files
-# for stdout and stderr. The trap comes first: whoever ends the job sends signals to the whole session, and the exit
-# line must still be written. A redirection that fails leaves the body of its braces unexecuted, which is how the
-# script learns of it without a fork. `set -C` makes `>` an exclusive creation: of two wrappers, or a wrapper and a
-# void, one wins. An empty token that could not be written (disk full) is taken back, for nothing has run.
+# Arguments: 1 what the attempt's files begin with, 2 nonce, 3 host, 4 executor id, 5 epoch seconds, 6 working
+# directory, 7 and 8 the files for stdout and stderr. The trap comes first: whoever ends the job sends signals to the
+# whole session, and the exit line must still be written. A redirection that fails leaves the body of its braces
+# unexecuted, which is how the script learns of it without a fork. `set -C` makes `>` an exclusive creation: of two
+# wrappers, or a wrapper and a void, one wins. An empty token that could not be written (disk full) is taken back, for
+# nothing has run.
 WRAPPER = r"""# One attempt of a job. Constant text; see executors/script.py.
 trap : HUP INT QUIT TERM USR1 USR2 ALRM PIPE
 __jobmon_won= __jobmon_opened= __jobmon_code=126
-cd "$1" || exit 0
 set -C
-{ __jobmon_won=1; echo "start $2 $3 $$ $4 $5" || __jobmon_won=full; } >token
+{ __jobmon_won=1; echo "start $2 $3 $$ $4 $5" || __jobmon_won=full; } >"$1.token"
 set +C
-if [ "$__jobmon_won" = full ]; then rm -f token; exit 1; fi
+if [ "$__jobmon_won" = full ]; then rm -f "$1.token"; exit 1; fi
 if [ -z "$__jobmon_won" ]; then exit 0; fi
 {
 __jobmon_opened=1
 if cd -P -- "$6"; then
 unset OLDPWD
-if [ -x /bin/bash ]; then /bin/bash "$1/command"; else /bin/sh "$1/command"; fi
+if [ -x /bin/bash ]; then /bin/bash "$1.command"; else /bin/sh "$1.command"; fi
 __jobmon_code=$?
 else
 echo "jobmon: cannot change to the working directory $6" >&2
 fi
 } >>"$7" 2>>"$8"
 if [ -z "$__jobmon_opened" ]; then
-{ echo "jobmon: cannot write to the output files $7 and $8"; } >>"$1/err"
+{ echo "jobmon: cannot write to the output files $7 and $8"; } >>"$1.err"
 fi
-{ times; echo "exit $__jobmon_code"; } >>"$1/token"
+{ times; echo "exit $__jobmon_code"; } >>"$1.token"
 exit 0
 """
 

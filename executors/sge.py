@@ -9,11 +9,12 @@ from pathlib import Path
 from executors import sge_accounting, sge_parse
 from executors.accounting_tail import AccountingTail
 from executors.base import AttemptRef, ExecutorUnavailable, ExitInfo, JobSpec, Phase, Resources, SubmitRejected
-from executors.batch import BatchExecutor, Row
+from executors.batch import BatchExecutor, Row, batch_of
 from executors.batch_config import refuse_resources
 from executors.sge_accounting import Record
 from executors.sge_config import SgeConfig
 from executors.shell import Completed
+from executors.spool import Spool
 
 QACCT_LIMIT = 50
 REASONS_PER_COMMAND = 100
@@ -25,8 +26,8 @@ class SgeExecutor(BatchExecutor):
     kind = "sge"
     config: SgeConfig
 
-    def __init__(self, config: SgeConfig) -> None:
-        super().__init__(config, config.environment)
+    def __init__(self, config: SgeConfig, store: Spool | None = None) -> None:
+        super().__init__(config, config.environment, store)
         self.config = config
         self._reasons: dict[tuple[str, int], str] = {}
         self._accounting = AccountingTail(
@@ -41,7 +42,7 @@ class SgeExecutor(BatchExecutor):
     def check(self) -> str | None:
         """A sentence if the smallest request cannot be run here, else None. Run at start-up; asks qmaster once.
         Raises ExecutorUnavailable."""
-        sentence = self.store.check()
+        sentence = self._spool.check()
         if sentence or not self.config.verify:
             return sentence
         smallest = JobSpec(0, 0, "check", "check", 0, "true", Resources(mem_free=0.001))
@@ -111,7 +112,7 @@ class SgeExecutor(BatchExecutor):
         return self.is_recent(ref, record.submitted_at)
 
     def _ask_qacct(self, refs: Sequence[AttemptRef]) -> dict[str, Record]:
-        names = list(dict.fromkeys(ref.name.partition(".")[0] for ref in refs))
+        names = list(dict.fromkeys(batch_of(ref.name) for ref in refs))
         records: list[Record] = []
         for name in names[:QACCT_LIMIT]:
             answer = self.run([self.binary("qacct"), "-j", name])

@@ -84,7 +84,7 @@ def read_record(line: str) -> Record | None:
     values = {name: fields[position] for name, position in _COLUMN.items()}
     try:
         return _build_record(values)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -171,7 +171,7 @@ def _read_qacct_block(block: str) -> Record | None:
             "io": str(_read_qacct_size(items["io"]) / 2**30),
         }
         return _build_record(values)
-    except (KeyError, ValueError, IndexError):
+    except (KeyError, ValueError, IndexError, OverflowError):
         return None
 
 

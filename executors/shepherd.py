@@ -30,9 +30,9 @@ from executors.local_journal import Journal, replay
 from executors.local_queue import Attempt, Machine, megabytes
 from executors.local_recovery import SETTLE_SECONDS, recover
 from executors.local_runs import Run, Runs
+from executors.local_spool import LocalSpool
 from executors.processes import read_process
 from executors.script import install_wrapper
-from executors.spool import Spool
 
 SOCKET_NAME = "shepherd.sock"
 LOCK_NAME = "shepherd.lock"
@@ -259,7 +259,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 def build(options: argparse.Namespace) -> Shepherd:
     """Take over from the last shepherd. The lock must be held. Raises OSError."""
-    spool = Spool(options.root)
+    spool = LocalSpool(options.root)
     entries = replay(options.root / JOURNAL_NAME)
     journal = Journal(options.root / JOURNAL_NAME, entries)
     machine = Machine(options.slots, megabytes(options.memory))
@@ -273,7 +273,7 @@ def main(arguments: list[str]) -> int:
     options = parse_arguments(arguments)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # whatever the starter left open must reach no job
     try:
-        Spool(options.root).create()
+        LocalSpool(options.root).create()
         options.socket_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if take_lock(options.root / LOCK_NAME, LOCK_WAIT) is None:
             os.write(2, f"shepherd: another one serves {options.root}\n".encode())

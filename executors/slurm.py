@@ -8,11 +8,12 @@ from pathlib import Path
 
 from executors import slurm_accounting, slurm_parse
 from executors.base import AttemptRef, ExitInfo, JobSpec, Resources
-from executors.batch import BatchExecutor, Row
+from executors.batch import BatchExecutor, Row, batch_of
 from executors.batch_config import refuse_resources
 from executors.shell import Completed
 from executors.slurm_accounting import Record
 from executors.slurm_config import SlurmConfig
+from executors.spool import Spool
 
 NAMES_PER_COMMAND = 500
 
@@ -23,8 +24,8 @@ class SlurmExecutor(BatchExecutor):
     kind = "slurm"
     config: SlurmConfig
 
-    def __init__(self, config: SlurmConfig) -> None:
-        super().__init__(config, config.environment)
+    def __init__(self, config: SlurmConfig, store: Spool | None = None) -> None:
+        super().__init__(config, config.environment, store)
         self.config = config
         self._accounting = config.accounting
 
@@ -71,8 +72,9 @@ class SlurmExecutor(BatchExecutor):
         return {ref.name: one for ref, one in pairs if one is not None and self.is_recent(ref, one.submitted_at)}
 
     def _ask_sacct(self, refs: Sequence[AttemptRef]) -> list[Record]:
-        names = list(dict.fromkeys(ref.name.partition(".")[0] for ref in refs))
-        earliest = min(ref.intended_at for ref in refs) - self.config.clock_slack
+        names = list(dict.fromkeys(batch_of(ref.name) for ref in refs))
+        # sacct refuses to look from a time that is still to come.
+        earliest = min(time.time(), *(ref.intended_at for ref in refs)) - self.config.clock_slack
         since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(max(0.0, earliest)))
         records: list[Record] = []
         for at in range(0, len(names), NAMES_PER_COMMAND):

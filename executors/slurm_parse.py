@@ -23,9 +23,10 @@ _RAW_LIMIT = 500
 # A refusal that a later try may escape comes first: limits on what a user may have at once.
 _BUSY = re.compile(r"submit limit|MaxSubmitJob|temporarily|try again|Socket timed out|Unable to contact", re.IGNORECASE)
 _REFUSED = re.compile(
-    r"Invalid (?:\w+ )*(?:partition|account|qos|--\w|job array|feature|generic resource|wckey)|can not be satisfied"
-    r"|Requested (?:node configuration|time limit|partition configuration)|[Pp]ermission denied|unrecognized option"
-    r"|invalid (?:option|partition)|Invalid node|More processors requested|violates accounting/QOS policy"
+    r"Invalid (?:\w+ )*(?:partition|account|qos|--\w|job array|feature|generic resource|wckey|license)"
+    r"|can not be satisfied|Requested (?:node configuration|time limit|partition configuration)|[Pp]ermission denied"
+    r"|unrecognized option|invalid (?:option|partition)|Invalid node|More processors requested"
+    r"|violates accounting/QOS policy"
 )
 _GONE = re.compile(r"Invalid job id|already completing or completed|Job/step already|does not exist")
 

@@ -1,18 +1,18 @@
-"""The attempt store on a (shared) file system, and the format of its files.
+"""The attempt store on a (shared) file system, and its two layouts.
 
     <root>/<shard>/<instance_id>/     the attempt's folder, 0700; making it claims the attempt's preparation
         command                       what the user asked to run, 0600
-        token                         who won: the life of the attempt in lines, see `parse_token`
+        token                         who won: the life of the attempt in lines, see `token_file.py`
         over                          "memory" or "runtime": the limit our own executor enforced
         out, err                      output, unless the workflow names other folders
-    <root>/ended/<run>.<instance>     a hint that the attempt has ended; may hold usage in one line
+    <root>/ended/<run>.<instance>     a hint that the attempt has ended: empty, or a link to its token
 
-A token file is one of
-    void <nonce> <who>
-    start <nonce> <host> <pgid> <executor id> <epoch seconds or ->
-followed, when the command has ended, by the shell's `times` and `exit <code>`. The exit line is appended to the same
-file because its disk block is already there: a full disk cannot lose an exit code. A line counts once its newline is
-written.
+    <root>/local/<shard>/<instance_id>.command, .token, .over, .out, .err
+    <root>/local/ended/<run>.<instance>
+
+The second, flat one is for attempts of this machine, of which there may be hundreds a second: a file more costs more
+than all we do with it, and a file that is deleted makes the creation of the next ones dearer for minutes (ext4 leaves
+its inode unused and searches past it). So nothing that an attempt needs is ever created and deleted again.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from executors import faults
-from executors.base import Evidence, Exit, Hint, Token, TokenKind, Usage
+from executors.base import Evidence, Hint, Token, Usage
+from executors.token_file import parse_token, render_usage_line
 
 SHARD_SIZE = 1000
+LOCAL = "local"
+_STREAMS = {"stdout": "out", "stderr": "err"}
 _TOKEN_LIMIT = 64 * 1024
-_TIMES = re.compile(r"(\d+)m([\d.]+)s (\d+)m([\d.]+)s")
 _HINT = re.compile(r"(\d+)\.(\d+)")
 
 
@@ -40,88 +42,23 @@ def attempt_folder(root: Path, instance_id: int) -> Path:
     return root / str(instance_id // SHARD_SIZE) / str(instance_id)
 
 
+def local_prefix(root: Path, instance_id: int) -> str:
+    """How the files of an attempt begin in the flat layout, up to their dot. Below a folder of its own: the shards of
+    the two layouts do not collide."""
+    return f"{root}/{LOCAL}/{instance_id // SHARD_SIZE}/{instance_id}"
+
+
 def hint_path(root: Path, run_id: int, instance_id: int) -> Path:
     return root / "ended" / f"{run_id}.{instance_id}"
 
 
-def parse_times(line: str) -> float | None:
-    """CPU seconds (user and system) of one line of the shell's `times`."""
-    match = _TIMES.fullmatch(line)
-    if match is None:
-        return None
-    user_min, user_s, sys_min, sys_s = match.groups()
-    try:
-        return int(user_min) * 60 + float(user_s) + int(sys_min) * 60 + float(sys_s)
-    except ValueError:
-        return None
-
-
-def parse_usage(text: str) -> Usage:
-    """`wallclock=1.5 cpu=0.2 maxvmem=1048576 io=0`; unknown or unreadable items are left out."""
-    items = dict(item.split("=", 1) for item in text.split() if "=" in item)
-
-    def number(key: str) -> float | None:
-        try:
-            return float(items[key])
-        except (KeyError, ValueError):
-            return None
-
-    maxvmem, io = number("maxvmem"), number("io")
-    return Usage(
-        wallclock=number("wallclock"),
-        cpu=number("cpu"),
-        maxvmem=None if maxvmem is None else int(maxvmem),
-        io=None if io is None else int(io),
-    )
-
-
-def format_usage(usage: Usage) -> str:
-    fields = {"wallclock": usage.wallclock, "cpu": usage.cpu, "maxvmem": usage.maxvmem, "io": usage.io}
-    known = ((key, value) for key, value in fields.items() if value is not None)
-    return " ".join(f"{key}={value:.10g}" if isinstance(value, float) else f"{key}={value}" for key, value in known)
-
-
-def _parse_start(words: list[str]) -> Token:
-    pgid = words[3] if len(words) > 3 else ""
-    batch_id = words[4] if len(words) > 4 else "-"
-    started = words[5] if len(words) > 5 else "-"
-    try:
-        started_at: float | None = float(started)
-    except ValueError:
-        started_at = None
-    return Token(
-        TokenKind.START,
-        nonce=words[1] if len(words) > 1 else "",
-        host=words[2] if len(words) > 2 else None,
-        process_group_id=int(pgid) if pgid.isdigit() else None,
-        executor_id=None if batch_id == "-" else batch_id,
-        started_at=started_at,
-    )
-
-
-def parse_token(text: str, modified_at: float) -> Evidence:
-    """What a token file says. An existing file without a complete line is a start in progress: `void` is linked
-    whole, only a starting wrapper writes in place. Unknown lines are ignored."""
-    complete = text[: text.rfind("\n") + 1].splitlines()
-    if not complete:
-        return Evidence(token=Token(TokenKind.START, nonce=""))
-    words = complete[0].split()
-    if words[:1] == ["void"]:
-        return Evidence(token=Token(TokenKind.VOID, nonce=words[1] if len(words) > 1 else ""))
-    token = _parse_start(words)
-    cpu = [seconds for line in complete[1:] if (seconds := parse_times(line)) is not None]
-    for line in complete[1:]:
-        parts = line.split()
-        if len(parts) >= 2 and parts[0] == "exit" and parts[1].isdigit():
-            code = int(parts[1])
-            ended_at = modified_at
-            wallclock = None if token.started_at is None else max(0.0, ended_at - token.started_at)
-            return Evidence(
-                token=token,
-                exit=Exit(code=code, signal=code - 128 if 128 < code <= 192 else None, ended_at=ended_at),
-                usage=Usage(wallclock=wallclock, cpu=sum(cpu) if cpu else None),
-            )
-    return Evidence(token=token)
+def find_output(root: Path, instance_id: int, stream: str) -> Path:
+    """Where the output of an attempt ("stdout" or "stderr") is or would be, in whichever layout it was prepared."""
+    name = _STREAMS[stream]
+    prefix = local_prefix(root, instance_id)
+    if os.path.lexists(f"{prefix}.command"):
+        return Path(f"{prefix}.{name}")
+    return attempt_folder(root, instance_id) / name
 
 
 def read_tail(path: Path, limit: int) -> bytes | None:
@@ -144,11 +81,13 @@ class Spool:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.ended = root / "ended"
 
     def create(self) -> None:
         """Make the root and its fixed folders, private to the owner."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self.root / "ended").mkdir(exist_ok=True, mode=0o700)
+        self.ended.parent.mkdir(exist_ok=True, mode=0o700)
+        self.ended.mkdir(exist_ok=True, mode=0o700)
 
     def check(self) -> str | None:
         """A sentence if link() or rename() do not work here, else None. Run at start-up."""
@@ -168,12 +107,17 @@ class Spool:
             return f"{self.root}: {error.strerror}; the spool needs a file system with link() and rename()"
 
     def folder(self, instance_id: int) -> Path:
+        """Where an attempt's files are."""
         return attempt_folder(self.root, instance_id)
 
+    def file(self, instance_id: int, name: str) -> str:
+        """One of an attempt's files: command, token, over, out or err."""
+        return f"{self.folder(instance_id)}/{name}"
+
     def prepare(self, instance_id: int, command: str) -> bool:
-        """Claim the attempt's folder and write its command. False: somebody else has decided about it; do not
-        submit. Raises OSError (disk full, no rights) before anything was submitted, and UnicodeEncodeError before
-        anything was made."""
+        """Claim the attempt and write its command. False: somebody else has decided about it; do not submit. Raises
+        OSError (disk full, no rights) before anything was submitted, and UnicodeEncodeError before anything was
+        made."""
         content = (command + "\n").encode("utf-8")
         folder = self.folder(instance_id)
         try:
@@ -182,39 +126,41 @@ class Spool:
             return False
         except FileNotFoundError:
             folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                folder.mkdir(mode=0o700)
-            except FileExistsError:
-                return False
+            return self.prepare(instance_id, command)
+        self._write_command(instance_id, content)
+        return True
+
+    def _write_command(self, instance_id: int, content: bytes) -> None:
+        """Raises FileExistsError if there is one."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(self.file(instance_id, "command"), flags, 0o600)
         faults.point("mid_directory")
-        descriptor = os.open(folder / "command", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        return True
 
     def read(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
         found: dict[int, Evidence] = {}
         for instance_id in instance_ids:
-            evidence = self._read_one(self.folder(instance_id))
+            evidence = self._read_one(instance_id)
             if evidence is not None:
                 found[instance_id] = evidence
         return found
 
-    def _read_one(self, folder: Path) -> Evidence | None:
+    def _read_one(self, instance_id: int) -> Evidence | None:
         try:
-            with open(folder / "token", encoding="utf-8", errors="replace") as file:
-                text = file.read(_TOKEN_LIMIT)
+            with open(self.file(instance_id, "token"), "rb", buffering=0) as file:
+                text = file.read(_TOKEN_LIMIT).decode("utf-8", "replace")
                 modified_at = os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:
             return None
         evidence = parse_token(text, modified_at)
         if evidence.exit is not None and evidence.exit.code == 0:
             return evidence
-        return Evidence(evidence.token, evidence.exit, evidence.usage, over=self._read_over(folder))
+        return Evidence(evidence.token, evidence.exit, evidence.usage, over=self._read_over(instance_id))
 
-    def _read_over(self, folder: Path) -> str | None:
+    def _read_over(self, instance_id: int) -> str | None:
         try:
-            word = (folder / "over").read_text(encoding="utf-8").strip()
+            word = Path(self.file(instance_id, "over")).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             return None
         return word if word in ("memory", "runtime") else None
@@ -222,43 +168,42 @@ class Spool:
     def void(self, instance_ids: Iterable[int], who: str) -> dict[int, Token]:
         stands: dict[int, Token] = {}
         for instance_id in instance_ids:
-            folder = self.folder(instance_id)
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._link_token(folder, f"void {secrets.token_hex(8)} {who}@{socket.gethostname()}\n")
+            self._link_token(instance_id, f"void {secrets.token_hex(8)} {who}@{socket.gethostname()}\n")
             faults.point("after_void_link")
-            evidence = self._read_one(folder)
+            evidence = self._read_one(instance_id)
             if evidence is not None and evidence.token is not None:
                 stands[instance_id] = evidence.token
         return stands
 
-    def _link_token(self, folder: Path, text: str) -> None:
-        """The content of `token`, not this call's outcome, says who won: a reply of link() can be lost."""
+    def _link_token(self, instance_id: int, text: str) -> None:
+        """The content of the token, not this call's outcome, says who won: a reply of link() can be lost."""
+        folder = self.folder(instance_id)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = folder / f".token.{secrets.token_hex(8)}"
         try:
             temporary.write_text(text, encoding="utf-8")
-            os.link(temporary, folder / "token")
+            os.link(temporary, self.file(instance_id, "token"))
         except FileExistsError:
             pass
         finally:
             temporary.unlink(missing_ok=True)
 
-    def ring(self, hint: Hint, usage: Usage) -> None:
-        """Leave a hint that carries usage; it appears whole. With a full disk it carries none, and if not even a name
-        can be made there is no hint: the next listing tells of the end. Never raises OSError."""
-        path = hint_path(self.root, hint.run_id, hint.instance_id)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_text(format_usage(usage) + "\n", encoding="utf-8")
-            os.rename(temporary, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                path.touch()
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+    def ring(self, hint: Hint, usage: Usage | None = None) -> None:
+        """Leave a hint, after the usage was added to the token of an attempt whose wrapper is gone. If no name can be
+        made there is no hint: the next listing tells of the end. Never raises OSError."""
+        token = self.file(hint.instance_id, "token")
+        with contextlib.suppress(OSError):
+            if usage is not None:
+                _append_usage(token, usage)
+        with contextlib.suppress(OSError):
+            os.link(token, self._hint_file(hint))
+
+    def _hint_file(self, hint: Hint) -> str:
+        return f"{self.ended}/{hint.run_id}.{hint.instance_id}"
 
     def hints(self) -> list[Hint]:
         try:
-            with os.scandir(self.root / "ended") as entries:
+            with os.scandir(self.ended) as entries:
                 names = [entry.name for entry in entries]
         except FileNotFoundError:
             return []
@@ -266,16 +211,24 @@ class Spool:
         return [Hint(int(match[1]), int(match[2])) for match in matches if match]
 
     def read_usage(self, hint: Hint) -> Usage | None:
-        """What the executor measured, if the hint carries it."""
-        try:
-            text = hint_path(self.root, hint.run_id, hint.instance_id).read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return None
-        return parse_usage(text) if text else None
+        """Nothing beside the evidence: usage stands in the token."""
+        return None
 
     def clear_hints(self, hints: Iterable[Hint]) -> None:
         for hint in hints:
-            hint_path(self.root, hint.run_id, hint.instance_id).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._hint_file(hint))
 
     def tail(self, instance_id: int, stream: str, limit: int) -> bytes | None:
-        return read_tail(self.folder(instance_id) / {"stdout": "out", "stderr": "err"}[stream], limit)
+        return read_tail(Path(self.file(instance_id, _STREAMS[stream])), limit)
+
+
+def _append_usage(path: str, usage: Usage) -> None:
+    """Unless the last line is torn: what follows it would be read with it, as something else. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_size and os.pread(descriptor, 1, status.st_size - 1) == b"\n":
+            os.write(descriptor, render_usage_line(usage, status.st_mtime).encode())
+    finally:
+        os.close(descriptor)

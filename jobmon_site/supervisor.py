@@ -129,7 +129,7 @@ def last_lines(path: Path, count: int = 15) -> str:
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """In the child, before exec: SIGTERM when the supervisor dies, and no signals blocked."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -167,7 +167,7 @@ class Child:
             stderr=log,
             pass_fds=descriptors,
             start_new_session=True,
-            preexec_fn=lambda: _die_with(parent),
+            preexec_fn=lambda: die_with(parent),
         )
         os.close(log)
         if writer is not None:

@@ -83,14 +83,16 @@ def make_workflow(
     owner: User, tags: Sequence[Tag] = (), *, args: str = "", name: str = "", status: str = "R", runs: int = 1,
     now: datetime | None = None, age: timedelta = timedelta(hours=2), **fields: object,
 ) -> Made:  # fmt: skip
-    """A workflow with its groups, jobs, edges, runs and attempts. `status` C has no run; the last run has the others."""
+    """A workflow with its groups, jobs, edges, runs and attempts. Status C has no run; the last run has all attempts."""
     now = now or timezone.now()
     begin = now - age
     jobs_total = sum(len(tag.letters) for tag in tags)
-    dag = TaskDag.objects.create(dag_hash=uuid.uuid4().hex, user=owner.username, created_date=begin, job_count=jobs_total)
+    dag = TaskDag.objects.create(
+        dag_hash=uuid.uuid4().hex, user=owner.username, created_date=begin, job_count=jobs_total
+    )
     workflow = Workflow.objects.create(
         dag=dag, workflow_args=args or uuid.uuid4().hex, workflow_hash=uuid.uuid4().hex, name=name, user=owner.username,
-        owner=owner, status=status, created_date=begin, status_date=now - (timedelta(seconds=8) if status == "R" else age / 3 if status != "C" else age),
+        owner=owner, status=status, created_date=begin, status_date=now - _last_change(status, age),
         **{"executor": "local", **fields},
     )  # fmt: skip
     made = Made(workflow)
@@ -102,6 +104,10 @@ def make_workflow(
         made.run = _make_runs(workflow, owner, runs, begin, now)
         _make_instances(made, tags, begin, now)
     return made
+
+
+def _last_change(status: str, age: timedelta) -> timedelta:
+    return {"R": timedelta(seconds=8), "C": age}.get(status, age / 3)
 
 
 def _make_jobs(dag: TaskDag, tag: Tag, rank: int, now: datetime) -> list[Job]:
@@ -135,7 +141,9 @@ def _make_edges(made: Made, tags: Sequence[Tag]) -> int:
         for before in tag.after:
             ups = made.jobs[before]
             pairs = (
-                [(up, own[0]) for up in ups] if len(own) == 1 else [(ups[index % len(ups)], job) for index, job in enumerate(own)]
+                [(up, own[0]) for up in ups]
+                if len(own) == 1
+                else [(ups[index % len(ups)], job) for index, job in enumerate(own)]
             )
             edges |= {(up.pk, down.pk): JobEdge(upstream=up, downstream=down) for up, down in pairs}
     JobEdge.objects.bulk_create(edges.values(), batch_size=2000)
@@ -163,7 +171,8 @@ def _make_runs(workflow: Workflow, owner: User, runs: int, begin: datetime, now:
         start = begin if is_last else begin - timedelta(hours=5 * (runs - number))
         ended = None if status == "R" else (now - (now - begin) / 3 if is_last else start + timedelta(hours=3))
         last = WorkflowRun.objects.create(
-            workflow=workflow, user=owner.username, started_by=owner, hostname="login1", pid=4711, executor=workflow.executor,
+            workflow=workflow, user=owner.username, started_by=owner, hostname="login1", pid=4711,
+            executor=workflow.executor,
             status=status, created_date=start, status_date=ended or now, ended_at=ended,
         )  # fmt: skip
     assert last is not None
@@ -184,10 +193,14 @@ def _make_instances(made: Made, tags: Sequence[Tag], begin: datetime, now: datet
         if text
     ]
     JobInstanceErrorLog.objects.bulk_create(texts, batch_size=2000)
-    JobInstanceStatusLog.objects.bulk_create([move for instance in made.instances for move in _moves(instance)], batch_size=2000)
+    JobInstanceStatusLog.objects.bulk_create(
+        [move for instance in made.instances for move in _moves(instance)], batch_size=2000
+    )
 
 
-def _attempts_of(made: Made, tag: Tag, job: Job, index: int, start: datetime, now: datetime) -> list[tuple[JobInstance, str]]:
+def _attempts_of(
+    made: Made, tag: Tag, job: Job, index: int, start: datetime, now: datetime
+) -> list[tuple[JobInstance, str]]:
     letters = {"D": "D", "F": "EEE", "E": "E", "R": "R", "I": "B"}.get(job.status, "")
     seconds = tag.minutes * 60 * (0.7 + (index * 37 % 60) / 100)
     plans = []
@@ -211,11 +224,13 @@ def _instance(made: Made, tag: Tag, job: Job, attempt: int, letter: str, index: 
     used = tag.mem_free * 10**9 * (1.07 if reason == "memory" else 0.55 + (index % 30) / 100)
     codes = {"exit": 1, "memory": 137, "signal": 139}
     return JobInstance(
-        job=job, workflow_run=made.run, executor_type=made.workflow.executor, executor_id=str(8_812_000 + job.pk * 3 + attempt),
+        job=job, workflow_run=made.run, executor_type=made.workflow.executor,
+        executor_id=str(8_812_000 + job.pk * 3 + attempt),
         nodename="" if letter == "B" else HOSTS[(index + attempt) % len(HOSTS)], name=f"jm1-{job.pk}-{attempt}",
         process_group_id=None if letter == "B" else 20_000 + index, maxvmem=int(used) if letter in "DE" else None,
         cpu=300.0 if letter in "DE" else None, io=10**8 if letter in "DE" else None, status=letter, reason=reason,
-        exit_code=0 if letter == "D" else codes.get(reason), signal={"memory": 9, "signal": 11}.get(reason), attempt=attempt,
+        exit_code=0 if letter == "D" else codes.get(reason), signal={"memory": 9, "signal": 11}.get(reason),
+        attempt=attempt,
         evidence={"D": "exit file: code 0", "E": f"exit file: {reason}"}.get(letter, ""), mem_free=tag.mem_free,
         max_runtime=int(tag.minutes * 240),
     )  # fmt: skip
@@ -224,7 +239,11 @@ def _instance(made: Made, tag: Tag, job: Job, attempt: int, letter: str, index: 
 def _error_text(tag: Tag, instance: JobInstance) -> str:
     if instance.status != "E":
         return ""
-    return TRACEBACK.format(script=f"{tag.name}.py", message=tag.message) if instance.reason == "exit" else f"{instance.reason}: ended by the executor"
+    return (
+        TRACEBACK.format(script=f"{tag.name}.py", message=tag.message)
+        if instance.reason == "exit"
+        else f"{instance.reason}: ended by the executor"
+    )
 
 
 def _moves(instance: JobInstance) -> list[JobInstanceStatusLog]:

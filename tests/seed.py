@@ -16,7 +16,8 @@ from workflows.models import ExecutorState, JobInstance, Workflow
 
 PIPELINE = (
     Tag("extract", {"D": 48}, minutes=4, mem_free=2),
-    Tag("clean", {"D": 188, "F": 4}, ("extract",), minutes=9, mem_free=6, message="ValueError: column 'age_group' has 12 values, expected 23"),
+    Tag("clean", {"D": 188, "F": 4}, ("extract",), minutes=9, mem_free=6,
+        message="ValueError: column 'age_group' has 12 values, expected 23"),
     Tag("fit", {"D": 143, "R": 21, "I": 9, "Q": 6, "E": 3, "F": 5, "G": 13}, ("clean",), ("memory", "exit", "memory"),
         message="numpy.linalg.LinAlgError: Singular matrix", minutes=24, mem_free=12, limit=30),
     Tag("predict", {"D": 77, "R": 8, "I": 3, "G": 112}, ("fit",), minutes=11, mem_free=8),
@@ -29,20 +30,47 @@ PIPELINE = (
 def seed(owner: User) -> Made:
     """Make all of them; answer the pipeline in the middle of its run."""
     now = timezone.now()
-    make_workflow(owner, [Tag("count", {"D": 400}), Tag("sum", {"D": 1}, ("count",))], args="wordcount 2026-10", status="D",
-                  age=timedelta(days=3))  # fmt: skip
-    make_workflow(owner, [Tag("download", {"D": 30, "F": 2}, reasons=("lost", "exit"), message="HTTPError: 503"), Tag("merge", {"G": 1}, ("download",))],
-                  args="climate-refresh", name="Climate refresh", status="E", runs=3, age=timedelta(hours=9))  # fmt: skip
-    make_workflow(owner, [Tag("simulate", {"D": 61, "G": 939}, is_from_tag=False)], args="sensitivity --seed 7", status="S", age=timedelta(hours=26))
-    make_workflow(owner, [Tag("tune", {"G": 60}), Tag("pick", {"G": 1}, ("tune",))], args="tune-2026-11-23", status="C", age=timedelta(minutes=12))
+    words = [Tag("count", {"D": 400}), Tag("sum", {"D": 1}, ("count",))]
+    make_workflow(owner, words, args="wordcount 2026-10", status="D", age=timedelta(days=3))
+    climate = [
+        Tag("download", {"D": 30, "F": 2}, reasons=("lost", "exit"), message="HTTPError: 503"),
+        Tag("merge", {"G": 1}, ("download",)),
+    ]
+    make_workflow(
+        owner, climate, args="climate-refresh", name="Climate refresh", status="E", runs=3, age=timedelta(hours=9)
+    )
+    make_workflow(
+        owner,
+        [Tag("simulate", {"D": 61, "G": 939}, is_from_tag=False)],
+        args="sensitivity --seed 7",
+        status="S",
+        age=timedelta(hours=26),
+    )
+    make_workflow(
+        owner,
+        [Tag("tune", {"G": 60}), Tag("pick", {"G": 1}, ("tune",))],
+        args="tune-2026-11-23",
+        status="C",
+        age=timedelta(minutes=12),
+    )
     made = make_workflow(
-        owner, PIPELINE, args="gbd-2026 release 3", name="Mortality estimates", runs=2, age=timedelta(hours=2, minutes=20),
+        owner, PIPELINE, args="gbd-2026 release 3", name="Mortality estimates", runs=2,
+        age=timedelta(hours=2, minutes=20),
         project="proj_mortality", max_concurrently_running=500,
         description="Extract, clean and fit all locations, then predict, aggregate and plot them.",
     )  # fmt: skip
     Workflow.objects.filter(pk=made.workflow.pk).update(change_no=1204)
-    make_audit(made.workflow, "start_run", actor=owner.username, target=f"run {made.run.pk}", after={"resume": "cold"}, job_count=664)
-    make_audit(made.workflow, "set_limit", actor=owner.username, target="tag fit", before={"limit": 100}, after={"limit": 30})
+    make_audit(
+        made.workflow,
+        "start_run",
+        actor=owner.username,
+        target=f"run {made.run.pk}",
+        after={"resume": "cold"},
+        job_count=664,
+    )
+    make_audit(
+        made.workflow, "set_limit", actor=owner.username, target="tag fit", before={"limit": 100}, after={"limit": 30}
+    )
     ExecutorState.objects.create(name="local", kind="local", polled_at=now - timedelta(seconds=4), poll_seconds=0.02,
                                  counts={"running": 29, "pending": 12})  # fmt: skip
     write_logs(made)
@@ -59,7 +87,10 @@ def write_logs(made: Made) -> None:
 def _write_log(instance: JobInstance) -> None:
     folder: Path = attempt_folder(Path(settings.SPOOL), instance.pk)
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [f"\x1b[36m{step:4d}\x1b[0m  log-likelihood {-88211.4 + step * 3.127:.3f}  step {0.5 / (step + 1):.5f}" for step in range(400)]
+    lines = [
+        f"\x1b[36m{step:4d}\x1b[0m  log-likelihood {-88211.4 + step * 3.127:.3f}  step {0.5 / (step + 1):.5f}"
+        for step in range(400)
+    ]
     (folder / "out").write_text("reading draws of location 17\n" + "\n".join(lines) + "\n", encoding="utf-8")
     error = instance.errors.first()
     text = "\x1b[33mwarning:\x1b[0m 12 locations have fewer than 5 data points\n"

@@ -12,12 +12,12 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from jobmon_site.supervisor import last_lines, process_start
+from jobmon_site.supervisor import die_with, last_lines, process_start
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -34,6 +34,12 @@ def find_program(*names: str) -> str:
         if found := shutil.which(name, path=path):
             return found
     raise Unavailable(f"{' or '.join(names)} is not installed")
+
+
+def _end_with_the_tests() -> Callable[[], None]:
+    """For preexec_fn: a test run that is killed leaves no server behind."""
+    parent = os.getpid()
+    return lambda: die_with(parent)
 
 
 class MariaDB:
@@ -60,7 +66,7 @@ class MariaDB:
                 [server, "--no-defaults", f"--datadir={data}", f"--socket={self.socket}", "--skip-networking",
                  f"--pid-file={self.folder / 'pid'}", f"--tmpdir={self.folder}", "--innodb-buffer-pool-size=128M",
                  "--innodb-flush-log-at-trx-commit=2", "--performance-schema=OFF", "--skip-name-resolve", *user],
-                stdout=log, stderr=log, start_new_session=True,
+                stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_the_tests(),
             )  # fmt: skip
         wait_until(self.is_answering, 60, f"MariaDB answers; its log is {self.folder / 'log'}")
 
@@ -125,7 +131,7 @@ class EmbeddedServer:
             self.process = subprocess.Popen(
                 [sys.executable, str(REPOSITORY / "manage.py"), "serve"],
                 env=self.environment, cwd=self.home.parent, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=output, start_new_session=True,
+                stdout=output, stderr=output, start_new_session=True, preexec_fn=_end_with_the_tests(),
             )  # fmt: skip
         return self.process
 

@@ -54,7 +54,9 @@ def _done(job: Job, last: JobInstance | None) -> str:
         return f"Marked done by {job.marked_done_by}: a person's word, not a run."
     if last is None or last.status != "D":
         return "Done."
-    ran = words.duration(last.wallclock if last.wallclock is not None else words.seconds_between(last.started_at, last.ended_at))
+    ran = words.duration(
+        last.wallclock if last.wallclock is not None else words.seconds_between(last.started_at, last.ended_at)
+    )
     host = f" on {last.nodename}" if last.nodename else ""
     return f"Done in {ran}{host}, with attempt {last.attempt}."
 
@@ -73,12 +75,15 @@ def _in_flight(job: Job, last: JobInstance | None, now: datetime) -> str:
         return "Being submitted."
     name = f" as {last.executor_id}" if last.executor_id else ""
     if last.phase in ("stuck", "held"):
-        return f"{last.phase.capitalize()} in {last.executor_type}{name}: {last.phase_message or 'it does not say why'}."
+        return (
+            f"{last.phase.capitalize()} in {last.executor_type}{name}: {last.phase_message or 'it does not say why'}."
+        )
     if last.absent_since is not None:
         away = words.duration((now - last.absent_since).total_seconds())
         return f"Checking: not listed by {last.executor_type} for {away}. Not listed is not gone yet."
     if last.kill_asked_at is not None:
-        return f"Kill asked by {last.kill_asked_by or 'a person'}; waiting for {last.executor_type} to confirm that it is gone."
+        who = last.kill_asked_by or "a person"
+        return f"Kill asked by {who}; waiting for {last.executor_type} to confirm that it is gone."
     if last.status == "R":
         ran = words.duration((now - last.started_at).total_seconds()) if last.started_at else "a while"
         host = f" on {last.nodename}" if last.nodename else ""

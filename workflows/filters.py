@@ -1,7 +1,7 @@
 """One FilterSet per list, the same for page, API and export: the URL says the whole state of a list.
 
-Repeated values of one name are "or", different names are "and". What is not understood is named, never ignored: a filter
-that falls away must not widen what is shown as its result.
+Repeated values of one name are "or", different names are "and". What is not understood is named, never ignored: a
+filter that falls away must not widen what is shown as its result.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class SinceField(forms.CharField):
         return moment
 
 
-class TextsFilter(df.Filter):  # type: ignore[misc]
+class TextsFilter(df.Filter):
     field_class = ManyTexts
 
 
@@ -73,15 +73,15 @@ class IdsField(forms.CharField):
         return [int(part) for part in parts]
 
 
-class IdsFilter(df.Filter):  # type: ignore[misc]
+class IdsFilter(df.Filter):
     field_class = IdsField
 
 
-class SinceFilter(df.Filter):  # type: ignore[misc]
+class SinceFilter(df.Filter):
     field_class = SinceField
 
 
-class UrlFilterSet(df.FilterSet):  # type: ignore[misc]
+class UrlFilterSet(df.FilterSet):
     """What all lists share: chips, and the names and values that were not understood."""
 
     UNNAMED: frozenset[str] = frozenset()
@@ -99,14 +99,20 @@ class UrlFilterSet(df.FilterSet):  # type: ignore[misc]
     def applied(self) -> list[str]:
         """The names of the filters that are set and understood."""
         wrong = set(self.form.errors)
-        return [name for name in self.query if name in self.filters and any(self.query.getlist(name)) and name not in wrong]
+        return [
+            name for name in self.query if name in self.filters and any(self.query.getlist(name)) and name not in wrong
+        ]
 
     def _chip(self, name: str, value: str, is_understood: bool) -> Chip:
         rest = self.query.copy()
         for view_name in ("after", "before", "v"):
             rest.pop(view_name, None)
         rest.setlist(name, [item for item in rest.getlist(name) if item != value])
-        label = f"{self.label_of(name)}: {self.word_of(name, value)}" if is_understood else f"not understood: {name}={value}"
+        label = (
+            f"{self.label_of(name)}: {self.word_of(name, value)}"
+            if is_understood
+            else f"not understood: {name}={value}"
+        )
         return Chip(label, rest.urlencode(), is_understood)
 
     def label_of(self, name: str) -> str:
@@ -114,20 +120,22 @@ class UrlFilterSet(df.FilterSet):  # type: ignore[misc]
 
     def word_of(self, name: str, value: str) -> str:
         choices = getattr(self.filters[name], "extra", {}).get("choices") or ()
-        return dict(choices).get(value, value)
+        return str(dict(choices).get(value, value))
 
     @property
     def chips(self) -> list[Chip]:
         """One for each value; filters that the page shows as tabs have none."""
         wrong = self.unknown
         bad = [self._chip(name, value, False) for name in wrong for value in self.query.getlist(name)]
-        good = [self._chip(name, value, True) for name in self.applied if name not in self.UNNAMED for value in self.query.getlist(name) if value]
+        named = [name for name in self.applied if name not in self.UNNAMED]
+        good = [self._chip(name, value, True) for name in named for value in self.query.getlist(name) if value]
         return bad + good
 
     @property
     def rows(self) -> QuerySet[Any]:
         """The filtered rows. A value that is not understood leaves nothing: it must not widen the list."""
-        return self.qs if not self.unknown else self.qs.none()
+        rows: QuerySet[Any] = self.qs
+        return rows if not self.unknown else rows.none()
 
 
 def _choice(label: str, choices: Sequence[tuple[str, str]], **kwargs: Any) -> df.MultipleChoiceFilter:
@@ -184,7 +192,9 @@ class JobFilter(UrlFilterSet):
     host = df.CharFilter(label="host", method="keep_host")
     batch = df.CharFilter(label="batch id", method="keep_batch")
     run = df.NumberFilter(label="run", method="keep_run", min_value=1, max_value=2**63 - 1)
-    attempts = df.NumberFilter(label="attempts at least", field_name="num_attempts", lookup_expr="gte", min_value=0, max_value=10**6)
+    attempts = df.NumberFilter(
+        label="attempts at least", field_name="num_attempts", lookup_expr="gte", min_value=0, max_value=10**6
+    )
     since = SinceFilter(label="changed since", field_name="status_date", lookup_expr="gte")
     upstream_of = df.NumberFilter(label="upstream of", method="keep_upstreams", min_value=1, max_value=2**63 - 1)
     downstream_of = df.NumberFilter(label="downstream of", method="keep_downstreams", min_value=1, max_value=2**63 - 1)
@@ -286,5 +296,3 @@ class AuditFilter(UrlFilterSet):
     class Meta:
         model = AuditEntry
         fields: list[str] = []
-
-

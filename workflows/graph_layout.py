@@ -1,16 +1,19 @@
 """Pure: a layered drawing of a small directed graph, left to right. No I/O.
 
-Layers by longest path, order inside a layer by a few sweeps of barycentres, long edges through empty places of the layers
-between. Edges that close a cycle (groups may depend on each other both ways) are left out of the layering and drawn back.
+Layers by longest path, order inside a layer by a few sweeps of barycentres, long edges through empty places of the
+layers between. Edges that close a cycle (groups may depend on each other both ways) are drawn back, outside the layers.
+Boxes are named by numbers that are not negative; negative ones are the empty places.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-Node = Hashable
+Node = int
+Edge = tuple[Node, Node]
 SWEEPS = 6
 
 
@@ -50,14 +53,14 @@ class Drawing:
     chain: list[Node]
 
 
-def split_cycles(nodes: Sequence[Node], edges: Iterable[tuple[Node, Node]]) -> tuple[list[tuple[Node, Node]], set[tuple[Node, Node]]]:
+def split_cycles(nodes: Sequence[Node], edges: Iterable[Edge]) -> tuple[list[Edge], set[Edge]]:
     """Edges without those that close a cycle, and these. Self-loops are dropped. No recursion."""
     below: dict[Node, list[Node]] = defaultdict(list)
     for start, end in dict.fromkeys(edges):
         if start != end:
             below[start].append(end)
     state: dict[Node, int] = {}
-    back: set[tuple[Node, Node]] = set()
+    back: set[Edge] = set()
     for root in nodes:
         stack = [(root, iter(below[root]))] if root not in state else []
         state.setdefault(root, 1)
@@ -76,7 +79,7 @@ def split_cycles(nodes: Sequence[Node], edges: Iterable[tuple[Node, Node]]) -> t
     return forward, back
 
 
-def layers_of(nodes: Sequence[Node], edges: Sequence[tuple[Node, Node]]) -> dict[Node, int]:
+def layers_of(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[Node, int]:
     """The length of the longest path that leads to each node, in a graph without cycles."""
     incoming = dict.fromkeys(nodes, 0)
     below: dict[Node, list[Node]] = defaultdict(list)
@@ -95,7 +98,7 @@ def layers_of(nodes: Sequence[Node], edges: Sequence[tuple[Node, Node]]) -> dict
     return layer
 
 
-def longest_chain(layer: dict[Node, int], edges: Sequence[tuple[Node, Node]]) -> list[Node]:
+def longest_chain(layer: dict[Node, int], edges: Sequence[Edge]) -> list[Node]:
     """One longest path, from its first node to its last."""
     if not layer:
         return []
@@ -110,26 +113,33 @@ def longest_chain(layer: dict[Node, int], edges: Sequence[tuple[Node, Node]]) ->
     return chain[::-1]
 
 
-def _with_ways(layer: dict[Node, int], edges: Sequence[tuple[Node, Node]]) -> tuple[list[list[Node]], list[tuple[Node, Node]], dict[tuple[Node, Node], list[Node]]]:
+def _with_ways(
+    layer: dict[Node, int], edges: Sequence[Edge]
+) -> tuple[list[list[Node]], list[Edge], dict[Edge, list[Node]]]:
     """Rows of each layer with a thin place for each edge that passes it, the short edges, and the way of each edge."""
     rows: list[list[Node]] = [[] for _ in range(max(layer.values(), default=0) + 1)]
     for node, index in layer.items():
         rows[index].append(node)
-    short: list[tuple[Node, Node]] = []
-    ways: dict[tuple[Node, Node], list[Node]] = {}
+    short: list[Edge] = []
+    ways: dict[Edge, list[Node]] = {}
+    empty = 0
     for start, end in edges:
         way: list[Node] = [start]
         for index in range(layer[start] + 1, layer[end]):
-            place = ("way", start, end, index)
-            rows[index].append(place)
-            way.append(place)
+            empty -= 1
+            rows[index].append(empty)
+            way.append(empty)
         way.append(end)
-        short += zip(way, way[1:], strict=False)
+        short += pairwise(way)
         ways[start, end] = way
     return rows, short, ways
 
 
-def _sweep(rows: list[list[Node]], short: Sequence[tuple[Node, Node]]) -> None:
+def _mean(values: Sequence[float], otherwise: float) -> float:
+    return sum(values) / len(values) if values else otherwise
+
+
+def _sweep(rows: list[list[Node]], short: Sequence[Edge]) -> None:
     """Order each layer by the mean place of its neighbours, forward and backward a few times."""
     above: dict[Node, list[Node]] = defaultdict(list)
     below: dict[Node, list[Node]] = defaultdict(list)
@@ -140,8 +150,7 @@ def _sweep(rows: list[list[Node]], short: Sequence[tuple[Node, Node]]) -> None:
     for turn in range(SWEEPS):
         near = above if turn % 2 == 0 else below
         for row in rows if turn % 2 == 0 else rows[::-1]:
-            mean = {node: sum(at[other] for other in near[node]) / len(near[node]) if near[node] else at[node] for node in row}
-            row.sort(key=lambda node, mean=mean: mean[node])  # type: ignore[misc]
+            row.sort(key=lambda node: _mean([at[other] for other in near[node]], at[node]))
             for index, node in enumerate(row):
                 at[node] = float(index)
 
@@ -149,7 +158,8 @@ def _sweep(rows: list[list[Node]], short: Sequence[tuple[Node, Node]]) -> None:
 def _places(rows: list[list[Node]], real: dict[Node, int], sizes: Sizes) -> tuple[dict[Node, Place], float]:
     """The left upper corner of each box (a thin place has no width), layers centred on each other; and the height."""
     heights = [
-        sum(sizes.box_height if node in real else sizes.thin for node in row) + sizes.gap_y * max(0, len(row) - 1) for row in rows
+        sum(sizes.box_height if node in real else sizes.thin for node in row) + sizes.gap_y * max(0, len(row) - 1)
+        for row in rows
     ]
     tallest = max(heights, default=0.0)
     places: dict[Node, Place] = {}
@@ -188,19 +198,19 @@ def _back_path(start: Place, end: Place, sizes: Sizes) -> str:
     return f"M{x:.1f},{y:.1f} C{x:.1f},{low:.1f} {to_x:.1f},{low:.1f} {to_x:.1f},{to_y:.1f}"
 
 
-def draw(nodes: Sequence[Node], edges: Iterable[tuple[Node, Node]], sizes: Sizes | None = None) -> Drawing:
+def draw(nodes: Sequence[Node], edges: Iterable[Edge], sizes: Sizes | None = None) -> Drawing:
     """Places of all boxes and paths of all edges between them. Same input, same drawing."""
     sizes = sizes or Sizes()
     known = dict.fromkeys(nodes)
     forward, back = split_cycles(list(known), [(a, b) for a, b in edges if a in known and b in known])
     layer = layers_of(list(known), forward)
     chain = longest_chain(layer, forward)
-    on_chain = set(zip(chain, chain[1:], strict=False))
+    on_chain = set(pairwise(chain))
     rows, short, ways = _with_ways(layer, forward)
     _sweep(rows, short)
     places, height = _places(rows, layer, sizes)
     lines = [Line(a, b, _path(way, places, layer, sizes), (a, b) in on_chain, False) for (a, b), way in ways.items()]
-    lines += [Line(a, b, _back_path(places[a], places[b], sizes), False, True) for a, b in sorted(back, key=str)]
+    lines += [Line(a, b, _back_path(places[a], places[b], sizes), False, True) for a, b in sorted(back)]
     width = 2 * sizes.margin + len(rows) * sizes.box_width + max(0, len(rows) - 1) * sizes.gap_x
     height += sizes.gap_y if back else 0
     return Drawing({node: places[node] for node in known}, lines, round(width, 1), round(height, 1), chain)

@@ -1,8 +1,8 @@
 """Reads pieces of what an attempt wrote, and nothing else.
 
-A log is named by (attempt, stream), never by a path in a request: the path was fixed when the attempt was intended. Below
-the folder that the administrator or the run's owner chose, no symbolic link is followed; only a regular file with one
-name, which belongs to the account that the jobs run as, is read. Reads are bounded in size, in time and in number.
+A log is named by (attempt, stream), never by a path in a request: the path was fixed when the attempt was intended.
+Below the folder that the administrator or the run's owner chose, no symbolic link is followed; only a regular file with
+one name, which belongs to the account that the jobs run as, is read. Reads are bounded in size, in time and in number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from django.conf import settings
 
-from executors.spool import attempt_folder
+from executors.spool import find_output
 from workflows.models import JobInstance
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a text was found (byte offset of its line, the line); `go_on` is where the search stopped, None at the end."""
+    """Where a text was found (byte offset of its line, the line); `go_on`: where it stopped, None at the end."""
 
     hits: tuple[tuple[int, str], ...]
     go_on: int | None
@@ -88,8 +88,8 @@ def locate(attempt: JobInstance, stream: str) -> LogFile:
     """The file of a stream ("stdout" or "stderr"), as fixed when the attempt was intended."""
     chosen = attempt.stdout_path if stream == "stdout" else attempt.stderr_path
     if not chosen:
-        folder = attempt_folder(Path(settings.SPOOL), attempt.pk)
-        return LogFile(Path(settings.SPOOL), (*folder.relative_to(settings.SPOOL).parts, STREAMS[stream]))
+        root = Path(settings.SPOOL)
+        return LogFile(root, find_output(root, attempt.pk, stream).relative_to(root).parts)
     path = Path(chosen)
     run = attempt.workflow_run
     folder = Path((run.stdout if stream == "stdout" else run.stderr) or path.parent)

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from workflows import looks, words
 
 SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
-NOTHING = format_html("<span class=\"none\">{}</span>", words.NONE)
+NOTHING = format_html('<span class="none">{}</span>', words.NONE)
 
 
 def icon(name: str, classes: str = "") -> SafeString:
@@ -49,10 +49,7 @@ def bar(counts: Mapping[str, int]) -> SafeString:
     rects = format_html_join(
         "",
         '<rect class="f-{}" x="{}" y="0" width="{}" height="10"><title>{} {}</title></rect>',
-        (
-            (s.look.key, str(s.x), str(s.width), words.number(s.count), s.look.word)
-            for s in looks.bar_segments(counts)
-        ),
+        ((s.look.key, str(s.x), str(s.width), words.number(s.count), s.look.word) for s in looks.bar_segments(counts)),
     )
     return format_html(
         '<svg class="bar" viewBox="0 0 {} 10" preserveAspectRatio="none" role="img" aria-label="{}">'

@@ -8,17 +8,29 @@ from typing import Any
 
 import django_tables2 as dt
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from workflows import explain, markup, words
+from workflows.models import JobInstance
 from workflows.queries.jobs import ORDERS, JobRow
 
 NOTHING = markup.NOTHING
 NUMBER = {"th": {"class": "num"}, "td": {"class": "num"}}
 
 
-class JobTable(dt.Table):  # type: ignore[misc]
+def ran_seconds(attempt: JobInstance | None) -> float | None:
+    """How long an attempt ran, as measured, else by its times; so far, if it runs."""
+    if attempt is None:
+        return None
+    if attempt.wallclock is not None:
+        return attempt.wallclock
+    end = attempt.ended_at or (timezone.now() if attempt.status == "R" else None)
+    return words.seconds_between(attempt.started_at, end)
+
+
+class JobTable(dt.Table):
     status = dt.Column(verbose_name="Status", accessor="job")
     job_id = dt.Column(verbose_name="Job", accessor="job__job_id", attrs=NUMBER)
     name = dt.Column(verbose_name="Name", accessor="job__name", attrs={"td": {"class": "text"}})
@@ -27,7 +39,7 @@ class JobTable(dt.Table):  # type: ignore[misc]
     reason = dt.Column(verbose_name="Last attempt", accessor="last", attrs={"td": {"class": "text"}}, empty_values=())
     host = dt.Column(verbose_name="Host", accessor="last__nodename")
     memory = dt.Column(verbose_name="Memory used / asked", accessor="job", attrs=NUMBER)
-    run_time = dt.Column(verbose_name="Run time", accessor="last__wallclock", attrs=NUMBER)
+    run_time = dt.Column(verbose_name="Run time", accessor="last", attrs=NUMBER)
     changed = dt.Column(verbose_name="Changed", accessor="job__status_date", attrs={"td": {"class": "nowrap"}})
     batch = dt.Column(verbose_name="Batch id", accessor="last__executor_id")
     slots = dt.Column(verbose_name="Slots", accessor="job__slots", attrs=NUMBER)
@@ -46,7 +58,10 @@ class JobTable(dt.Table):  # type: ignore[misc]
         chosen = [name for name in request.GET.get("cols", "").split(",") if name in self.base_columns]
         shown = chosen or list(self.DEFAULT)
         super().__init__(
-            rows, exclude=[name for name in self.base_columns if name not in shown], sequence=shown, empty_text="No jobs"
+            rows,
+            exclude=[name for name in self.base_columns if name not in shown],
+            sequence=shown,
+            empty_text="No jobs",
         )
         self.sort = sort
         self.page_request = request
@@ -80,7 +95,7 @@ class JobTable(dt.Table):  # type: ignore[misc]
         if last.kill_asked_at:
             return format_html(" {}", markup.fact_badge("kill asked", "hand-stop", f"by {last.kill_asked_by}"))
         if last.absent_since:
-            return format_html(" {}", markup.fact_badge("checking", "help-circle", "not in the last listing; not gone yet"))
+            return format_html(" {}", markup.fact_badge("checking", "search", "not in the last listing; not gone yet"))
         return ""
 
     def render_job_id(self, value: int) -> SafeString:
@@ -104,8 +119,8 @@ class JobTable(dt.Table):  # type: ignore[misc]
         used = words.memory(record.last.maxvmem) if record.last else words.NONE
         return format_html('{} <span class="muted">/ {}</span>', used, words.gigabytes(record.job.mem_free))
 
-    def render_run_time(self, value: float) -> str:
-        return words.duration(value)
+    def render_run_time(self, record: JobRow) -> str:
+        return words.duration(ran_seconds(record.last))
 
     def render_max_runtime(self, value: int) -> str:
         return words.duration(value)

@@ -11,8 +11,8 @@ from workflows.state_machine import Reason
 GB = 10**9
 NONE = "\u2013"  # a dash: not known, or none
 HEADS = {"C": "Registered, not started", "R": "Running", "S": "Stopped", "E": "Ended with failures", "D": "Done"}
-SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE",
-           15: "SIGTERM", 24: "SIGXCPU", 25: "SIGXFSZ"}  # fmt: skip
+SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV",
+           13: "SIGPIPE",           15: "SIGTERM", 24: "SIGXCPU", 25: "SIGXFSZ"}  # fmt: skip
 REASON_WORDS: dict[str, str] = {
     Reason.EXIT: "exit code",
     Reason.SIGNAL: "signal",

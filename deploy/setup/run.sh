@@ -45,7 +45,10 @@ else
     done
 fi
 
-"$python" examples/quickstart.py &
+# The server that was just found or started, whatever ~/.jobmonrc says.
+JOBMON_SERVER=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["url"])' "$home/server.json")
+export JOBMON_SERVER
+"$python" deploy/setup/quickstart.py &
 script=$!
 wait "$script"
 code=$?
@@ -56,6 +59,7 @@ if [ "${ONESHOT:-}" = 1 ]; then
 fi
 [ "$code" = 0 ] || echo "The quickstart ended with exit code $code." >&2
 if [ -n "$server" ]; then
+    trap "stop_server; exit 0" INT
     echo "The server keeps running; Ctrl-C stops it."
     wait "$server"
 fi

@@ -36,6 +36,17 @@ fi
 
 install() { .venv/bin/python -m pip install --quiet --require-hashes -r "$1"; }
 
+# The client and the `jobmon` command, as they are in this folder.
+install_client() {
+    .venv/bin/python - "$PWD" <<'PY'
+import pathlib, sys, sysconfig
+pathlib.Path(sysconfig.get_path("purelib"), "jobmon-source.pth").write_text(sys.argv[1] + "\n")
+command = pathlib.Path(sysconfig.get_path("scripts"), "jobmon")
+command.write_text(f"#!{sys.executable}\nimport sys\n\nfrom jobmon.cli import main\n\nsys.exit(main())\n")
+command.chmod(0o755)
+PY
+}
+
 echo "Installing $requirements …"
 if ! install "$requirements"; then
     [ "$set_name" = dev ] || exit 1
@@ -44,7 +55,9 @@ if ! install "$requirements"; then
     trap 'rm -f "$reduced"' EXIT
     awk '/^[A-Za-z0-9]/ {keep = !/^mysqlclient==/} keep' "$requirements" > "$reduced"
     install "$reduced"
+    install_client
     echo "WARNING: mysqlclient could not be built (it needs libmariadb-dev, pkg-config, gcc): MariaDB will NOT be tested." >&2
     exit 0 # no mark: the next call tries again
 fi
+install_client
 wanted "$set_name" > ".venv/.set-$set_name"

@@ -64,6 +64,7 @@
   // Keys: none acts, at most a key opens a page.
   var places = { w: "/workflows/", e: "/executors/", a: "/audit/" };
   var goPending = 0;
+  var atEnd = false;
 
   function rows() { return Array.prototype.slice.call(document.querySelectorAll("table.list[data-rows] tbody tr")); }
 
@@ -108,6 +109,18 @@
       if (!menu.contains(event.target)) menu.removeAttribute("open");
     });
   });
+
+  // The end of a log is what one comes for; it stays in sight while one has not scrolled away.
+  function showEnd() {
+    var log = document.querySelector("pre[data-end]");
+    if (log && !window.location.hash) log.scrollTop = log.scrollHeight;
+  }
+  document.addEventListener("htmx:beforeSwap", function () {
+    var log = document.querySelector("pre[data-end]");
+    atEnd = Boolean(log) && log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  });
+  document.addEventListener("htmx:afterSettle", function () { if (atEnd) showEnd(); });
+  showEnd();
 
   document.querySelectorAll("[data-needs-script]").forEach(function (node) { node.hidden = false; });
   addCopyButtons(document);

@@ -119,7 +119,7 @@ class SgeCluster(Cluster):
         return self.folder / "sge"
 
     def knobs(self) -> dict[str, str]:
-        return {"JOBMON_SGE_ROOT": str(self.root), "JOBMON_SGE_PORT": str(self.port), "JOBMON_SGE_SLOTS": "32"}
+        return {"JOBMON_CLUSTER_SGE_ROOT": str(self.root), "JOBMON_CLUSTER_SGE_PORT": str(self.port), "JOBMON_CLUSTER_SGE_SLOTS": "32"}
 
     def pid_file(self, daemon: str) -> Path:
         return self.root / "spool" / {"qmaster": "qmaster/qmaster.pid", "execd": "execd.pid"}[daemon]
@@ -150,7 +150,7 @@ class SlurmCluster(Cluster):
         return self.folder / "slurm"
 
     def knobs(self) -> dict[str, str]:
-        return {"JOBMON_SLURM_ROOT": str(self.root), "JOBMON_SLURM_PORT": str(self.port), "JOBMON_SLURM_CPUS": "32"}
+        return {"JOBMON_CLUSTER_SLURM_ROOT": str(self.root), "JOBMON_CLUSTER_SLURM_PORT": str(self.port), "JOBMON_CLUSTER_SLURM_CPUS": "32"}
 
     def pid_file(self, daemon: str) -> Path:
         return self.root / "run" / f"{daemon}.pid"

@@ -16,8 +16,8 @@ from executors import processes
 from executors.base import AttemptRef, ExecutorUnavailable, JobSpec, Phase, Resources
 from executors.dummy import DummyExecutor
 from executors.local import LocalExecutor, SequentialExecutor, shepherd_command
+from executors.local_spool import LocalSpool
 from executors.script import ATTEMPT_VARIABLE
-from executors.spool import Spool
 
 _RESOURCE_FIELDS = {field.name for field in fields(Resources)}
 DEADLINE = 60.0
@@ -107,7 +107,7 @@ class LocalHarness:
     ) -> None:
         self.root = root or folder / "spool"
         self.sockets = folder / "sockets"
-        self.spool = Spool(self.root)
+        self.spool = LocalSpool(self.root)
         self.spool.create()
         self.executor = kind(kind.queue, self.spool, self.sockets, slots=slots, memory=memory)
         self._arguments = [*shepherd_command(self.root, self.sockets, slots, memory), "--grace", str(grace)]
@@ -176,7 +176,7 @@ class LocalHarness:
         wait_until(is_there, f"{name} {phase}")
         if phase is Phase.RUNNING:  # listed from its start on; the token follows within milliseconds
             number = next(spec.instance_id for spec in self._specs.made if spec.name == name)
-            wait_until(lambda: (self.spool.folder(number) / "token").exists(), f"the token of {name}")
+            wait_until(lambda: Path(self.spool.file(number, "token")).exists(), f"the token of {name}")
 
     def exits(self, code: int) -> str:
         return f"exit {code}"

@@ -13,8 +13,8 @@ import pytest
 from executors import processes
 from executors.base import ExecutorUnavailable, JobSpec, Phase, Resources, TokenKind
 from executors.local import LocalExecutor, SequentialExecutor
+from executors.local_spool import LocalSpool
 from executors.script import install_wrapper
-from executors.spool import Spool
 from tests.executors.contract import ShellContract, evidence, ref, run
 from tests.executors.harness import LOCAL_KINDS, LocalHarness, wait_until
 
@@ -87,13 +87,13 @@ class TestCapacity:
         )
         assert "JOBMON_LOCAL_MEMORY" in (executor.refuse(Resources(mem_free=4.5)) or "")
 
-    def test_what_can_never_run_is_rejected_without_a_folder(self, make_local: Make) -> None:
+    def test_what_can_never_run_is_rejected_without_a_file(self, make_local: Make) -> None:
         local = make_local(slots=2)
         spec, fine = local.spec("true", slots=3), local.spec("true")
         result = local.executor.submit([spec, fine])
         assert "asks for 3 slots" in result.rejected[spec.name]
         assert fine.name in result.accepted
-        assert not local.spool.folder(spec.instance_id).exists()
+        assert not Path(local.spool.file(spec.instance_id, "command")).exists()
 
 
 class TestRejection:
@@ -125,7 +125,7 @@ class TestRejection:
         (found,) = run(local, spec)
         assert found.exit is not None
         assert found.exit.code == 126
-        assert b"cannot write to the output files" in (local.spool.folder(spec.instance_id) / "err").read_bytes()
+        assert b"cannot write to the output files" in Path(local.spool.file(spec.instance_id, "err")).read_bytes()
 
 
 class TestIsolation:
@@ -139,7 +139,7 @@ class TestIsolation:
         local = make_local(environment=self.LEAKS)
         spec = local.spec("exec /usr/bin/env -0", environment=(("MINE", "x"), ("IFS", "x"), ("OPTIND", "no number")))
         run(local, spec)
-        content = (local.spool.folder(spec.instance_id) / "out").read_bytes()
+        content = Path(local.spool.file(spec.instance_id, "out")).read_bytes()
         names = {item.partition(b"=")[0].decode() for item in content.split(b"\0") if item}
         by_the_shell = {"PWD", "SHLVL", "_", "OLDPWD"}
         assert names - by_the_shell == {"PATH", "LANG", "MINE", "JOBMON_JOB_INSTANCE_ID", "JOBMON_ATTEMPT"}
@@ -150,7 +150,7 @@ class TestIsolation:
         # Run by exec, so that neither bash's own descriptor for its script nor that of the listing is there.
         spec = local.spec("exec /bin/ls -l /proc/self/fd")
         run(local, spec)
-        lines = (local.spool.folder(spec.instance_id) / "out").read_text().splitlines()
+        lines = Path(local.spool.file(spec.instance_id, "out")).read_text().splitlines()
         targets = {line.split(" -> ")[1] for line in lines if " -> " in line}
         folder = str(local.spool.folder(spec.instance_id))
         extra = {t for t in targets if t != "/dev/null" and not t.startswith((folder, "/proc/"))}
@@ -161,7 +161,7 @@ class TestIsolation:
         local = make_local()
         spec = local.spec("exec /bin/cat /proc/self/status")
         run(local, spec)
-        lines = (local.spool.folder(spec.instance_id) / "out").read_text().splitlines()
+        lines = Path(local.spool.file(spec.instance_id, "out")).read_text().splitlines()
         status = dict(line.split(":", 1) for line in lines if ":" in line)
         internal = 1 << 31 | 1 << 32  # 32 and 33 belong to the C library; its posix_spawn leaves them ignored
         assert int(status["SigIgn"], 16) & ~internal == 0
@@ -283,7 +283,7 @@ class TestUsage:
         python = "b = bytearray(200_000_000); b[::4096] = b'x' * len(b[::4096]); sum(range(6_000_000))"
         spec = local.spec(f'{os.sys.executable} -I -S -c "{python}"; sleep 0.3')
         run(local, spec)
-        usage = local.spool.read_usage(next(h for h in local.spool.hints() if h.instance_id == spec.instance_id))
+        usage = evidence(local, spec).usage
         assert usage is not None
         assert usage.maxvmem is not None
         assert 200_000_000 < usage.maxvmem < 300_000_000
@@ -328,12 +328,11 @@ class TestFullDisk:
 
     def test_token_that_cannot_be_written_is_taken_back(self, tmp_path: Path, small_disk: Path) -> None:
         wrapper = install_wrapper(tmp_path)
-        spool = Spool(small_disk)
+        spool = LocalSpool(small_disk)
         spool.prepare(1, f"touch {tmp_path}/has_run")
         self.fill(small_disk)
-        folder = spool.folder(1)
         arguments = ["nonce", "host", "id", "1.0", "/", str(tmp_path / "out"), str(tmp_path / "err")]
-        done = subprocess.run(["/bin/sh", str(wrapper), str(folder), *arguments], check=False)
+        done = subprocess.run(["/bin/sh", str(wrapper), spool.prefix(1), *arguments], check=False)
         assert done.returncode == 1
         assert not (tmp_path / "has_run").exists()
         assert spool.read([1]) == {}

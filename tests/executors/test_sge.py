@@ -303,16 +303,22 @@ class TestHostileStrings:
         """Through the real parser of qsub, which prints what it understood."""
         harness = make_sge(allowed_options=("A",), verify=False)
         allowed = [text for text in HOSTILE if harness.executor.refuse(_asks(harness, text).resources) is None]
-        assert len(allowed) > 20
+        seen = 0
         for text in allowed:
             folder = tmp_path / text.replace("/", "_")
             argv = build_submission(harness.executor.config, [_asks(harness, text)], Path("/wrapper"), folder)
             shown = run_command(
                 [*AS_USER, argv[0], "-verify", *argv[1:]], timeout=30, environment=harness.executor.config.environment
             )
+            if shown.code != 0:
+                assert "job_args" not in shown.stdout
+                continue  # refused, with words of its own
             lines = dict(line.split(":", 1) for line in shown.stdout.splitlines() if ":" in line)
             assert lines["job_args"].strip() == f"/wrapper,{folder}", (text, shown)
             assert lines["script_file"].strip() == "/bin/sh"
+            assert lines["account"].strip() == text
+            seen += 1
+        assert seen > 10
 
 
 def _asks(harness: SgeHarness, text: str) -> JobSpec:

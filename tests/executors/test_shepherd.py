@@ -53,7 +53,7 @@ class TestDeath:
         (tmp_path / "gate").touch()
         local.wait_for_end([spec.name])
         assert evidence(local, spec).exit.code == 42
-        usage = local.spool.read_usage(local.spool.hints()[0])
+        usage = evidence(local, spec).usage
         assert usage.cpu is not None
         assert usage.wallclock > 0
 
@@ -123,7 +123,7 @@ class TestDeath:
         local.restart()
         (tmp_path / "gate").touch()
         local.wait_for_end([spec.name])
-        assert 100_000_000 < local.spool.read_usage(local.spool.hints()[0]).maxvmem < 200_000_000
+        assert 100_000_000 < evidence(local, spec).usage.maxvmem < 200_000_000
 
     def test_wrapper_killed_while_nobody_watches_leaves_nothing_running(self, make_local: Make) -> None:
         local = make_local()
@@ -208,14 +208,14 @@ class TestTokens:
     def test_attempt_that_was_started_before_runs_nothing(self, make_local: Make, tmp_path: Path) -> None:
         local = make_local()
         spec = local.spec("exit 0")
-        folder = local.spool.folder(spec.instance_id)
+        token = Path(local.spool.file(spec.instance_id, "token"))
         local.executor.submit([spec])
         local.wait_for_end([spec.name])
-        before = (folder / "token").read_bytes()
+        before = token.read_bytes()
         local.spool.clear_hints(local.spool.hints())
         local.executor._client.ask("submit", attempts=[local.executor._render(spec)])
         local.wait_for_end([spec.name])
-        assert (folder / "token").read_bytes() == before
+        assert token.read_bytes() == before
         assert local.spool.hints() == []
 
     def test_race_of_void_and_start_has_one_winner(self, make_local: Make) -> None:
@@ -239,10 +239,10 @@ class TestOneOfThem:
 
     def test_shepherd_of_another_spool_is_not_believed(self, make_local: Make, tmp_path: Path) -> None:
         from executors.local import LocalExecutor
-        from executors.spool import Spool
+        from executors.local_spool import LocalSpool
 
         local = make_local()
-        stranger = LocalExecutor("local", Spool(tmp_path / "other"), local.sockets, slots=2, memory=4.0)
+        stranger = LocalExecutor("local", LocalSpool(tmp_path / "other"), local.sockets, slots=2, memory=4.0)
         with pytest.raises(ExecutorUnavailable, match="this shepherd serves"):
             stranger.poll()
 
@@ -422,8 +422,8 @@ class TestJudge:
         local.stop()
         bystander = subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True)
         try:
-            folder = local.spool.folder(spec.instance_id)
-            (folder / "token").write_text(f"start old host {bystander.pid} {spec.name} 1000.0\n")
+            token = Path(local.spool.file(spec.instance_id, "token"))
+            token.write_text(f"start old host {bystander.pid} {spec.name} 1000.0\n")
             journal = Journal(local.root / JOURNAL_NAME, [entry(spec.instance_id, "old", "earlier boot")])
             journal.close()
             local.start()

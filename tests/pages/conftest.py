@@ -1,5 +1,5 @@
-"""Chromium for the pages: signed in, and strict. A console error, a breach of the content security policy or a request to
-another site fails the test."""
+"""Chromium for the pages: signed in, and strict. A console error, a breach of the content security policy or a request
+to another site fails the test."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class Watched:
         page.on("console", lambda message: self._note(message.type in ("error", "warning"), f"console: {message.text}"))
         page.on("pageerror", lambda error: self._note(True, f"script: {error}"))
         page.on("dialog", lambda dialog: (self._note(True, f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: self._note(not self._is_ours(request.url), f"outside request: {request.url}"))
+        page.on(
+            "request", lambda request: self._note(not self._is_ours(request.url), f"outside request: {request.url}")
+        )
 
     def _is_ours(self, url: str) -> bool:
         return url.startswith(("data:", "blob:")) or urlsplit(url).netloc == urlsplit(self.base).netloc
@@ -59,7 +61,9 @@ def client(owner: User) -> Client:
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"needs {CHROMIUM}")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # the driver runs an event loop in this thread; the tests are not async
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = (
+        "1"  # the driver runs an event loop in this thread; the tests are not async
+    )
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         yield chromium

@@ -1,49 +1,104 @@
-"""Every page answers, for a workflow in the middle of its run and for empty ones."""
+"""Every page answers, for a workflow in the middle of its run and for empty ones, and keeps its budget of queries."""
 
 from __future__ import annotations
 
-import pytest
-from django.test import Client
+import json
+from pathlib import Path
 
-from tests.factories import make_user, make_workflow
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.factories import Made, Tag, make_audit, make_workflow
 from tests.seed import seed
 
 pytestmark = pytest.mark.django_db
+BUDGETS = json.loads((Path(__file__).parents[1] / "query_counts.json").read_text(encoding="utf-8"))
+MOST_BYTES = 60 * 1024
+LARGER = {"job-graph": 2 * MOST_BYTES, "job-graph, two hops": 2 * MOST_BYTES, "workflow-timeline": 6 * MOST_BYTES}
 
 
-@pytest.fixture
-def client() -> Client:
-    client = Client(HTTP_HOST="127.0.0.1")
-    client.force_login(make_user())
-    return client
+def urls_of(made: Made) -> dict[str, str]:
+    assert made.run is not None
+    workflow, job, attempt = made.workflow.pk, made.job("F").pk, made.instance("E").pk
+    return {
+        "workflow-list": "/workflows/?mine=1",
+        "workflow-list, all": "/workflows/",
+        "workflow": f"/workflows/{workflow}/",
+        "workflow-jobs": f"/workflows/{workflow}/jobs/",
+        "workflow-jobs, status and tag": f"/workflows/{workflow}/jobs/?status=F&tag=fit",
+        "workflow-jobs, blocked": f"/workflows/{workflow}/jobs/?blocked=true",
+        "workflow-jobs, reason": f"/workflows/{workflow}/jobs/?status=F&reason=memory",
+        "workflow-errors": f"/workflows/{workflow}/errors/",
+        "workflow-graph": f"/workflows/{workflow}/graph/",
+        "workflow-timeline": f"/workflows/{workflow}/timeline/",
+        "workflow-activity": f"/workflows/{workflow}/activity/",
+        "workflow-resume": f"/workflows/{workflow}/resume/",
+        "workflow-stop": f"/workflows/{workflow}/stop/",
+        "workflow-run": f"/workflow-runs/{made.run.pk}/",
+        "job": f"/jobs/{job}/",
+        "job-graph": f"/jobs/{job}/graph/",
+        "job-graph, two hops": f"/jobs/{job}/graph/?up=2&down=2",
+        "job-instance": f"/job-instances/{attempt}/",
+        "log-stdout": f"/job-instances/{attempt}/log/stdout/",
+        "executors": "/executors/",
+        "account": "/account/",
+        "search, text": "/search/?q=fit",
+        "search, number": f"/search/?q={workflow}",
+    }
 
 
-def urls_of(made) -> list[str]:
-    w, run, job, attempt = made.workflow.pk, made.run.pk, made.job("F").pk, made.instance("E").pk
-    return [
-        "/workflows/?mine=1", "/workflows/", f"/workflows/{w}/", f"/workflows/{w}/jobs/", f"/workflows/{w}/jobs/?status=F&tag=fit",
-        f"/workflows/{w}/errors/", f"/workflows/{w}/graph/", f"/workflows/{w}/timeline/", f"/workflows/{w}/activity/",
-        f"/workflows/{w}/resume/", f"/workflows/{w}/stop/", f"/workflow-runs/{run}/", f"/jobs/{job}/", f"/jobs/{job}/graph/",
-        f"/job-instances/{attempt}/", f"/job-instances/{attempt}/log/stdout/", f"/job-instances/{attempt}/log/stderr/",
-        "/executors/", "/account/", "/search/?q=fit", f"/search/?q={w}",
-    ]  # fmt: skip
+def count_queries(client: Client, url: str) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(url).status_code == 200, url
+    return len([query for query in queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))])
 
 
-def test_every_page_answers(client: Client) -> None:
-    from django.contrib.auth.models import User
-
-    made = seed(User.objects.get(username="alice"))
-    for url in urls_of(made):
+def test_every_page_answers(client: Client, owner: User) -> None:
+    for name, url in urls_of(seed(owner)).items():
         response = client.get(url)
         assert response.status_code == 200, url
         text = response.content.decode()
-        assert "<h1" in text, url
-        assert "style=" not in text, url
+        assert text.count("<h1") == 1, name
+        assert "style=" not in text, name
+        assert "<script>" not in text, name
+        assert 'name="viewport"' in text, name
 
 
-def test_pages_of_an_empty_workflow_answer(client: Client) -> None:
-    from django.contrib.auth.models import User
-
-    w = make_workflow(User.objects.get(username="alice"), [], status="C").workflow.pk
+def test_pages_of_an_empty_workflow_answer(client: Client, owner: User) -> None:
+    workflow = make_workflow(owner, [], status="C").workflow.pk
     for part in ("", "jobs/", "errors/", "graph/", "timeline/", "activity/", "resume/", "stop/"):
-        assert client.get(f"/workflows/{w}/{part}").status_code == 200, part
+        assert client.get(f"/workflows/{workflow}/{part}").status_code == 200, part
+
+
+def make_size(owner: User, jobs: int) -> Made:
+    """The same workflow in two sizes: jobs, runs, attempts, audit rows and other workflows grow together."""
+    part = jobs // 10
+    tags = [
+        Tag("clean", {"D": jobs - part}),
+        Tag("fit", {"F": part, "R": part, "D": part, "E": part, "G": part}, ("clean",), ("memory", "exit")),
+        Tag("end", {"G": 1}, ("fit",)),
+    ]
+    made = make_workflow(owner, tags, runs=min(part, 8), name="fit all")
+    for _ in range(min(part, 30)):
+        make_workflow(owner, [Tag("one", {"D": 1})], status="D")
+        make_audit(made.workflow)
+    return made
+
+
+def test_queries_do_not_grow_with_the_rows(client: Client, owner: User) -> None:
+    """The reviewed numbers of tests/query_counts.json, at 10 and at 1,000 jobs; session and user are among them."""
+    small, large = urls_of(make_size(owner, 10)), urls_of(make_size(owner, 1000))
+    counted = {name: count_queries(client, url) for name, url in large.items()}
+    assert counted == BUDGETS
+    for name, url in small.items():
+        assert count_queries(client, url) <= BUDGETS[name], name
+    assert max(BUDGETS.values()) <= 8
+
+
+def test_pages_stay_small(client: Client, owner: User) -> None:
+    for name, url in urls_of(make_size(owner, 1000)).items():
+        limit = LARGER.get(name, MOST_BYTES)
+        assert len(client.get(url).content) <= limit, name

@@ -10,31 +10,31 @@ from pathlib import Path
 import pytest
 
 from executors.base import Evidence, JobSpec, TokenKind
+from executors.local_spool import LocalSpool
 from executors.script import SHELL, install_wrapper, job_environment, refuse_environment, refuse_text
-from executors.spool import Spool
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    made = Spool(tmp_path / "spool")
+def spool(tmp_path: Path) -> LocalSpool:
+    made = LocalSpool(tmp_path / "spool")
     made.create()
     return made
 
 
-def arguments(spool: Spool, number: int, nonce: str = "nonce") -> list[str]:
-    folder = spool.folder(number)
-    words = [str(folder), nonce, "host", "name", f"{time.time():.3f}", "/", str(folder / "out"), str(folder / "err")]
+def arguments(spool: LocalSpool, number: int, nonce: str = "nonce") -> list[str]:
+    files = [spool.file(number, name) for name in ("out", "err")]
+    words = [spool.prefix(number), nonce, "host", "name", f"{time.time():.3f}", "/", *files]
     return [SHELL, str(install_wrapper(spool.root)), *words]
 
 
-def run(spool: Spool, command: str, environment: dict[str, str] | None = None) -> Evidence:
+def run(spool: LocalSpool, command: str, environment: dict[str, str] | None = None) -> Evidence:
     spool.prepare(1, command)
     done = subprocess.run(arguments(spool, 1), env=environment or {}, stdin=subprocess.DEVNULL, capture_output=True)
     assert done.returncode == 0
     return spool.read([1])[1]
 
 
-def test_is_installed_once_per_version(spool: Spool) -> None:
+def test_is_installed_once_per_version(spool: LocalSpool) -> None:
     path = install_wrapper(spool.root)
     before = path.stat()
     assert install_wrapper(spool.root) == path
@@ -43,7 +43,7 @@ def test_is_installed_once_per_version(spool: Spool) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 1, 99, 100, 126, 127, 255])
-def test_exit_code(spool: Spool, code: int) -> None:
+def test_exit_code(spool: LocalSpool, code: int) -> None:
     found = run(spool, f"exit {code}")
     assert found.exit is not None
     assert found.exit.code == code
@@ -51,43 +51,43 @@ def test_exit_code(spool: Spool, code: int) -> None:
     assert found.usage.cpu is not None
 
 
-def test_cpu_of_the_command_is_in_the_times(spool: Spool) -> None:
+def test_cpu_of_the_command_is_in_the_times(spool: LocalSpool) -> None:
     found = run(spool, "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
     assert found.usage is not None
     assert found.usage.cpu is not None
     assert found.usage.cpu > 0.02
 
 
-def test_loser_runs_nothing_and_exits_0(spool: Spool) -> None:
+def test_loser_runs_nothing_and_exits_0(spool: LocalSpool) -> None:
     spool.prepare(1, "touch has_run")
     stands = spool.void([1], "test")[1]
     subprocess.run(arguments(spool, 1), check=True)
     assert spool.read([1])[1] == Evidence(token=stands)
-    assert not (spool.folder(1) / "out").exists()
+    assert not Path(spool.file(1, "out")).exists()
 
 
-def test_second_start_runs_nothing(spool: Spool) -> None:
+def test_second_start_runs_nothing(spool: LocalSpool) -> None:
     first = run(spool, "echo once")
     subprocess.run(arguments(spool, 1, "other"), check=True)
     assert spool.read([1])[1] == first
     assert spool.tail(1, "stdout", 100) == b"once\n"
 
 
-def test_of_ten_wrappers_at_once_one_runs(spool: Spool) -> None:
+def test_of_ten_wrappers_at_once_one_runs(spool: LocalSpool) -> None:
     spool.prepare(1, "echo once")
     started = [subprocess.Popen(arguments(spool, 1, f"n{number}")) for number in range(10)]
     assert [process.wait() for process in started] == [0] * 10
     assert spool.tail(1, "stdout", 100) == b"once\n"
 
 
-def test_no_folder_no_run(spool: Spool) -> None:
+def test_no_folder_no_run(spool: LocalSpool) -> None:
     done = subprocess.run(arguments(spool, 1), capture_output=True, check=False)
     assert done.returncode == 0
     assert spool.read([1]) == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
-def test_signal_to_the_whole_group_still_leaves_an_exit(spool: Spool, number: signal.Signals) -> None:
+def test_signal_to_the_whole_group_still_leaves_an_exit(spool: LocalSpool, number: signal.Signals) -> None:
     spool.prepare(1, f"kill -{number.value} 0; sleep 1000")
     subprocess.run(arguments(spool, 1), start_new_session=True, check=True)
     found = spool.read([1])[1]
@@ -97,12 +97,12 @@ def test_signal_to_the_whole_group_still_leaves_an_exit(spool: Spool, number: si
     assert found.exit.code == 128 + number
 
 
-def test_signals_are_not_trapped_in_the_command(spool: Spool) -> None:
+def test_signals_are_not_trapped_in_the_command(spool: LocalSpool) -> None:
     assert run(spool, "kill -TERM $$; exit 0").exit.code == 143  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("name", ["__jobmon_code", "IFS", "PS4", "CDPATH", "PATH"])
-def test_strange_environment_does_not_change_the_outcome(spool: Spool, name: str) -> None:
+def test_strange_environment_does_not_change_the_outcome(spool: LocalSpool, name: str) -> None:
     found = run(spool, "exit 6", {name: "/ 0 x"})
     assert found.exit is not None
     assert found.exit.code == 6

@@ -76,7 +76,10 @@ def view_attempt(attempt: JobInstance) -> AttemptView:
     logged = JobInstanceStatusLog.objects.filter(job_instance_id=attempt.pk).order_by("status_time", "id")
     moves = list(logged.values_list("status", "status_time")[:MOVES_SHOWN])
     ends: list[datetime | None] = [at for _, at in moves[1:]] + [None]
-    timed = [Move(status, at, (end - at).total_seconds() if end else None) for (status, at), end in zip(moves, ends, strict=True)]
+    timed = [
+        Move(status, at, (end - at).total_seconds() if end else None)
+        for (status, at), end in zip(moves, ends, strict=True)
+    ]
     errors = list(JobInstanceErrorLog.objects.filter(job_instance_id=attempt.pk).order_by("-id")[:10])
     return AttemptView(attempt, timed, errors)
 
@@ -133,5 +136,3 @@ def failed_attempts(dag_id: int, workflow_id: int) -> QuerySet[JobInstance]:
     """All attempts of a workflow that ended with an error of its own, whatever the run."""
     runs = WorkflowRun.objects.filter(workflow_id=workflow_id).values("id")
     return JobInstance.objects.filter(workflow_run_id__in=runs, status="E").select_related("job")
-
-

@@ -28,8 +28,9 @@ def add_counts(groups: Iterable[JobGroup]) -> Counts:
 def counts_of_dags(dag_ids: Iterable[int]) -> dict[int, Counts]:
     """One query for any number of graphs; graphs without jobs are absent."""
     sums = {letter: Sum(field) for letter, field in LETTER_FIELDS.items()}
-    rows = JobGroup.objects.filter(dag_id__in=list(dag_ids)).values("dag_id").annotate(**sums).order_by()
-    return {row["dag_id"]: {letter: row[letter] for letter in LETTER_FIELDS} for row in rows}
+    groups = JobGroup.objects.filter(dag_id__in=list(dag_ids)).order_by()
+    rows = groups.values_list("dag_id").annotate(**sums)
+    return {row[0]: dict(zip(sums, row[1:], strict=True)) for row in rows}
 
 
 def groups_of(dag_id: int) -> list[JobGroup]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from django.db.models import Count, F
+from django.db.models import Count, F, Q
 
 from workflows.models import Job, JobEdge, JobInstance
 
 EDGES_SUMMED = 50_000
 BOXES = 200
+EDGES_READ = 2_000
 ATTEMPTS_DRAWN = 300
 
 
@@ -36,28 +37,36 @@ def group_edges(dag_id: int, edge_count: int) -> dict[tuple[int, int], int] | No
 
 
 def neighbourhood(job_id: int, up: int, down: int) -> Neighbourhood:
-    """One query for each hop and side, one for the jobs. Never more than BOXES jobs."""
+    """One query for the edges of the job itself, one for each further hop and side, one for the jobs. Never more than
+    BOXES jobs."""
     found = Neighbourhood()
     seen: set[int] = {job_id}
-    for side, other, hops in (("upstream_id", "downstream_id", up), ("downstream_id", "upstream_id", down)):
-        edge_ids = {job_id}
-        for _ in range(hops):
-            edge_ids = _hop(found, seen, edge_ids, side, other)
+    direct = _edges(Q(downstream_id=job_id) | Q(upstream_id=job_id))
+    for is_up, hops in ((True, up), (False, down)):
+        own = [(a, b) for a, b in direct if (b if is_up else a) == job_id] if hops else []
+        reached = _add(found, seen, own, is_up)
+        for _ in range(hops - 1):
+            side = Q(downstream_id__in=reached) if is_up else Q(upstream_id__in=reached)
+            reached = _add(found, seen, _edges(side), is_up)
     found.jobs = Job.objects.select_related("group").defer("command").in_bulk(list(seen))
     return found
 
 
-def _hop(found: Neighbourhood, seen: set[int], from_ids: set[int], side: str, other: str) -> set[int]:
-    edges = JobEdge.objects.filter(**{f"{other}__in": list(from_ids)}).order_by(side, other)
-    rows = list(edges.values_list("upstream_id", "downstream_id")[: 10 * BOXES + 1])
-    reached: set[int] = set()
-    for upstream, downstream in rows:
-        new = upstream if side == "upstream_id" else downstream
+def _edges(condition: Q) -> list[tuple[int, int]]:
+    edges = JobEdge.objects.filter(condition).order_by("upstream_id", "downstream_id")
+    return list(edges.values_list("upstream_id", "downstream_id")[:EDGES_READ])
+
+
+def _add(found: Neighbourhood, seen: set[int], edges: list[tuple[int, int]], is_up: bool) -> list[int]:
+    """Take these edges in while there is room; answer the jobs that are new."""
+    reached: list[int] = []
+    for upstream, downstream in edges:
+        new = upstream if is_up else downstream
         if new not in seen and len(seen) >= BOXES:
             found.left_out += 1
             continue
         if new not in seen:
-            reached.add(new)
+            reached.append(new)
         seen.add(new)
         found.edges.add((upstream, downstream))
     return reached

@@ -26,7 +26,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The jobs on one side: how many by status (of the first EDGES_READ), and some of them, failed ones first, done ones last."""
+    """The jobs on one side: how many by status (of the first EDGES_READ), and some, failed ones first, done last."""
 
     counts: dict[str, int]
     total: int
@@ -80,6 +80,10 @@ def view_job(job: Job) -> JobView:
     workflow = job.dag.workflow
     run = WorkflowRun.objects.filter(workflow=workflow).order_by("-id").first()
     return JobView(
-        job, workflow, run, attempts_of(job.job_id), neighbours(job.job_id, "upstream"), neighbours(job.job_id, "downstream")
+        job,
+        workflow,
+        run,
+        attempts_of(job.job_id),
+        neighbours(job.job_id, "upstream"),
+        neighbours(job.job_id, "downstream"),
     )
-

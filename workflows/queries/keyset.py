@@ -25,7 +25,7 @@ class CursorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Order by `field`, then by the primary key `pk`, both in one direction. `field` is '' to order by the key alone."""
+    """Order by `field`, then by the primary key `pk`, in one direction; by the key alone when `field` is ''."""
 
     pk: str
     field: str = ""

@@ -28,12 +28,14 @@ class Hits:
 
 
 def search(user: User | AnonymousUser, text: str) -> Hits:
-    """A number: workflow, run, job, attempt with this id, and attempts with this batch id. Text: beginnings of names."""
+    """A number: workflow, run, job, attempt of this id, attempts with this batch id. Text: beginnings of names."""
     text = text.strip()
     if not text:
         return Hits()
     visible = visible_workflows(user)
-    return _by_number(visible, text) if text.isascii() and text.isdigit() and len(text) < 19 else _by_name(visible, text)
+    return (
+        _by_number(visible, text) if text.isascii() and text.isdigit() and len(text) < 19 else _by_name(visible, text)
+    )
 
 
 def _by_number(visible: QuerySet[Workflow], text: str) -> Hits:

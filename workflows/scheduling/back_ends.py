@@ -13,7 +13,7 @@ from executors.base import AttemptStore, Executor
 from executors.capacity import detect_memory, detect_slots
 from executors.dummy import DummyExecutor
 from executors.local import LocalExecutor, SequentialExecutor
-from executors.spool import Spool
+from executors.local_spool import LocalSpool
 
 # How many live attempts we hand over at most: enough to keep a back end busy between two passes, few enough to stop.
 MAX_LIVE = {"local": 256, "sequential": 1, "dummy": 20_000}
@@ -26,8 +26,9 @@ class UnknownExecutor(Exception):
 
 
 @cache
-def spool() -> Spool:
-    made = Spool(Path(settings.SPOOL))
+def local_spool() -> LocalSpool:
+    """Of both executors of this machine."""
+    made = LocalSpool(Path(settings.SPOOL))
     made.create()
     return made
 
@@ -56,7 +57,7 @@ def get(name: str) -> Executor:
 def _build(name: str) -> Executor:
     if name in ("local", "sequential"):
         kind = LocalExecutor if name == "local" else SequentialExecutor
-        return kind(name, spool(), Path(settings.SHEPHERD_DIR), slots=local_slots(), memory=local_memory())
+        return kind(name, local_spool(), Path(settings.SHEPHERD_DIR), slots=local_slots(), memory=local_memory())
     if name == "dummy":
         return DummyExecutor(name, time.time)
     raise UnknownExecutor(f"Executor {name!r} has no configuration.")
@@ -79,4 +80,4 @@ def forget() -> None:
     """Build all executors anew at their next use."""
     with _lock:
         _build.cache_clear()
-        spool.cache_clear()
+        local_spool.cache_clear()

@@ -12,13 +12,15 @@ from django.utils import timezone
 
 from workflows import log_text, looks, markup, words
 from workflows.models import AuditEntry, JobInstance, WorkflowRun
-from workflows.tables import JobTable
+from workflows.tables import JobTable, ran_seconds
 
 register = template.Library()
 register.simple_tag(markup.icon)
 register.simple_tag(markup.status_badge, name="status")
 register.simple_tag(markup.fact_badge, name="fact")
 register.simple_tag(markup.bar)
+register.simple_tag(markup.look_badge, name="look")
+register.filter("ran", ran_seconds)
 register.filter("when", markup.when)
 register.filter("exact", markup.exact)
 register.filter("clip", markup.clip)
@@ -72,8 +74,6 @@ def cell_link(workflow_id: int, group: str, letter: str) -> str:
     return f"/workflows/{workflow_id}/jobs/?{query_dict.urlencode()}"
 
 
-
-
 @register.simple_tag
 def status_key(letter: str) -> str:
     return looks.JOB[letter].key
@@ -115,14 +115,6 @@ def run_seconds(run: WorkflowRun) -> float:
 @register.filter
 def waited(attempt: JobInstance) -> float | None:
     return words.seconds_between(attempt.submitted_date, attempt.started_at)
-
-
-@register.filter
-def ran(attempt: JobInstance) -> float | None:
-    if attempt.wallclock is not None:
-        return attempt.wallclock
-    end = attempt.ended_at or (timezone.now() if attempt.status == "R" else None)
-    return words.seconds_between(attempt.started_at, end)
 
 
 @register.filter

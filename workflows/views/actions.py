@@ -100,7 +100,9 @@ def stop(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "may_stop": may_stop(user, workflow),
         "crumbs": crumbs_of(workflow, Crumb("Stop")),
         "section": "workflows",
-        "terminal": Terminal(f"jobmon workflow stop {workflow.pk} --drain --dry-run", f"/api/v1/workflow-runs/{run.pk}/" if run else ""),
+        "terminal": Terminal(
+            f"jobmon workflow stop {workflow.pk} --drain --dry-run", f"/api/v1/workflow-runs/{run.pk}/" if run else ""
+        ),
     }
     return show(request, "workflows/stop.html", context, status=409 if problem else 200)
 
@@ -119,7 +121,8 @@ def _refuse_stop(request: HttpRequest, must_type: bool) -> str:
         asked = request.POST.get("live_jobs", "")
         typed = request.POST.get("typed", "").replace(",", "").strip()
         if not typed or typed != asked:
-            return f"Type the number of jobs ({words.number(int(asked)) if asked.isdigit() else 'shown below'}) to confirm."
+            shown = words.number(int(asked)) if asked.isdigit() else "shown below"
+            return f"Type the number of jobs ({shown}) to confirm."
     return ""
 
 

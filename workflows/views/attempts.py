@@ -45,9 +45,11 @@ def attempt_page(request: HttpRequest, instance_id: int) -> HttpResponse:
         "ran": attempt.wallclock if attempt.wallclock is not None else _seconds(attempt.started_at, attempt.ended_at),
         "paths": [(stream, logs.locate(attempt, stream).path) for stream in logs.STREAMS],
         "live": poll(request, workflow.change_no, POLL_LIVE if attempt.status in LIVE else 0),
-        "crumbs": _crumbs(attempt)[:-1] + [Crumb(f"Attempt {attempt.attempt}")],
+        "crumbs": [*_crumbs(attempt)[:-1], Crumb(f"Attempt {attempt.attempt}")],
         "section": "workflows",
-        "terminal": Terminal(f"jobmon job log {attempt.job_id} --attempt {attempt.attempt}", f"/api/v1/job-instances/{attempt.pk}/"),
+        "terminal": Terminal(
+            f"jobmon job log {attempt.job_id} --attempt {attempt.attempt}", f"/api/v1/job-instances/{attempt.pk}/"
+        ),
     }
     return show(request, "attempts/detail.html", context, fragment="attempts/detail_live.html")
 
@@ -87,7 +89,8 @@ def log_page(request: HttpRequest, instance_id: int, stream: str) -> HttpRespons
         "crumbs": _crumbs(attempt, Crumb(stream)),
         "section": "workflows",
         "terminal": Terminal(
-            f"jobmon job log {attempt.job_id} --attempt {attempt.attempt}" + (" --stderr" if stream == "stderr" else ""),
+            f"jobmon job log {attempt.job_id} --attempt {attempt.attempt}"
+            + (" --stderr" if stream == "stderr" else ""),
             f"/api/v1/job-instances/{attempt.pk}/log/{stream}/",
         ),
     }
@@ -96,7 +99,9 @@ def log_page(request: HttpRequest, instance_id: int, stream: str) -> HttpRespons
     return show(request, "attempts/log.html", context, fragment="attempts/log_live.html")
 
 
-def _read(attempt: JobInstance, file: logs.LogFile, offset: int | None) -> tuple[logs.Piece | None, logs.LogUnavailable | None]:
+def _read(
+    attempt: JobInstance, file: logs.LogFile, offset: int | None
+) -> tuple[logs.Piece | None, logs.LogUnavailable | None]:
     try:
         return logs.read_piece(file, offset), None
     except logs.LogUnavailable as problem:

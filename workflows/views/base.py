@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
@@ -20,7 +20,7 @@ from workflows.actor import Actor
 
 P = ParamSpec("P")
 T = TypeVar("T")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 ZONE_COOKIE, THEME_COOKIE, KEYS_COOKIE = "jobmon_zone", "jobmon_theme", "jobmon_keys"
 THEMES = ("auto", "light", "dark")
 MOST_PER_PAGE = 200
@@ -59,7 +59,7 @@ def zone_of(request: HttpRequest) -> zoneinfo.ZoneInfo | None:
 
 def in_zone(view: View[P]) -> View[P]:
     @functools.wraps(view)
-    def run(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def run(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         with timezone.override(zone_of(request)):
             return view(request, *args, **kwargs)
 
@@ -115,7 +115,9 @@ def poll(request: HttpRequest, change_no: int, seconds: int) -> Live:
     return Live(f"{request.path}?{query.urlencode()}", seconds)
 
 
-def show(request: HttpRequest, template: str, context: dict[str, Any], *, fragment: str = "", status: int = 200) -> HttpResponse:
+def show(
+    request: HttpRequest, template: str, context: dict[str, Any], *, fragment: str = "", status: int = 200
+) -> HttpResponse:
     """The page, or for a poll the fragment of it that is live."""
     name = fragment if fragment and is_fragment(request) else template
     response = render(request, name, context, status=status)

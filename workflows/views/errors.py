@@ -9,9 +9,18 @@ from django.shortcuts import render
 
 WORDS: dict[int, tuple[str, str]] = {
     400: ("This request was not understood", "A part of the address or of the form is not valid."),
-    403: ("You may see this, but not do it", "Only the owner of a workflow may start and resume it; staff may stop it."),
-    404: ("There is no such page", "It does not exist, or you may not see it. The search finds things by number or name."),
-    500: ("Something broke on the server", "It is noted there with the request id below. Nothing was changed half-way."),
+    403: (
+        "You may see this, but not do it",
+        "Only the owner of a workflow may start and resume it; staff may stop it.",
+    ),
+    404: (
+        "There is no such page",
+        "It does not exist, or you may not see it. The search finds things by number or name.",
+    ),
+    500: (
+        "Something broke on the server",
+        "It is noted there with the request id below. Nothing was changed half-way.",
+    ),
     503: ("The server is busy or its database is away", "Runs go on meanwhile. This page tries again by itself."),
 }
 
@@ -57,4 +66,6 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _answer(request, 403, "The form was too old, or it came from another site. Go back, reload the page and try again.")
+    return _answer(
+        request, 403, "The form was too old, or it came from another site. Go back, reload the page and try again."
+    )

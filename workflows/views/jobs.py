@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from workflows import explain, log_text, logs
+from workflows import explain, log_text, logs, looks
 from workflows.filters import JobFilter
 from workflows.models import JobInstance, Workflow
 from workflows.permissions import visible_workflows
@@ -32,7 +32,8 @@ def jobs_of_dag(request: HttpRequest) -> HttpResponse:
     dag_id = request.GET.get("dag_id", "")
     if not dag_id.isdigit() or len(dag_id) > 18:
         raise Http404
-    workflow_id = found(visible_workflows(user_of(request)).filter(dag_id=int(dag_id)).values_list("pk", flat=True).first())
+    workflows = visible_workflows(user_of(request)).filter(dag_id=int(dag_id))
+    workflow_id = found(workflows.values_list("pk", flat=True).first())
     query = request.GET.copy()
     del query["dag_id"]
     return HttpResponseRedirect(f"/workflows/{workflow_id}/jobs/" + (f"?{query.urlencode()}" if query else ""))
@@ -40,7 +41,7 @@ def jobs_of_dag(request: HttpRequest) -> HttpResponse:
 
 @page
 @require_safe
-def job_list(request: HttpRequest, workflow_id: int) -> HttpResponse:
+def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     workflow = found(find_workflow(user_of(request), workflow_id))
     if is_unchanged(request, workflow.change_no):
         return nothing_new()
@@ -131,9 +132,13 @@ def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
         "view": view,
         "why": explain.why(job, view.last, view.run, upstreams, timezone.now()),
         "attempts": [(attempt, explain.ended_because(attempt)) for attempt in view.attempts],
+        "look": looks.BLOCKED if job.status == "G" and failed else looks.JOB[job.status],
         "tails": tails_of(view.last),
         "last_failed": next((attempt for attempt in view.attempts if attempt.status == "E"), None),
-        "neighbours": [("Upstreams", "upstream_of", view.upstreams), ("Downstreams", "downstream_of", view.downstreams)],
+        "neighbours": [
+            ("Upstreams", "upstream_of", view.upstreams),
+            ("Downstreams", "downstream_of", view.downstreams),
+        ],
         "live": poll(request, workflow.change_no, 0 if job.status == "D" else _poll_seconds(workflow)),
         "crumbs": crumbs_of(workflow, Crumb("Jobs", f"/workflows/{workflow.pk}/jobs/"), Crumb(job.name)),
         "section": "workflows",

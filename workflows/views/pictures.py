@@ -21,6 +21,7 @@ from workflows.views.workflows import TABS, crumbs_of
 
 MOST_GROUPS = 60
 TICKS = 6
+ROOM, TOP = 900, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Strand:
     wait: float
     run: float
     reason: str
-    y: int = 0
+    y: float = 0
+    height: float = 12
 
 
 @page
@@ -93,11 +95,13 @@ def job_graph(request: HttpRequest, job_id: int) -> HttpResponse:
     job = found(find_job(user_of(request), job_id))
     up, down = _hops(request.GET.get("up", "1")), _hops(request.GET.get("down", "1"))
     near = queries.neighbourhood(job.pk, up, down)
-    drawing = graph_layout.draw(sorted(near.jobs), near.edges, graph_layout.Sizes(box_width=210, box_height=44, gap_y=12))
+    drawing = graph_layout.draw(
+        sorted(near.jobs), near.edges, graph_layout.Sizes(box_width=210, box_height=44, gap_y=12)
+    )
     context = {
         "job": job,
         "near": near,
-        "boxes": [(near.jobs[pk], place) for pk, place in drawing.places.items()],  # type: ignore[index]
+        "boxes": [(near.jobs[pk], place) for pk, place in drawing.places.items()],
         "drawing": drawing,
         "statuses": Counter(other.status for other in near.jobs.values()),
         "up": up,
@@ -124,9 +128,11 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "workflow": workflow,
         "run": run,
         "runs": runs,
-        "strands": [_strand(attempt, begin, end, row) for row, attempt in enumerate(attempts)],
+        "strands": [
+            _strand(attempt, begin, end, row, _row_height(len(attempts))) for row, attempt in enumerate(attempts)
+        ],
         "ticks": _ticks(begin, end) if attempts else [],
-        "height": 24 + 18 * len(attempts),
+        "height": round(TOP + _row_height(len(attempts)) * len(attempts) + 4),
         "is_cut": is_cut,
         "drawn": queries.ATTEMPTS_DRAWN,
         "tab": "timeline",
@@ -145,7 +151,12 @@ def _window(attempts: list[JobInstance]) -> tuple[datetime, datetime]:
     return begin, max(end, begin + timedelta(seconds=1))
 
 
-def _strand(attempt: JobInstance, begin: datetime, end: datetime, row: int) -> Strand:
+def _row_height(count: int) -> float:
+    """Comfortable for few attempts, thin for many: the picture never grows beyond one screen or so."""
+    return round(max(3.0, min(18.0, ROOM / max(count, 1))), 1)
+
+
+def _strand(attempt: JobInstance, begin: datetime, end: datetime, row: int, height: float) -> Strand:
     span = (end - begin).total_seconds()
     last = attempt.ended_at or end
 
@@ -160,7 +171,8 @@ def _strand(attempt: JobInstance, begin: datetime, end: datetime, row: int) -> S
         wait=part(attempt.submitted_date, started),
         run=part(started, last),
         reason=explain.ended_because(attempt),
-        y=24 + 18 * row,
+        y=round(TOP + height * row, 1),
+        height=round(height * 0.72, 1),
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
@@ -17,6 +20,7 @@ from workflows.queries.workflows import find_workflow, with_error_text
 from workflows.views.base import Crumb, Terminal, found, page, per_page, show, user_of
 from workflows.views.workflows import TABS, crumbs_of
 
+M = TypeVar("M", bound=Model)
 NEWEST_ATTEMPT = Order("job_instance_id", is_descending=True)
 NEWEST_ENTRY = Order("id", is_descending=True)
 
@@ -48,12 +52,12 @@ def executors(request: HttpRequest) -> HttpResponse:
     return show(request, "system/executors.html", context)
 
 
-def _page_of(request: HttpRequest, rows: object, order: Order, size: int) -> tuple[Page[object], str]:
+def _page_of(request: HttpRequest, rows: QuerySet[M], order: Order, size: int) -> tuple[Page[M], str]:
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     try:
-        return paginate(rows, order, after, before, per_page(request.GET, size)), ""  # type: ignore[type-var, arg-type]
+        return paginate(rows, order, after, before, per_page(request.GET, size)), ""
     except CursorError as error:
-        return paginate(rows, order, "", "", size), str(error)  # type: ignore[type-var, arg-type]
+        return paginate(rows, order, "", "", size), str(error)
 
 
 @page
@@ -70,7 +74,7 @@ def errors(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "groups": groups,
         "page": this_page,
         "wrong_cursor": wrong_cursor,
-        "rows": [(attempt, explain.ended_because(attempt)) for attempt in this_page.rows],  # type: ignore[arg-type]
+        "rows": [(attempt, explain.ended_because(attempt)) for attempt in this_page.rows],
         "failed": sum(group.count_f for group in groups),
         "retrying": sum(group.count_e for group in groups),
         "tab": "errors",

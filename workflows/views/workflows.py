@@ -78,7 +78,11 @@ def workflow_list(request: HttpRequest) -> HttpResponse:
 
 
 def crumbs_of(workflow: Workflow, *more: Crumb) -> list[Crumb]:
-    return [Crumb("Workflows", "/workflows/"), Crumb(f"{workflow} ({workflow.pk})", f"/workflows/{workflow.pk}/"), *more]
+    return [
+        Crumb("Workflows", "/workflows/"),
+        Crumb(f"{workflow} ({workflow.pk})", f"/workflows/{workflow.pk}/"),
+        *more,
+    ]
 
 
 def _with_failed_first(view: queries.WorkflowView) -> list[tuple[object, dict[str, int]]]:
@@ -117,7 +121,7 @@ def workflow_detail(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "live": poll(request, workflow.change_no, seconds),
         "tab": "overview",
         "tabs": TABS,
-        "crumbs": crumbs_of(workflow)[:-1] + [Crumb(f"{workflow} ({workflow.pk})")],
+        "crumbs": [Crumb("Workflows", "/workflows/"), Crumb(f"{workflow} ({workflow.pk})")],
         "section": "workflows",
         "terminal": Terminal(f"jobmon workflow show {workflow.pk}", f"/api/v1/workflows/{workflow.pk}/"),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -22,7 +23,7 @@ GREETING = """\
 Jobmon is running at {url}
 
   sign in       {link}
-                (works once, within 10 minutes; `jobmon link` makes another one)
+                (works once, within 10 minutes; `{command} open` makes another one)
   kept in       {home}{local}
   logs          {logs}
   to stop       Ctrl-C here, or kill {pid}; running jobs go on, and their workflows continue at the next start
@@ -67,6 +68,7 @@ def make_plan(home: Home, url: str, listener: socket.socket, lock: int) -> Plan:
     ensure_token_file(home.token_file, user)
     greeting = GREETING.format(
         url=url,
+        command=Path(sys.executable).with_name("jobmon"),
         link=f"{url}/login/once/?code={make_sign_in_link(user)}",
         home=home.home,
         local="" if home.local == home.home else f"\n  database in   {home.local} (home is on a network file system)",

@@ -1,0 +1,125 @@
+"""The pages in Chromium: no error, no breach of the content security policy, nothing asked of other sites; usable without
+JavaScript, by keyboard, and without serious findings of axe in both themes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import expect
+
+from tests.factories import Made, Tag, make_workflow
+from tests.pages.conftest import OpenPage
+from tests.pages.test_smoke import urls_of
+from tests.seed import seed
+from workflows.models import JobGroup, Workflow, WorkflowRun
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+AXE = Path(__file__).parent / "vendor/axe-core-4.14.1/axe.min.js"
+RUN_AXE = """async () => (await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})).violations
+    .filter(v => ["serious", "critical"].includes(v.impact))
+    .map(v => v.id + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(" | "))"""
+
+
+@pytest.fixture
+def made(owner: User) -> Made:
+    return seed(owner)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(open_page: OpenPage, made: Made, theme: str) -> None:
+    findings = {}
+    source = AXE.read_text(encoding="utf-8")
+    for name, url in urls_of(made).items():
+        page = open_page(url, theme=theme)
+        page.evaluate(source)
+        found = page.evaluate(RUN_AXE)
+        if found:
+            findings[name] = found
+        page.context.close()
+    assert not findings
+
+
+@pytest.mark.parametrize("width", [320, 1440])
+def test_no_page_is_wider_than_its_window(open_page: OpenPage, made: Made, width: int) -> None:
+    for name, url in urls_of(made).items():
+        page = open_page(url, width=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        page.context.close()
+
+
+def test_every_page_works_without_javascript(open_page: OpenPage, made: Made) -> None:
+    for name, url in urls_of(made).items():
+        page = open_page(url, javascript=False)
+        assert page.locator("h1").count() == 1, name
+        page.context.close()
+
+
+def test_stop_works_without_javascript(open_page: OpenPage, made: Made) -> None:
+    page = open_page(f"/workflows/{made.workflow.pk}/", javascript=False)
+    page.get_by_role("link", name="Stop…").click()
+    page.get_by_text("Let running jobs finish").click()
+    page.get_by_role("button", name="Stop this run").click()
+    expect(page.get_by_text("Nothing new starts; running jobs may finish").first).to_be_visible()
+    assert WorkflowRun.objects.get(pk=made.run.pk).stopping == "drain"
+
+
+def test_filters_and_pages_work_without_javascript(open_page: OpenPage, made: Made) -> None:
+    page = open_page(f"/workflows/{made.workflow.pk}/jobs/?per_page=50", javascript=False)
+    first = page.locator("tbody tr").first.inner_text()
+    page.get_by_role("link", name="Next").click()
+    assert page.locator("tbody tr").first.inner_text() != first
+    page.get_by_role("link", name="Previous").click()
+    assert page.locator("tbody tr").first.inner_text() == first
+    page.get_by_label("failed", exact=True).check()
+    page.get_by_role("button", name="Filter").click()
+    assert page.locator("tbody tr").count() == 9
+    page.get_by_role("link", name="remove status: failed").click()
+    assert page.locator("tbody tr").count() == 50
+
+
+def test_the_page_follows_the_run(open_page: OpenPage, owner: User) -> None:
+    """What is opened and selected stays; the numbers change."""
+    made = make_workflow(owner, [Tag("fit", {"D": 1, "F": 1, "R": 2})])
+    page = open_page(f"/workflows/{made.workflow.pk}/")
+    expect(page.get_by_text("1 of 4 jobs done")).to_be_visible()
+    page.locator("summary").filter(has_text="FileNotFoundError").first.click()
+    JobGroup.objects.update(count_d=2, count_r=1)
+    Workflow.objects.update(change_no=2)
+    expect(page.get_by_text("2 of 4 jobs done")).to_be_visible(timeout=25_000)
+    assert page.locator("details[open] pre").first.is_visible()
+
+
+def test_a_finished_run_ends_the_poll(open_page: OpenPage, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 1, "R": 1})])
+    page = open_page(f"/workflows/{made.workflow.pk}/")
+    JobGroup.objects.update(count_d=2, count_r=0)
+    WorkflowRun.objects.update(status="D", ended_at=made.workflow.created_date)
+    Workflow.objects.update(change_no=2, status="D")
+    expect(page.get_by_text("Done: all 2 jobs.")).to_be_visible(timeout=25_000)
+    assert page.locator("[hx-trigger]").count() == 0
+
+
+def test_keys_open_pages_and_change_nothing(open_page: OpenPage, made: Made) -> None:
+    page = open_page(f"/workflows/{made.workflow.pk}/")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("2")
+    page.wait_for_url("**/jobs/")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert page.locator("tr.picked").count() == 1
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/jobs/*/")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "search-box"
+
+
+def test_auto_follows_the_system(open_page: OpenPage, made: Made) -> None:
+    page = open_page("/workflows/", theme="auto")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "light")
