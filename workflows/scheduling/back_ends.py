@@ -19,6 +19,7 @@ from executors.local_spool import LocalSpool
 MAX_LIVE = {"local": 256, "sequential": 1, "dummy": 20_000}
 DEFAULT_MAX_LIVE = 5_000
 _lock = threading.Lock()
+_made: dict[str, Executor] = {}
 
 
 class UnknownExecutor(Exception):
@@ -50,10 +51,11 @@ def get(name: str) -> Executor:
     if name not in settings.EXECUTORS:
         raise UnknownExecutor(f"There is no executor {name!r} here; there are {', '.join(settings.EXECUTORS)}.")
     with _lock:
-        return _build(name)
+        if name not in _made:
+            _made[name] = _build(name)
+        return _made[name]
 
 
-@cache
 def _build(name: str) -> Executor:
     if name in ("local", "sequential"):
         kind = LocalExecutor if name == "local" else SequentialExecutor
@@ -76,8 +78,14 @@ def max_live(name: str) -> int:
     return MAX_LIVE.get(name, DEFAULT_MAX_LIVE)
 
 
+def use(executor: Executor) -> None:
+    """Put this executor in the place of the configured one with its name: for tests and benchmarks of the engine."""
+    with _lock:
+        _made[executor.name] = executor
+
+
 def forget() -> None:
     """Build all executors anew at their next use."""
     with _lock:
-        _build.cache_clear()
+        _made.clear()
         local_spool.cache_clear()

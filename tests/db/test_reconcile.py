@@ -1,0 +1,251 @@
+"""What a listing may and may not change: unknown is not gone, gone is not failed without a witness."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import cast
+
+import pytest
+from django.utils import timezone
+
+from executors.base import TokenKind
+from executors.dummy import DummyExecutor
+from tests.db.engine import attempts, drive, job, make_actor, start, statuses, submit
+from workflows import lifecycle
+from workflows.lifecycle import Refused
+from workflows.models import ExecutorState, Job, JobInstance, WorkflowRun
+from workflows.scheduling import back_ends, reconcile, tick
+
+pytestmark = pytest.mark.django_db
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = timezone.now().timestamp()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    made = Clock()
+    back_ends.use(DummyExecutor("dummy", made))
+    return made
+
+
+def dummy() -> DummyExecutor:
+    return cast(DummyExecutor, back_ends.get("dummy"))
+
+
+def live() -> JobInstance:
+    return JobInstance.objects.get(live_job_id__isnull=False)
+
+
+def test_a_running_attempt_is_seen_to_run(clock: Clock) -> None:
+    run = start(submit([job("a", command="runs=100")]))
+    tick.advance(run.pk)
+    assert live().status == "B"
+    reconcile.reconcile("dummy")
+    assert (live().status, Job.objects.get().status) == ("R", "R")
+    clock.now += 200
+    tick.advance(run.pk)
+    run.refresh_from_db()
+    assert run.status == "D"
+    assert list(JobInstance.objects.get().moves.order_by("pk").values_list("status", flat=True)) == ["I", "B", "R", "D"]
+
+
+def test_a_submission_accepted_but_reported_failed_is_adopted(clock: Clock) -> None:
+    run = start(submit([job("a", command="runs=10")]))
+    dummy().faults.accept_but_raise = 1
+    tick.advance(run.pk)
+    assert live().status == "I"
+    reconcile.reconcile("dummy")
+    assert live().status == "R"
+    clock.now += 20
+    WorkflowRun.objects.update(backoff_until=None)
+    assert drive(run) == "D"
+    assert len(JobInstance.objects.all()) == 1
+
+
+def test_a_submission_that_never_arrived_is_voided_and_made_again(clock: Clock) -> None:
+    workflow = submit([job("a")])
+    run = start(workflow)
+    dummy().faults.raise_before_accept = 1
+    tick.advance(run.pk)
+    assert live().status == "I"
+    reconcile.reconcile("dummy")
+    assert live().absent_since is not None
+    reconcile.reconcile("dummy")
+    assert attempts(workflow, "a") == [("E", "void")]
+    assert Job.objects.get().num_attempts == 0
+    WorkflowRun.objects.update(backoff_until=None)
+    assert drive(run) == "D"
+    assert attempts(workflow, "a") == [("E", "void"), ("D", "")]
+
+
+def test_a_failing_listing_changes_nothing(clock: Clock) -> None:
+    run = start(submit([job("a", command="runs=100")]))
+    tick.advance(run.pk)
+    reconcile.reconcile("dummy")
+    for _ in range(5):
+        dummy().faults.poll_fails = 1
+        reconcile.reconcile("dummy")
+    assert live().status == "R"
+    assert ExecutorState.objects.get(name="dummy").failures_in_a_row == 5
+
+
+def test_one_empty_listing_is_not_the_end(clock: Clock) -> None:
+    run = start(submit([job("a", command="runs=100")]))
+    tick.advance(run.pk)
+    reconcile.reconcile("dummy")
+    dummy().faults.poll_is_empty = 1
+    reconcile.reconcile("dummy")
+    assert live().absent_since is not None
+    reconcile.reconcile("dummy")
+    assert live().absent_since is None
+
+
+def test_a_lost_attempt_is_tried_again_and_counts(clock: Clock) -> None:
+    workflow = submit([job("a", command="lost until=2")])
+    assert drive(start(workflow)) == "D"
+    assert attempts(workflow, "a") == [("E", "lost"), ("D", "")]
+    assert Job.objects.get().num_attempts == 2
+
+
+def test_when_most_vanishes_at_once_nothing_is_believed(clock: Clock) -> None:
+    run = start(submit([job(f"a{i}", command=f"runs=100 said={i}") for i in range(40)]))
+    tick.advance(run.pk)
+    reconcile.reconcile("dummy")
+    dummy().faults.poll_is_empty = 1
+    reconcile.reconcile("dummy")
+    assert JobInstance.objects.filter(absent_since=None, status="R").count() == 40
+    state = ExecutorState.objects.get(name="dummy")
+    assert state.disbelief_until is not None and "40 of 40" in state.failure
+
+
+def test_a_late_success_counts(clock: Clock) -> None:
+    workflow = submit([job("a"), job("b", "a")])
+    run = start(workflow)
+    dummy().faults.late_exit = 50
+    tick.advance(run.pk)
+    reconcile.reconcile("dummy")
+    reconcile.reconcile("dummy")
+    assert attempts(workflow, "a") == [("E", "lost")]
+    Job.objects.filter(name="a").update(not_before=timezone.now() + timedelta(hours=1))
+    clock.now += 60
+    dummy().faults.late_exit = 0
+    assert drive(run) == "D"
+    assert attempts(workflow, "a") == [("D", "")]
+    assert statuses(workflow) == {"a": "D", "b": "D"}
+
+
+def test_drain_lets_running_jobs_finish(clock: Clock) -> None:
+    workflow = submit([job("a", command="runs=10"), job("b", "a")])
+    run = start(workflow)
+    tick.advance(run.pk)
+    lifecycle.ask_stop(run.pk, "drain", make_actor())
+    assert drive(run, 3) == "R"
+    clock.now += 20
+    assert drive(run) == "S"
+    assert statuses(workflow) == {"a": "D", "b": "G"}
+
+
+def test_kill_ends_running_jobs_and_confirms_it(clock: Clock) -> None:
+    workflow = submit([job("a", command="runs=1000"), job("b", "a"), job("c", command="waits=1000")])
+    run = start(workflow)
+    tick.advance(run.pk)
+    reconcile.reconcile("dummy")
+    lifecycle.ask_stop(run.pk, "kill", make_actor())
+    assert drive(run) == "S"
+    assert statuses(workflow) == {"a": "G", "b": "G", "c": "G"}
+    assert attempts(workflow, "a") == [("E", "killed")] and attempts(workflow, "c") == [("E", "killed")]
+    assert Job.objects.get(name="a").num_attempts == 0
+
+
+def test_a_result_that_got_in_before_the_kill_stands(clock: Clock) -> None:
+    workflow = submit([job("a", command="runs=10")])
+    run = start(workflow)
+    tick.advance(run.pk)
+    clock.now += 20
+    lifecycle.ask_stop(run.pk, "kill", make_actor())
+    assert drive(run) == "D"
+    assert attempts(workflow, "a") == [("D", "")]
+
+
+def test_stopping_twice_is_one_stop_and_kill_follows_drain(clock: Clock) -> None:
+    run = start(submit([job("a", command="runs=10")]))
+    tick.advance(run.pk)
+    actor = make_actor()
+    first = lifecycle.ask_stop(run.pk, "drain", actor).stop_asked_at
+    assert lifecycle.ask_stop(run.pk, "drain", actor).stop_asked_at == first
+    assert lifecycle.ask_stop(run.pk, "kill", actor).stopping == "kill"
+    assert lifecycle.ask_stop(run.pk, "drain", actor).stopping == "kill"
+
+
+def test_cold_resume_waits_until_the_old_attempts_are_gone(clock: Clock) -> None:
+    workflow = submit([job("a", command="runs=1000")])
+    run = start(workflow)
+    tick.advance(run.pk)
+    with pytest.raises(Refused) as refused:
+        start(workflow)
+    assert refused.value.code == "workflow-running"
+    lifecycle.ask_stop(run.pk, "drain", make_actor())
+    with pytest.raises(Refused) as refused:
+        start(workflow)
+    assert refused.value.code == "leftovers"
+
+
+def test_hot_resume_adopts_what_still_runs(clock: Clock) -> None:
+    workflow = submit([job("a", command="runs=100"), job("b", "a")])
+    run = start(workflow)
+    tick.advance(run.pk)
+    reconcile.reconcile("dummy")
+    lifecycle.ask_stop(run.pk, "drain", make_actor())
+    second = start(workflow, resume="hot")
+    run.refresh_from_db()
+    assert run.status == "S" and live().workflow_run_id == second.pk
+    clock.now += 200
+    assert drive(second) == "D"
+    assert attempts(workflow, "a") == [("D", "")]
+
+
+def test_void_and_start_exclude_each_other(clock: Clock) -> None:
+    run = start(submit([job("a", command="waits=10")]))
+    tick.advance(run.pk)
+    tokens = dummy().store.void([live().pk], "test")
+    assert tokens[live().pk].kind is TokenKind.VOID
+    clock.now += 20
+    dummy().poll()
+    assert live().pk not in [number for number, found in dummy().store.read([live().pk]).items() if found.exit]
+
+
+def test_submission_backs_off_and_after_many_tries_holds(clock: Clock) -> None:
+    run = start(submit([job("a")]))
+    for _ in range(20):
+        lifecycle.note_submit_failure(run.pk, "qmaster does not answer")
+    run.refresh_from_db()
+    assert "qmaster does not answer" in run.hold_reason
+    tick.advance(run.pk)
+    assert not JobInstance.objects.exists()
+    lifecycle.hold_run(run.pk, "", make_actor())
+    assert drive(run) == "D"
+
+
+def test_limits_of_run_and_tag_hold(clock: Clock) -> None:
+    jobs = [job(f"x{i}", tag="x", command=f"runs=10 said={i}") for i in range(9)]
+    jobs += [job(f"y{i}", tag="y", command=f"runs=10 said=y{i}") for i in range(9)]
+    workflow = submit(jobs, max_concurrently_running=5, tag_limits={"x": 2})
+    run = start(workflow)
+    while True:
+        tick.advance(run.pk)
+        run.refresh_from_db()
+        if run.status != "R":
+            break
+        now_live = JobInstance.objects.filter(live_job_id__isnull=False)
+        assert now_live.count() <= 5
+        assert now_live.filter(job__tag="x").count() <= 2
+        clock.now += 11
+    assert run.status == "D"
