@@ -1,16 +1,23 @@
 """How many no-op jobs a second the shepherd and its wrapper start and record, next to `xargs -P` in the same run.
 
-python bench/local_rate.py [JOBS] [SLOTS]
+python bench/local_rate.py [JOBS] [SLOTS] [FOLDER]
+
+Both take turns, so that what else the machine does touches both; the medians of the rounds are printed. `xargs` starts
+one shell a job. A job of ours is a wrapper and a bash of its own, so two shells without anything around them are
+measured too: that is the floor. Where many files were deleted in the last minutes ext4 creates new ones several times
+slower: run on a quiet FOLDER, and let some minutes pass between two runs.
 """
 
 from __future__ import annotations
 
 import contextlib
-import resource
+import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,11 +26,15 @@ from executors.base import ExecutorUnavailable, JobSpec, Resources
 from executors.local import LocalExecutor, shepherd_command
 from executors.local_spool import LocalSpool
 
+ROUNDS = 5
+TICK = os.sysconf("SC_CLK_TCK")
+TWO_SHELLS = "/bin/bash -c :; exit 0"
 
-def measure_xargs(jobs: int, slots: int) -> float:
+
+def measure_xargs(jobs: int, slots: int, command: str = ":") -> float:
     numbers = "\n".join(map(str, range(jobs)))
     began = time.monotonic()
-    subprocess.run(["xargs", f"-P{slots}", "-n1", "sh", "-c", ":"], input=numbers, text=True, check=True)
+    subprocess.run(["xargs", f"-P{slots}", "-n1", "sh", "-c", command], input=numbers, text=True, check=True)
     return jobs / (time.monotonic() - began)
 
 
@@ -44,15 +55,16 @@ def submit(executor: LocalExecutor, jobs: int, first: int = 1) -> None:
         executor.submit(specs)
 
 
-def measure_local(executor: LocalExecutor, spool: LocalSpool, jobs: int) -> float:
+def measure_local(executor: LocalExecutor, spool: LocalSpool, jobs: int, first: int) -> float:
     began = time.monotonic()
-    submit(executor, jobs)
+    submit(executor, jobs, first)
     while len(spool.hints()) < jobs:
-        time.sleep(0.05)
+        time.sleep(0.02)
     rate = jobs / (time.monotonic() - began)
-    codes = {evidence.exit and evidence.exit.code for evidence in spool.read(range(1, jobs + 1)).values()}
+    codes = {evidence.exit and evidence.exit.code for evidence in spool.read(range(first, first + jobs)).values()}
     if codes != {0}:
         raise SystemExit(f"not all jobs succeeded: exit codes {codes}")
+    spool.clear_hints(spool.hints())
     return rate
 
 
@@ -65,33 +77,53 @@ def measure_latency(executor: LocalExecutor, spool: LocalSpool, first: int, roun
         while not (spool.ended / f"1.{number}").exists():
             time.sleep(0.0005)
         times.append(time.monotonic() - began)
-    return sorted(times)[rounds // 2] * 1000
+    return statistics.median(times) * 1000
+
+
+def read_cpu(pid: int) -> tuple[float, float]:
+    """CPU seconds of a process itself, and of its children that were waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own, children = sum(map(int, fields[11:13])), sum(map(int, fields[13:15]))
+    return own / TICK, children / TICK
+
+
+def report(executor: LocalExecutor, spool: LocalSpool, pid: int, jobs: int, slots: int) -> None:
+    share = jobs // ROUNDS
+    kinds: dict[str, Callable[[int], float]] = {
+        "xargs, one shell": lambda _: measure_xargs(share, slots),
+        "xargs, two shells": lambda _: measure_xargs(share, slots, TWO_SHELLS),
+        "shepherd": lambda turn: measure_local(executor, spool, share, 1 + turn * share),
+    }
+    before, own_before = read_cpu(pid), time.process_time()
+    rates = [{kind: measure(turn) for kind, measure in kinds.items()} for turn in range(ROUNDS)]
+    after, own_after = read_cpu(pid), time.process_time()
+    print(f"{ROUNDS} rounds of {share} no-op jobs, {slots} at a time; medians")
+    for kind in kinds:
+        rate = statistics.median(rate[kind] for rate in rates)
+        ratio = statistics.median(rate[kind] / rate["xargs, one shell"] for rate in rates)
+        print(f"{kind:18} {rate:6.0f} jobs/s ({ratio:.2f} of one shell)")
+    shepherd, shells = (1000 * (b - a) / (share * ROUNDS) for a, b in zip(before, after, strict=True))
+    caller = 1000 * (own_after - own_before) / (share * ROUNDS)
+    print(f"CPU per job        {shepherd:.2f} ms shepherd, {shells:.2f} ms wrapper and bash, {caller:.2f} ms caller")
+    latency = measure_latency(executor, spool, jobs + 1)
+    print(f"latency            {latency:.1f} ms from submit to the recorded end")
 
 
 def main() -> None:
-    given = [int(word) for word in sys.argv[1:]]
-    jobs, slots = (*given, *(2000, 2)[len(given) :])
-    with tempfile.TemporaryDirectory() as folder:
-        spool = LocalSpool(Path(folder) / "spool")
+    jobs = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    slots = int(sys.argv[2]) if len(sys.argv) > 2 else 2
+    with tempfile.TemporaryDirectory(dir=sys.argv[3] if len(sys.argv) > 3 else None) as name:
+        folder = Path(name)
+        spool = LocalSpool(folder / "spool")
         spool.create()
-        command = shepherd_command(spool.root, Path(folder) / "sockets", slots, 1000.0)
-        process = subprocess.Popen(command, env={})
+        process = subprocess.Popen(shepherd_command(spool.root, folder / "sockets", slots, 1000.0), env={})
         try:
-            executor = LocalExecutor("local", spool, Path(folder) / "sockets", slots=slots, memory=1000.0)
+            executor = LocalExecutor("local", spool, folder / "sockets", slots=slots, memory=1000.0)
             wait_until_up(executor, time.monotonic() + 10)
-            xargs = measure_xargs(jobs, slots)
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            local = measure_local(executor, spool, jobs)
-            latency = measure_latency(executor, spool, jobs + 1)
+            report(executor, spool, process.pid, jobs, slots)
         finally:
             process.terminate()
             process.wait()
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"{jobs} no-op jobs, {slots} at a time")
-    print(f"xargs     {xargs:8.0f} jobs/s")
-    print(f"shepherd  {local:8.0f} jobs/s ({local / xargs:.2f} of xargs), {1000 * cpu / jobs:.2f} ms CPU per job")
-    print(f"latency   {latency:8.1f} ms from submit to the recorded end, median")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ INSTANCE_COLUMNS = (
 )  # fmt: skip
 END_INSTANCE = (
     "UPDATE job_instance SET status = %s, status_date = %s, ended_at = %s, reason = %s, evidence = %s, exit_code = %s,"
-    " signal = %s, started_at = COALESCE(started_at, %s), wallclock = %s, cpu = %s, maxvmem = %s, io = %s,"
+    " exit_signal = %s, started_at = COALESCE(started_at, %s), wallclock = %s, cpu = %s, maxvmem = %s, io = %s,"
     " nodename = CASE WHEN %s <> '' THEN %s ELSE nodename END, process_group_id = COALESCE(%s, process_group_id),"
     " executor_id = COALESCE(%s, executor_id), phase = '', phase_message = '', absent_since = NULL"
     " WHERE job_instance_id = %s AND status = %s"

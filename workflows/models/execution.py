@@ -8,8 +8,8 @@ from django.db import models
 from workflows.models.definition import Job, Workflow
 from workflows.state_machine import ENDED, LIVE, InstanceStatus, RunStatus
 
-LIVE_LETTERS = [status.value for status in LIVE]
-ENDED_LETTERS = [status.value for status in ENDED]
+LIVE_LETTERS = sorted(status.value for status in LIVE)
+ENDED_LETTERS = sorted(status.value for status in ENDED)
 
 
 class WorkflowRun(models.Model):
@@ -91,7 +91,7 @@ class JobInstance(models.Model):
     cpu = models.FloatField(null=True, blank=True)
     io = models.PositiveBigIntegerField(null=True, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
-    signal = models.PositiveIntegerField(null=True, blank=True)
+    signal = models.PositiveIntegerField(null=True, blank=True, db_column="exit_signal")  # "signal" is reserved in SQL
     reason = models.CharField(max_length=8, blank=True)
     evidence = models.TextField(blank=True)
     status = models.CharField(max_length=1, default=InstanceStatus.INSTANTIATED.value)
