@@ -54,10 +54,18 @@ if [ -z "$__jobmon_folder" ] || [ ! -f "$__jobmon_folder/setup" ]; then exit 0; 
 cd "$__jobmon_folder" || exit 0
 
 # Start or void: the content of `token`, not the answer of ln, says who won.
-__jobmon_nonce=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
-__jobmon_group=$(ps -o pgid= -p $$ 2>/dev/null | tr -d ' ')
-if ! printf 'start %s %s %s %s %s\n' "$__jobmon_nonce" "$(uname -n)" "${__jobmon_group:-$$}" "$__jobmon_id" \
-    "$(date +%s)" >".token.$__jobmon_nonce"; then
+# Where /proc tells, no process is started to ask.
+__jobmon_nonce= __jobmon_host= __jobmon_group=
+{
+    read -r __jobmon_nonce </proc/sys/kernel/random/uuid
+    read -r __jobmon_host </proc/sys/kernel/hostname
+    read -r __jobmon_rest __jobmon_rest __jobmon_rest __jobmon_rest __jobmon_group __jobmon_rest </proc/$$/stat
+} 2>/dev/null
+case $__jobmon_group in *[!0-9]*) __jobmon_group= ;; esac
+__jobmon_nonce=${__jobmon_nonce:-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')}
+__jobmon_host=${__jobmon_host:-$(uname -n)}
+if ! printf 'start %s %s %s %s %s\n' "$__jobmon_nonce" "$__jobmon_host" "${__jobmon_group:-$$}" "$__jobmon_id" \
+    "${EPOCHSECONDS:-$(date +%s)}" >".token.$__jobmon_nonce"; then
     rm -f ".token.$__jobmon_nonce"
     exit 1
 fi
@@ -87,7 +95,9 @@ ${__jobmon_line#+}" ;;
         __jobmon_dir=$__jobmon_folder
         if [ -d "${HOME:-}" ]; then __jobmon_dir=$HOME; fi
     fi
-    mkdir -p -- "${__jobmon_out%/*}/" "${__jobmon_err%/*}/"
+    if [ ! -d "${__jobmon_out%/*}/" ] || [ ! -d "${__jobmon_err%/*}/" ]; then
+        mkdir -p -- "${__jobmon_out%/*}/" "${__jobmon_err%/*}/"
+    fi
     {
         if ! cd -P -- "$__jobmon_dir"; then
             echo "jobmon: cannot change to the working directory $__jobmon_dir" >&2

@@ -25,7 +25,7 @@ from workflows.transactions import write_transaction
 JOB_COLUMNS = (
     "job_id", "dag_id", "group_id", "job_hash", "name", "tag", "command", "slots", "mem_free", "max_runtime",
     "num_attempts", "max_attempts", "status", "status_date", "position", "executor", "upstreams_left", "attributes",
-    "marked_done_by",
+    "marked_done_by", "is_in_scope", "resource_scale",
 )  # fmt: skip
 
 
@@ -173,7 +173,7 @@ def _job_rows(graph: Graph, dag_id: int, first_id: int, group_ids: Sequence[int]
         yield (
             first_id + position, dag_id, group_ids[position], graph.hashes[position], job.name, job.tag, job.command,
             job.slots, job.mem_free, job.max_runtime, 0, job.max_attempts, JobStatus.REGISTERED.value, written, position,
-            job.executor, len(graph.upstreams[position]), _attributes(job), "",
+            job.executor, len(graph.upstreams[position]), _attributes(job), "", True, job.resource_scale,
         )  # fmt: skip
 
 

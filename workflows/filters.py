@@ -77,8 +77,32 @@ class IdsFilter(df.Filter):
     field_class = IdsField
 
 
+class FlagField(forms.CharField):
+    """`1` or `true` asks for it; `0` and `false` do not."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value).lower()
+        if text not in ("", "0", "false", "1", "true"):
+            raise forms.ValidationError("write 1 or leave it out")
+        return text in ("1", "true")
+
+
+class FlagFilter(df.Filter):
+    field_class = FlagField
+
+
 class SinceFilter(df.Filter):
     field_class = SinceField
+
+
+def without_empty(data: QueryDict) -> QueryDict:
+    """What a form sends for its empty fields says nothing."""
+    query = data.copy()
+    for name, values in data.lists():
+        query.setlist(name, [value for value in values if value])
+        if not query.getlist(name):
+            del query[name]
+    return query
 
 
 class UrlFilterSet(df.FilterSet):
@@ -87,8 +111,8 @@ class UrlFilterSet(df.FilterSet):
     UNNAMED: frozenset[str] = frozenset()
 
     def __init__(self, data: QueryDict, queryset: QuerySet[Any], **kwargs: Any) -> None:
-        super().__init__(data, queryset=queryset, **kwargs)
-        self.query = data
+        self.query = without_empty(data)
+        super().__init__(self.query, queryset=queryset, **kwargs)
 
     @property
     def unknown(self) -> list[str]:
@@ -143,15 +167,15 @@ def _choice(label: str, choices: Sequence[tuple[str, str]], **kwargs: Any) -> df
 
 
 class WorkflowFilter(UrlFilterSet):
-    mine = df.BooleanFilter(label="mine", method="keep_mine")
+    mine = FlagFilter(label="mine", method="keep_mine")
     status = _choice("status", WORKFLOW_CHOICES)
     q = df.CharFilter(label="name or arguments begin with", method="keep_prefix")
     owner = df.CharFilter(label="owner", field_name="user")
     executor = df.CharFilter(label="executor", field_name="executor")
     created = SinceFilter(label="created since", field_name="created_date", lookup_expr="gte")
     changed = SinceFilter(label="changed since", field_name="status_date", lookup_expr="gte")
-    needs = df.BooleanFilter(label="needs a person", method="keep_needing")
-    failures = df.BooleanFilter(label="has failed jobs", method="keep_failures")
+    needs = FlagFilter(label="needs a person", method="keep_needing")
+    failures = FlagFilter(label="has failed jobs", method="keep_failures")
     id = IdsFilter(label="ids", field_name="id", lookup_expr="in")
 
     UNNAMED = frozenset({"mine"})
@@ -184,7 +208,7 @@ class JobFilter(UrlFilterSet):
     """Filters of the jobs of one graph. `groups` are its groups: a tag is looked up there, not in the job table."""
 
     status = _choice("status", JOB_CHOICES)
-    blocked = df.BooleanFilter(label="behind a failed job", method="keep_blocked")
+    blocked = FlagFilter(label="behind a failed job", method="keep_blocked")
     tag = TextsFilter(label="tag", method="keep_tags")
     tag__n = TextsFilter(label="not tag", method="drop_tags")
     q = df.CharFilter(label="name begins with", method="keep_prefix")

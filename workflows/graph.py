@@ -32,6 +32,7 @@ class JobInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     max_attempts: int = 3
     max_runtime: int | None = None
     executor: str = ""
+    resource_scale: float = 0.5
     upstreams: list[str | int] = msgspec.field(default_factory=list)
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -231,6 +232,8 @@ def check_job(job: JobInput, position: int) -> Iterable[GraphError]:
         yield error("invalid-mem-free", "mem_free", f"{name!r} asks for {job.mem_free} GB; a positive number is needed.")
     if not 1 <= job.max_attempts <= 1000:
         yield error("invalid-max-attempts", "max_attempts", f"max_attempts of {name!r} is {job.max_attempts}; 1 to 1000 is possible.")
+    if not (math.isfinite(job.resource_scale) and 0 <= job.resource_scale <= 10):
+        yield error("invalid-resource-scale", "resource_scale", f"resource_scale of {name!r} is {job.resource_scale}; 0 to 10 is possible.")
     if job.max_runtime is not None and not 1 <= job.max_runtime <= MAX_RUNTIME:
         yield error("invalid-max-runtime", "max_runtime", f"max_runtime of {name!r} is {job.max_runtime} s; a positive number is needed.")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "examples")]
 
-from quickstart import main
+from quickstart import main  # noqa: E402
 
-from jobmon.exceptions import WorkflowAlreadyComplete
+from jobmon.exceptions import WorkflowAlreadyComplete  # noqa: E402
 
 try:
     code = main()

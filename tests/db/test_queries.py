@@ -70,7 +70,10 @@ def test_rows_that_arrive_move_no_page(made: Made) -> None:
     assert paginate(rows, order, first.next, "", 5).rows == second.rows
 
 
-@pytest.mark.parametrize("cursor", ["x", "", "bnVsbA", encode("a", -1), encode([1], 1), encode({"t": "no"}, 1), "é", "W10", encode(None, 2**63)])
+BROKEN = ["x", "", "bnVsbA", encode("a", -1), encode([1], 1), encode({"t": "no"}, 1), "é", "W10", encode(None, 2**63)]
+
+
+@pytest.mark.parametrize("cursor", BROKEN)
 def test_a_broken_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(CursorError):
         decode(cursor)
@@ -93,7 +96,7 @@ def test_stored_counts_agree_with_the_rows(made: Made) -> None:
     [
         ("", 21), ("status=F", 2), ("status=F&status=E", 3), ("tag=fit", 10), ("tag=fit&status=D", 4), ("tag__n=fit", 11),
         ("tag=fit&tag=end", 11), ("q=fit_", 10), ("q=*0001", 3), ("attempts=3", 2), ("status=F&reason=memory", 1),
-        ("since=2000-01-01", 21), ("tag=nowhere", 0), ("q=%25", 0), ("status=", 21), ("blocked=true", 1),
+        ("since=2000-01-01", 21), ("tag=nowhere", 0), ("q=%25", 0), ("status=&reason=&tag=", 21), ("blocked=1", 2), ("blocked=0", 21),
     ],
 )  # fmt: skip
 def test_filters_mean_what_they_say(made: Made, query: str, count: int) -> None:
@@ -219,5 +222,5 @@ def test_no_job_list_scans_a_table(made: Made, query: str, sort: str) -> None:
     with CaptureQueriesContext(connection) as queries:
         jobs.job_page(filtered(made, query).rows, sort, "", "", 50)
     for captured in queries:
-        plan = "\n".join(row[3] for row in connection.cursor().execute("EXPLAIN QUERY PLAN " + captured["sql"]).fetchall())
-        assert not any(line.strip() in SCANNED for line in plan.splitlines()), plan
+        steps = connection.cursor().execute("EXPLAIN QUERY PLAN " + captured["sql"]).fetchall()
+        assert not any(step[3] in SCANNED for step in steps), steps

@@ -233,3 +233,10 @@ def test_reading_changes_nothing(client: Client, made: Made) -> None:
     for url in private_urls(made):
         client.get(url)
     assert [list(model.objects.order_by("pk").values()) for model in (Workflow, WorkflowRun, Job)] == before
+
+
+def test_mine_are_only_mine_even_for_staff(made: Made) -> None:
+    staff = signed_in(make_user("root", is_staff=True))
+    assert "Fits" in staff.get("/workflows/").content.decode()
+    assert "Fits" not in staff.get("/workflows/?mine=1").content.decode()
+    assert "No workflow yet" in staff.get("/workflows/?mine=1").content.decode()

@@ -29,7 +29,7 @@ def urls_of(made: Made) -> dict[str, str]:
         "workflow": f"/workflows/{workflow}/",
         "workflow-jobs": f"/workflows/{workflow}/jobs/",
         "workflow-jobs, status and tag": f"/workflows/{workflow}/jobs/?status=F&tag=fit",
-        "workflow-jobs, blocked": f"/workflows/{workflow}/jobs/?blocked=true",
+        "workflow-jobs, blocked": f"/workflows/{workflow}/jobs/?blocked=1",
         "workflow-jobs, reason": f"/workflows/{workflow}/jobs/?status=F&reason=memory",
         "workflow-errors": f"/workflows/{workflow}/errors/",
         "workflow-graph": f"/workflows/{workflow}/graph/",

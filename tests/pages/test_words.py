@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 
@@ -123,4 +122,4 @@ def test_bottlenecks_name_limits_and_holds() -> None:
         "The limit of fit is reached: 2 of 2 at once.",
         "1 job failed for good; whatever needs them waits for a resume.",
     ]
-    assert SimpleNamespace(found=explain.bottlenecks(run(), [], {"R": 2}, NOW)).found == []
+    assert explain.bottlenecks(run(), [], {"R": 2}, NOW) == []

@@ -2,17 +2,20 @@
 
 from workflows.models.access import ApiToken, AuditEntry, SignInLink
 from workflows.models.definition import Job, JobEdge, JobGroup, TaskDag, Workflow
+from workflows.models.errors import ErrorGroup
 from workflows.models.execution import JobInstance, JobInstanceErrorLog, JobInstanceStatusLog, WorkflowRun
 from workflows.models.lookup import JobInstanceStatusLabel, JobStatusLabel, WorkflowRunStatusLabel, WorkflowStatusLabel
-from workflows.models.system import Draft, DraftChunk, ExecutorState, IdSequence
+from workflows.models.system import Draft, DraftChunk, ExecutorState, IdempotencyRecord, IdSequence
 
 __all__ = [
     "ApiToken",
     "AuditEntry",
     "Draft",
     "DraftChunk",
+    "ErrorGroup",
     "ExecutorState",
     "IdSequence",
+    "IdempotencyRecord",
     "Job",
     "JobEdge",
     "JobGroup",

@@ -124,6 +124,11 @@ class Job(models.Model):
     not_before = models.DateTimeField(null=True, blank=True)
     attributes = models.JSONField(default=dict, blank=True)
     marked_done_by = models.CharField(max_length=150, blank=True)
+    is_in_scope = models.BooleanField(default=True)
+    resource_scale = models.FloatField(default=0.5)
+    error_group = models.ForeignKey(
+        "workflows.ErrorGroup", on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs", db_index=False, db_constraint=False
+    )
 
     class Meta:
         db_table = "job"
@@ -131,6 +136,7 @@ class Job(models.Model):
             models.Index(fields=["dag", "status", "upstreams_left", "job_id"], name="job_ready"),
             models.Index(fields=["group", "status", "upstreams_left", "job_id"], name="job_group_ready"),
             models.Index(fields=["dag", "status_date", "job_id"], name="job_recent"),
+            models.Index(fields=["error_group", "status", "job_id"], name="job_error_group"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["dag", "name"], name="job_name_once"),

@@ -48,6 +48,7 @@ class WorkflowRun(models.Model):
     fence = models.PositiveBigIntegerField(default=0)
 
     final_counts = models.JSONField(null=True, blank=True)
+    scope = models.JSONField(null=True, blank=True)
 
     live_workflow_id = models.GeneratedField(
         expression=models.Case(
@@ -115,6 +116,7 @@ class JobInstance(models.Model):
     absent_since = models.DateTimeField(null=True, blank=True)
     kill_asked_at = models.DateTimeField(null=True, blank=True)
     kill_asked_by = models.CharField(max_length=150, blank=True)
+    kill_then = models.CharField(max_length=5, blank=True)
 
     live_job_id = models.GeneratedField(
         expression=models.Case(
@@ -156,6 +158,9 @@ class JobInstanceErrorLog(models.Model):
     job_instance = models.ForeignKey(JobInstance, on_delete=models.CASCADE, related_name="errors")
     error_time = models.DateTimeField()
     description = models.TextField()
+    error_group = models.ForeignKey(
+        "workflows.ErrorGroup", on_delete=models.SET_NULL, null=True, blank=True, related_name="errors", db_constraint=False
+    )
 
     class Meta:
         db_table = "job_instance_error_log"

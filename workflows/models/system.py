@@ -71,3 +71,22 @@ class DraftChunk(models.Model):
 
     def __str__(self) -> str:
         return f"{self.draft_id} #{self.number}"
+
+
+class IdempotencyRecord(models.Model):
+    """The answer that a request with this key got; the same request again gets the same answer. `status` is null
+    while the first one is still at work."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="idempotency_records")
+    key = models.CharField(max_length=100)
+    fingerprint = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_index=True)
+    status = models.PositiveIntegerField(null=True, blank=True)
+    answer = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        db_table = "idempotency_record"
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotency_key_once")]
+
+    def __str__(self) -> str:
+        return self.key
