@@ -215,6 +215,7 @@ class JobFilter(UrlFilterSet):
     reason = _choice("reason", REASON_CHOICES, method="keep_reasons")
     host = df.CharFilter(label="host", method="keep_host")
     batch = df.CharFilter(label="batch id", method="keep_batch")
+    error = df.NumberFilter(label="error group", field_name="error_group_id", min_value=1, max_value=2**63 - 1)
     run = df.NumberFilter(label="run", method="keep_run", min_value=1, max_value=2**63 - 1)
     attempts = df.NumberFilter(
         label="attempts at least", field_name="num_attempts", lookup_expr="gte", min_value=0, max_value=10**6
@@ -252,7 +253,7 @@ class JobFilter(UrlFilterSet):
     def too_wide(self) -> list[str]:
         """Filters without an index of their own; they want a status or a tag beside them in a large graph."""
         applied = set(self.applied)
-        if applied & {"status", "tag", "upstream_of", "downstream_of"}:
+        if applied & {"status", "tag", "error", "upstream_of", "downstream_of"}:
             return []
         return [self.label_of(name) for name in self.NARROW_FIRST if name in applied]
 

@@ -32,6 +32,7 @@ urlpatterns: list[URLPattern] = [
     path("workflows/<id:workflow_id>/graph/", pictures.workflow_graph, name="workflow-graph"),
     path("workflows/<id:workflow_id>/timeline/", pictures.timeline, name="workflow-timeline"),
     path("workflows/<id:workflow_id>/activity/", system.activity, name="workflow-activity"),
+    path("error-groups/<id:group_id>/", system.error_group, name="error-group"),
     path("workflow-runs/<id:run_id>/", attempts.run_page, name="workflow-run"),
     path("jobs/", jobs.jobs_of_dag, name="jobs-of-dag"),
     path("jobs/<id:job_id>/", jobs.job_page, name="job"),

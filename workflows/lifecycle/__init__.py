@@ -6,16 +6,14 @@ that comes too late changes nothing and is no error.
 """
 
 from workflows.lifecycle.attempts import (
-    Ending,
     Intended,
     IntentPlan,
     Observation,
-    record_ended,
     record_intents,
-    record_late_success,
     record_observed,
     record_submitted,
 )
+from workflows.lifecycle.endings import Ending, record_ended, record_late_success
 from workflows.lifecycle.runs import (
     Refused,
     RunOptions,

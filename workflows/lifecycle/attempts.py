@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 
 from executors import faults
-from executors.base import Resources, Usage
+from executors.base import Resources
+from workflows import state_machine
 from workflows.bulk import allocate_ids, as_stored, chunked, insert_rows, update_rows
-from workflows.lifecycle.moves import Ledger, LockedJob, lock_jobs, lock_run, log_moves, move_jobs, tell_downstream
-from workflows.models import JobInstance, WorkflowRun
-from workflows.models.execution import LIVE_LETTERS
-from workflows.state_machine import (
-    JOB_LIVE,
-    InstanceStatus,
-    JobStatus,
-    Reason,
-    RunStatus,
-    job_after_attempt,
-    uses_attempt,
-)
+from workflows.lifecycle.moves import Ledger, LockedJob, jobs_of, lock_jobs, lock_live, lock_run, log_moves, move_jobs
+from workflows.models import JobInstance
+from workflows.state_machine import InstanceStatus, JobStatus, RunStatus
 from workflows.transactions import write_transaction
 
 MAY_START = frozenset({JobStatus.REGISTERED, JobStatus.QUEUED, JobStatus.ERROR_RECOVERABLE})
 INSTANCE_COLUMNS = (
     "job_instance_id", "job_id", "workflow_run_id", "executor_type", "nodename", "reason", "evidence", "status",
     "submitted_date", "status_date", "name", "batch", "batch_index", "attempt", "slots", "mem_free", "max_runtime",
-    "stdout_path", "stderr_path", "phase", "phase_message", "kill_asked_by",
+    "stdout_path", "stderr_path", "phase", "phase_message", "kill_asked_by", "kill_then",
 )  # fmt: skip
-END_INSTANCE = (
-    "UPDATE job_instance SET status = %s, status_date = %s, ended_at = %s, reason = %s, evidence = %s, exit_code = %s,"
-    " exit_signal = %s, started_at = COALESCE(started_at, %s), wallclock = %s, cpu = %s, maxvmem = %s, io = %s,"
-    " nodename = CASE WHEN %s <> '' THEN %s ELSE nodename END, process_group_id = COALESCE(%s, process_group_id),"
-    " executor_id = COALESCE(%s, executor_id), phase = '', phase_message = '', absent_since = NULL"
-    " WHERE job_instance_id = %s AND status = %s"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +51,6 @@ class Intended:
     index: int
     stdout_path: str
     stderr_path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How an attempt ended; `reason` None is success. `description` goes to the error log."""
-
-    instance_id: int
-    reason: Reason | None
-    evidence: str
-    exit_code: int | None = None
-    signal: int | None = None
-    host: str = ""
-    process_group_id: int | None = None
-    executor_id: str | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    usage: Usage = Usage()
-    description: str = ""
-    next_try_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +124,7 @@ def _instance_row(item: Intended, run_id: int, jobs: dict[int, LockedJob], now: 
     return (
         item.instance_id, plan.job_id, run_id, plan.executor, "", "", "", InstanceStatus.INSTANTIATED.value,
         now, now, item.name, item.batch, item.index, jobs[plan.job_id].num_attempts + 1, plan.resources.slots,
-        plan.resources.mem_free, plan.resources.max_runtime, item.stdout_path, item.stderr_path, "", "", "",
+        plan.resources.mem_free, plan.resources.max_runtime, item.stdout_path, item.stderr_path, "", "", "", "",
     )  # fmt: skip
 
 
@@ -190,29 +154,25 @@ def record_observed(run_id: int, observations: Sequence[Observation]) -> int:
     workflow, run = lock_run(run_id)
     now = timezone.now()
     seen = {observation.instance_id: observation for observation in observations}
-    job_of = _live_jobs(list(seen))
+    job_of = jobs_of(list(seen))
     jobs = lock_jobs(job_of.values())
-    current = _lock_live(list(seen))
+    current = lock_live(list(seen))
     ledger = Ledger(workflow)
     moves, running = [], []
-    for instance_id, (old, phase) in sorted(current.items()):
-        observation = seen[instance_id]
-        rises = _order(observation.status) > _order(old)
+    for instance_id, found in sorted(current.items()):
+        observation, old = seen[instance_id], found.status
+        rises = state_machine.rises(old, observation.status)
         if rises:
             moves.append((instance_id, observation.status, observation.started_at or now))
             if observation.status is InstanceStatus.RUNNING:
                 running.append(jobs[job_of[instance_id]])
-        if rises or observation.phase not in (None, phase):
+        if rises or observation.phase not in (None, found.phase):
             ledger.has_changed = True
         _store_observation(observation, old, rises, now)
     move_jobs(ledger, [job for job in running if job.status is JobStatus.INSTANTIATED], JobStatus.RUNNING, now)
     log_moves(moves)
     ledger.close()
     return len(moves)
-
-
-def _order(status: InstanceStatus) -> int:
-    return "IBRED".index(status.value)
 
 
 def _store_observation(observation: Observation, old: InstanceStatus, rises: bool, now: datetime) -> None:
@@ -234,108 +194,3 @@ def _store_observation(observation: Observation, old: InstanceStatus, rises: boo
         values["absent_since"] = None
     if values:
         rows.update(**values)
-
-
-def _live_jobs(instance_ids: Sequence[int]) -> dict[int, int]:
-    """Instance → job, read before the jobs are locked."""
-    found: dict[int, int] = {}
-    for chunk in chunked(sorted(instance_ids)):
-        found.update(JobInstance.objects.filter(pk__in=chunk).values_list("pk", "job_id"))
-    return found
-
-
-def _lock_live(instance_ids: Sequence[int]) -> dict[int, tuple[InstanceStatus, str]]:
-    locked: dict[int, tuple[InstanceStatus, str]] = {}
-    for chunk in chunked(sorted(instance_ids)):
-        rows = JobInstance.objects.select_for_update().filter(pk__in=chunk, status__in=LIVE_LETTERS).order_by("pk")
-        for instance_id, status, phase in rows.values_list("pk", "status", "phase"):
-            locked[instance_id] = (InstanceStatus(status), phase)
-    return locked
-
-
-@write_transaction
-def record_ended(run_id: int, endings: Sequence[Ending]) -> list[int]:
-    """Apply outcomes: instances end, jobs become what the state machine says, the downstream learns of it, all or
-    nothing. Overtaken outcomes are left out; answers the ids of those applied."""
-    faults.point("after_exit_read")
-    workflow, run = lock_run(run_id)
-    now = timezone.now()
-    by_id = {ending.instance_id: ending for ending in endings}
-    job_of = _live_jobs(list(by_id))
-    jobs = lock_jobs(job_of.values())
-    live = _lock_live(list(by_id))
-    applied = [by_id[instance_id] for instance_id in sorted(live)]
-    ledger = Ledger(workflow)
-    _end_instances(applied, {instance_id: status for instance_id, (status, _phase) in live.items()}, now)
-    _end_jobs(ledger, applied, jobs, job_of, now)
-    ledger.close()
-    return [ending.instance_id for ending in applied]
-
-
-def _end_instances(endings: Sequence[Ending], old: dict[int, InstanceStatus], now: datetime) -> None:
-    rows, moves, errors = [], [], []
-    for ending in endings:
-        status = InstanceStatus.DONE if ending.reason is None else InstanceStatus.ERROR
-        before = old[ending.instance_id]
-        rows.append(_ending_row(ending, status, before, now))
-        if before is not InstanceStatus.RUNNING and ending.started_at is not None:
-            moves.append((ending.instance_id, InstanceStatus.RUNNING, ending.started_at))
-        moves.append((ending.instance_id, status, now))
-        if ending.description:
-            errors.append((ending.instance_id, as_stored(now), ending.description))
-    update_rows(END_INSTANCE, rows)
-    log_moves(moves)
-    insert_rows("job_instance_error_log", ("job_instance_id", "error_time", "description"), errors)
-
-
-def _ending_row(ending: Ending, status: InstanceStatus, before: InstanceStatus, now: datetime) -> tuple[Any, ...]:
-    usage = ending.usage
-    return (
-        status.value, as_stored(now), as_stored(ending.ended_at or now), ending.reason.value if ending.reason else "",
-        ending.evidence, ending.exit_code, ending.signal, as_stored(ending.started_at), usage.wallclock, usage.cpu,
-        usage.maxvmem, usage.io, ending.host, ending.host, ending.process_group_id, ending.executor_id,
-        ending.instance_id, before.value,
-    )  # fmt: skip
-
-
-def _end_jobs(
-    ledger: Ledger, endings: Sequence[Ending], jobs: dict[int, LockedJob], job_of: dict[int, int], now: datetime
-) -> None:
-    """Jobs with the same outcome move in one statement."""
-    outcomes: dict[tuple[JobStatus, int, timedelta | None], list[LockedJob]] = defaultdict(list)
-    for ending in endings:
-        job = jobs[job_of[ending.instance_id]]
-        if job.status not in JOB_LIVE:
-            continue
-        used = job.num_attempts + uses_attempt(ending.reason)
-        new = job_after_attempt(ending.reason, used, job.max_attempts)
-        outcomes[new, used, ending.next_try_after].append(job)
-    done: list[int] = []
-    for (new, used, pause), moved in outcomes.items():
-        not_before = now + pause if pause is not None and new in (JobStatus.QUEUED, JobStatus.ERROR_RECOVERABLE) else None
-        move_jobs(ledger, moved, new, now, num_attempts=used, not_before=not_before)
-        if new is JobStatus.DONE:
-            done.extend(job.job_id for job in moved)
-    if done:
-        faults.point("before_downstream")
-        tell_downstream(done)
-
-
-@write_transaction
-def record_late_success(run_id: int, ending: Ending) -> bool:
-    """An attempt judged E turns out to have succeeded: it becomes D and its job with it, unless a newer attempt is
-    live (void that one first). False: nothing was changed."""
-    workflow, _run = lock_run(run_id)
-    now = timezone.now()
-    job_id = JobInstance.objects.values_list("job_id", flat=True).get(pk=ending.instance_id)
-    job = lock_jobs([job_id])[job_id]
-    attempt = JobInstance.objects.select_for_update().get(pk=ending.instance_id)
-    if attempt.status != InstanceStatus.ERROR or job.status is JobStatus.DONE or job.status in JOB_LIVE:
-        return False
-    update_rows(END_INSTANCE, [_ending_row(ending, InstanceStatus.DONE, InstanceStatus.ERROR, now)])
-    log_moves([(ending.instance_id, InstanceStatus.DONE, now)])
-    ledger = Ledger(workflow)
-    move_jobs(ledger, [job], JobStatus.DONE, now, not_before=None)
-    tell_downstream([job_id])
-    ledger.close()
-    return True

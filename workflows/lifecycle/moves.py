@@ -12,8 +12,9 @@ from django.db import connection
 from django.db.models import F
 
 from workflows.bulk import as_stored, chunked, insert_rows
-from workflows.models import Job, JobGroup, Workflow, WorkflowRun
+from workflows.models import Job, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.models.definition import COUNT_FIELDS
+from workflows.models.execution import LIVE_LETTERS
 from workflows.state_machine import InstanceStatus, JobStatus
 
 
@@ -74,6 +75,31 @@ def lock_jobs(job_ids: Iterable[int]) -> dict[int, LockedJob]:
         for job_id, group_id, status, num_attempts, max_attempts in rows:
             jobs[job_id] = LockedJob(job_id, group_id, JobStatus(status), num_attempts, max_attempts)
     return jobs
+
+
+@dataclass(frozen=True, slots=True)
+class LockedAttempt:
+    status: InstanceStatus
+    phase: str
+    kill_then: str
+
+
+def jobs_of(instance_ids: Iterable[int]) -> dict[int, int]:
+    """Instance → job, read before the jobs are locked."""
+    found: dict[int, int] = {}
+    for chunk in chunked(sorted(instance_ids)):
+        found.update(JobInstance.objects.filter(pk__in=chunk).values_list("pk", "job_id"))
+    return found
+
+
+def lock_live(instance_ids: Iterable[int]) -> dict[int, LockedAttempt]:
+    """Those of these attempts that are live."""
+    locked: dict[int, LockedAttempt] = {}
+    for chunk in chunked(sorted(instance_ids)):
+        rows = JobInstance.objects.select_for_update().filter(pk__in=chunk, status__in=LIVE_LETTERS).order_by("pk")
+        for instance_id, status, phase, kill_then in rows.values_list("pk", "status", "phase", "kill_then"):
+            locked[instance_id] = LockedAttempt(InstanceStatus(status), phase, kill_then)
+    return locked
 
 
 def move_jobs(

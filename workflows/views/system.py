@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from workflows import explain
 from workflows.filters import AuditFilter, ErrorFilter
 from workflows.queries import attempts as attempt_queries
+from workflows.queries import errors as error_queries
 from workflows.queries import search as search_queries
 from workflows.queries import system as queries
 from workflows.queries.counts import groups_of
@@ -71,6 +72,7 @@ def errors(request: HttpRequest, workflow_id: int) -> HttpResponse:
     context = {
         "workflow": workflow,
         "filters": filters,
+        "error_groups": error_queries.group_rows(workflow.pk) if not filters.chips else [],
         "groups": groups,
         "page": this_page,
         "wrong_cursor": wrong_cursor,
@@ -84,6 +86,27 @@ def errors(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "terminal": Terminal(f"jobmon workflow errors {workflow.pk}", f"/api/v1/workflows/{workflow.pk}/errors/"),
     }
     return show(request, "workflows/errors.html", context)
+
+
+@page
+@require_safe
+def error_group(request: HttpRequest, group_id: int) -> HttpResponse:
+    """Failures that are alike: a sample, what they share, and where else they were seen."""
+    user = user_of(request)
+    group = found(error_queries.find_group(user, group_id))
+    sample = request.GET.get("sample", "")
+    view = error_queries.view_group(user, group, int(sample) if sample.isdigit() and len(sample) < 19 else None)
+    workflow = group.workflow
+    context = {
+        "group": group,
+        "workflow": workflow,
+        "view": view,
+        "reason": explain.ended_because(view.sample.job_instance) if view.sample else "",
+        "crumbs": crumbs_of(workflow, Crumb("Errors", f"/workflows/{workflow.pk}/errors/"), Crumb(group.title)),
+        "section": "workflows",
+        "terminal": Terminal(f"jobmon workflow errors {workflow.pk}", f"/api/v1/workflows/{workflow.pk}/errors/"),
+    }
+    return show(request, "workflows/error_group.html", context)
 
 
 @page
