@@ -5,7 +5,8 @@ python bench/local_rate.py [JOBS] [SLOTS] [FOLDER]
 Both take turns, so that what else the machine does touches both; the medians of the rounds are printed. `xargs` starts
 one shell a job. A job of ours is a wrapper and a bash of its own, so two shells without anything around them are
 measured too: that is the floor. Where many files were deleted in the last minutes ext4 creates new ones several times
-slower: run on a quiet FOLDER, and let some minutes pass between two runs.
+slower (it passes over their inodes one by one), and this program deletes all it made. So FOLDER is in memory unless
+another is given; on a disk only the first run in some minutes tells the truth.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from executors.local import LocalExecutor, shepherd_command
 from executors.local_spool import LocalSpool
 
 ROUNDS = 5
+MEMORY = Path("/dev/shm")
 TICK = os.sysconf("SC_CLK_TCK")
 TWO_SHELLS = "/bin/bash -c :; exit 0"
 
@@ -112,7 +114,8 @@ def report(executor: LocalExecutor, spool: LocalSpool, pid: int, jobs: int, slot
 def main() -> None:
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     slots = int(sys.argv[2]) if len(sys.argv) > 2 else 2
-    with tempfile.TemporaryDirectory(dir=sys.argv[3] if len(sys.argv) > 3 else None) as name:
+    default = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=sys.argv[3] if len(sys.argv) > 3 else default) as name:
         folder = Path(name)
         spool = LocalSpool(folder / "spool")
         spool.create()

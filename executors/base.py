@@ -47,7 +47,7 @@ class JobSpec:
 
     `name` is unique for ever and deterministic. A single attempt has index 0 and `name == batch`; a member of an
     array has index 1..n in the batch and `name == f"{batch}.{index}"`.
-    `stdout_path` and `stderr_path` are the absolute files to write; None means `out` and `err` in the attempt's folder.
+    `stdout_path` and `stderr_path` are the absolute files to write; None means the attempt's own `out` and `err`.
     """
 
     instance_id: int
@@ -178,7 +178,7 @@ class AttemptStore(Protocol):
     """Where attempts leave their evidence. Files on a (shared) file system, or memory for the dummy executor."""
 
     def read(self, instance_ids: Iterable[int]) -> dict[int, Evidence]:
-        """Evidence for those that have any; an attempt without a folder or token is simply absent from the answer."""
+        """Evidence for those that have any; an attempt without a token is simply absent from the answer."""
 
     def void(self, instance_ids: Iterable[int], who: str) -> dict[int, Token]:
         """Try to win the token of each with `void`; answer the token that now stands for each of them."""
@@ -187,7 +187,7 @@ class AttemptStore(Protocol):
         """Attempts that rang the bell and have not been cleared yet."""
 
     def read_usage(self, hint: Hint) -> Usage | None:
-        """What the executor measured of this attempt, if the hint carries it."""
+        """What the executor measured of this attempt, if it is not in the evidence anyway."""
 
     def clear_hints(self, hints: Iterable[Hint]) -> None:
         """Forget these hints; call it once their outcome is committed."""
@@ -210,7 +210,7 @@ class Executor(Protocol):
         without arrays answer one list per position."""
 
     def submit(self, specs: Sequence[JobSpec]) -> SubmitResult:
-        """Prepare the attempts' folders and hand all of them over. Members of one batch come together.
+        """Prepare the attempts and hand all of them over. Members of one batch come together.
         Raises ExecutorUnavailable when the outcome of some is unknown."""
 
     def poll(self) -> dict[str, Listed]:

@@ -157,7 +157,9 @@ class DummyExecutor:
         faults.point("pause_before_submit")
         result = self._accept(specs)
         faults.point("after_submit")
-        if self.faults.strikes("accept_but_raise"):
+        with self.store.lock:
+            is_struck = self.faults.strikes("accept_but_raise")
+        if is_struck:
             raise ExecutorUnavailable("the dummy executor was told to fail after it has accepted")
         return result
 

@@ -122,10 +122,10 @@ class Backlog:
 
     def take_next(self, machine: Machine, sequential_is_busy: bool, now: float) -> Attempt | None:
         """The attempt to start now, removed from the backlog, or None. `now` in seconds of any steady clock."""
+        if machine.used_slots >= machine.slots:
+            return None
         is_first = True
         for attempt in self._candidates(sequential_is_busy):
-            if machine.used_slots >= machine.slots:
-                return None
             if machine.fits(attempt.slots, attempt.memory):
                 self.remove(attempt.name)
                 attempt.blocked_at = None

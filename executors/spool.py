@@ -190,11 +190,13 @@ class Spool:
 
     def ring(self, hint: Hint, usage: Usage | None = None) -> None:
         """Leave a hint, after the usage was added to the token of an attempt whose wrapper is gone. If no name can be
-        made there is no hint: the next listing tells of the end. Never raises OSError."""
+        made there is no hint: the next listing tells of the end. Never raises OSError. Not for attempts whose wrapper
+        writes its hint by itself: it would write into the token."""
         token = self.file(hint.instance_id, "token")
         with contextlib.suppress(OSError):
             if usage is not None:
                 _append_usage(token, usage)
+        faults.point("before_hint")
         with contextlib.suppress(OSError):
             os.link(token, self._hint_file(hint))
 

@@ -24,6 +24,7 @@ PR_SET_PDEATHSIG = 1
 START_SECONDS = 60.0
 STABLE_SECONDS = 60.0
 MAX_BACKOFF_SECONDS = 30.0
+SECOND_WISH_SECONDS = 1.0
 MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
@@ -223,6 +224,7 @@ class Supervisor:
         asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         self._stop_signals = {number for number in asking if signal.getsignal(number) is not signal.SIG_IGN}
         self._watched = self._stop_signals | {signal.SIGCHLD}
+        self._stop_begun = 0.0
         signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
 
     def run(self) -> int:
@@ -302,7 +304,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         Path(self.plan.server_file).unlink(missing_ok=True)
-        hurry = False
+        hurry, self._stop_begun = False, time.monotonic()
         for stage in reversed(self._stages()):
             hurry = self._stop_stage([child for child in self.children if child.part.stage == stage], hurry)
         Path(self.plan.parts_file).unlink(missing_ok=True)
@@ -318,8 +320,8 @@ class Supervisor:
                     child.signal(signal.SIGKILL)
             try:
                 self._pause(0.2)
-            except Stopped:
-                hurry = True
+            except Stopped:  # the same wish often comes twice at once, from a terminal or a script
+                hurry = hurry or time.monotonic() - self._stop_begun > SECOND_WISH_SECONDS
         return hurry
 
 

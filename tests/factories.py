@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from workflows.models import (
     AuditEntry,
+    ErrorGroup,
     Job,
     JobEdge,
     JobGroup,
@@ -83,7 +84,7 @@ def make_workflow(
     owner: User, tags: Sequence[Tag] = (), *, args: str = "", name: str = "", status: str = "R", runs: int = 1,
     now: datetime | None = None, age: timedelta = timedelta(hours=2), **fields: object,
 ) -> Made:  # fmt: skip
-    """A workflow with its groups, jobs, edges, runs and attempts. Status C has no run; the last run has all attempts."""
+    """A workflow with its groups, jobs, edges, runs and attempts. Status C: no run. The last run has all attempts."""
     now = now or timezone.now()
     begin = now - age
     jobs_total = sum(len(tag.letters) for tag in tags)
@@ -192,10 +193,29 @@ def _make_instances(made: Made, tags: Sequence[Tag], begin: datetime, now: datet
         for instance, text in plans
         if text
     ]
+    _group_errors(made, texts)
     JobInstanceErrorLog.objects.bulk_create(texts, batch_size=2000)
     JobInstanceStatusLog.objects.bulk_create(
         [move for instance in made.instances for move in _moves(instance)], batch_size=2000
     )
+
+
+def _group_errors(made: Made, texts: Sequence[JobInstanceErrorLog]) -> None:
+    """One error group for each reason and last line, as the engine would make them."""
+    alike: dict[tuple[str, str], list[JobInstanceErrorLog]] = {}
+    for text in texts:
+        alike.setdefault((text.job_instance.reason, text.description.splitlines()[-1]), []).append(text)
+    for (reason, line), errors in alike.items():
+        times = [error.error_time for error in errors]
+        group = ErrorGroup.objects.create(
+            workflow=made.workflow, title=line[:255],
+            fingerprint=hashlib.sha256(f"{reason} {line}".encode()).hexdigest(),
+            reason=reason, attempts=len(errors), first_seen_at=min(times), last_seen_at=max(times),
+        )  # fmt: skip
+        for error in errors:
+            error.error_group = group
+        jobs = {error.job_instance.job_id for error in errors}
+        Job.objects.filter(pk__in=jobs, status__in=["F", "E"]).update(error_group=group)
 
 
 def _attempts_of(
@@ -236,14 +256,17 @@ def _instance(made: Made, tag: Tag, job: Job, attempt: int, letter: str, index: 
     )  # fmt: skip
 
 
+WORDS = {
+    "memory": "Killed: the job used more memory than it asked for.",
+    "signal": "Segmentation fault (core dumped)",
+    "lost": "The job vanished from two listings and left no exit code.",
+}
+
+
 def _error_text(tag: Tag, instance: JobInstance) -> str:
     if instance.status != "E":
         return ""
-    return (
-        TRACEBACK.format(script=f"{tag.name}.py", message=tag.message)
-        if instance.reason == "exit"
-        else f"{instance.reason}: ended by the executor"
-    )
+    return WORDS.get(instance.reason) or TRACEBACK.format(script=f"{tag.name}.py", message=tag.message)
 
 
 def _moves(instance: JobInstance) -> list[JobInstanceStatusLog]:

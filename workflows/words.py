@@ -61,7 +61,7 @@ def since(moment: datetime, now: datetime) -> str:
         return f"in {duration(-seconds)}"
     if seconds > 31 * 86400:
         return f"{moment:%-d %b %Y}"
-    return f"{duration(round(seconds) if seconds < 60 else seconds)} ago"
+    return f"{seconds:.0f} s ago" if seconds < 59.5 else f"{duration(seconds)} ago"
 
 
 def memory(size: int | float | None) -> str:

@@ -17,6 +17,7 @@ from workflows.models import Job, JobInstance
 from workflows.queries import attempts, graph, job_detail, jobs, search, workflows
 from workflows.queries.counts import counts_of_dags, groups_of
 from workflows.queries.keyset import CursorError, Order, decode, encode, paginate, walk
+from workflows.queries.limits import TooSlow, read_limit
 
 pytestmark = pytest.mark.django_db
 TAGS = (
@@ -94,11 +95,25 @@ def test_stored_counts_agree_with_the_rows(made: Made) -> None:
 @pytest.mark.parametrize(
     ("query", "count"),
     [
-        ("", 21), ("status=F", 2), ("status=F&status=E", 3), ("tag=fit", 10), ("tag=fit&status=D", 4), ("tag__n=fit", 11),
-        ("tag=fit&tag=end", 11), ("q=fit_", 10), ("q=*0001", 3), ("attempts=3", 2), ("status=F&reason=memory", 1),
-        ("since=2000-01-01", 21), ("tag=nowhere", 0), ("q=%25", 0), ("status=&reason=&tag=", 21), ("blocked=1", 2), ("blocked=0", 21),
+        ("", 21),
+        ("status=F", 2),
+        ("status=F&status=E", 3),
+        ("tag=fit", 10),
+        ("tag=fit&status=D", 4),
+        ("tag__n=fit", 11),
+        ("tag=fit&tag=end", 11),
+        ("q=fit_", 10),
+        ("q=*0001", 3),
+        ("attempts=3", 2),
+        ("status=F&reason=memory", 1),
+        ("since=2000-01-01", 21),
+        ("tag=nowhere", 0),
+        ("q=%25", 0),
+        ("status=&reason=&tag=", 21),
+        ("blocked=1", 2),
+        ("blocked=0", 21),
     ],
-)  # fmt: skip
+)
 def test_filters_mean_what_they_say(made: Made, query: str, count: int) -> None:
     filters = filtered(made, query)
     assert not filters.unknown
@@ -153,7 +168,7 @@ def test_only_visible_workflows_are_listed(made: Made, owner: User) -> None:
 
 
 def test_who_needs_a_person(owner: User) -> None:
-    make_workflow(owner, [Tag("a", {"D": 1})], status="D")
+    make_workflow(owner, [Tag("a", {"D": 1})], status="D", age=timedelta(days=9))
     failing = make_workflow(owner, [Tag("a", {"F": 1, "R": 1})])
     held = make_workflow(owner, [Tag("a", {"R": 1})])
     make_workflow(owner, [Tag("a", {"R": 1})])
@@ -185,7 +200,10 @@ def test_neighbours_show_failed_ones_first_and_say_how_many(made: Made, monkeypa
 def test_edges_between_groups_are_summed(made: Made) -> None:
     names = {group.pk: group.name for group in groups_of(made.workflow.dag_id)}
     edges = graph.group_edges(made.workflow.dag_id, 20)
-    assert {(names[up], names[down]): n for (up, down), n in edges.items()} == {("clean", "fit"): 10, ("fit", "end"): 10}
+    assert {(names[up], names[down]): n for (up, down), n in edges.items()} == {
+        ("clean", "fit"): 10,
+        ("fit", "end"): 10,
+    }
     assert graph.group_edges(made.workflow.dag_id, graph.EDGES_SUMMED + 1) is None
 
 
@@ -215,8 +233,10 @@ def test_a_stop_counts_what_it_meets(made: Made) -> None:
 SCANNED = ("SCAN job", "SCAN job_instance", "SCAN job_edge")
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="reads the plan of SQLite")
-@pytest.mark.parametrize("query", ["", "status=F", "tag=fit", "status=F&tag=fit", "q=fit_", "blocked=true", "since=24h"])
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads the plan of SQLite")
+@pytest.mark.parametrize(
+    "query", ["", "status=F", "tag=fit", "status=F&tag=fit", "q=fit_", "blocked=true", "since=24h"]
+)
 @pytest.mark.parametrize("sort", ["job_id", "-status_date", "name"])
 def test_no_job_list_scans_a_table(made: Made, query: str, sort: str) -> None:
     with CaptureQueriesContext(connection) as queries:
@@ -224,3 +244,14 @@ def test_no_job_list_scans_a_table(made: Made, query: str, sort: str) -> None:
     for captured in queries:
         steps = connection.cursor().execute("EXPLAIN QUERY PLAN " + captured["sql"]).fetchall()
         assert not any(step[3] in SCANNED for step in steps), steps
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="other databases keep their own limit")
+@pytest.mark.django_db
+def test_a_read_that_never_ends_is_given_up() -> None:
+    with pytest.raises(TooSlow), read_limit(0.05), connection.cursor() as cursor:
+        cursor.execute(ENDLESS)
+    assert Job.objects.count() == 0

@@ -134,8 +134,14 @@ def test_a_part_that_hangs_does_not_hold_up_a_second_request_to_stop(embedded_se
     os.kill(embedded_server.parts["worker"], signal.SIGSTOP)
     embedded_server.process.send_signal(signal.SIGINT)
     wait_until(lambda: "Stopping" in embedded_server.output, what="it says that it stops")
-    embedded_server.process.send_signal(signal.SIGINT)
-    assert embedded_server.process.wait(60) == 0
+
+    def has_ended_after_another_ctrl_c() -> bool:
+        if embedded_server.process.poll() is None:
+            embedded_server.process.send_signal(signal.SIGINT)
+        return embedded_server.process.poll() is not None
+
+    wait_until(has_ended_after_another_ctrl_c, 60, "it has stopped", pause=0.5)
+    assert embedded_server.process.returncode == 0
     assert embedded_server.living == []
 
 

@@ -87,7 +87,9 @@ class Cluster:
 
     def _script(self, what: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         argv = [str(SCRIPTS / f"{self.prefix}_{what}"), *arguments]
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "JOBMON_CLUSTER_USER": USER, **self.knobs()}
+        given = {name: text for name, text in os.environ.items() if name.startswith("JOBMON_CLUSTER_")}
+        own = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "JOBMON_CLUSTER_USER": USER}
+        environment = {**given, **own, **self.knobs()}
         # A file, not a pipe: the daemons would hold a pipe open.
         with open(self.folder / "script.log", "w+") as log:
             done = subprocess.run(argv, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, timeout=280)
@@ -119,7 +121,11 @@ class SgeCluster(Cluster):
         return self.folder / "sge"
 
     def knobs(self) -> dict[str, str]:
-        return {"JOBMON_CLUSTER_SGE_ROOT": str(self.root), "JOBMON_CLUSTER_SGE_PORT": str(self.port), "JOBMON_CLUSTER_SGE_SLOTS": "32"}
+        return {
+            "JOBMON_CLUSTER_SGE_ROOT": str(self.root),
+            "JOBMON_CLUSTER_SGE_PORT": str(self.port),
+            "JOBMON_CLUSTER_SGE_SLOTS": "32",
+        }
 
     def pid_file(self, daemon: str) -> Path:
         return self.root / "spool" / {"qmaster": "qmaster/qmaster.pid", "execd": "execd.pid"}[daemon]
@@ -150,7 +156,8 @@ class SlurmCluster(Cluster):
         return self.folder / "slurm"
 
     def knobs(self) -> dict[str, str]:
-        return {"JOBMON_CLUSTER_SLURM_ROOT": str(self.root), "JOBMON_CLUSTER_SLURM_PORT": str(self.port), "JOBMON_CLUSTER_SLURM_CPUS": "32"}
+        own = {"ROOT": str(self.root), "PORT": str(self.port), "CPUS": "32"}
+        return {f"JOBMON_CLUSTER_SLURM_{knob}": text for knob, text in own.items()}
 
     def pid_file(self, daemon: str) -> Path:
         return self.root / "run" / f"{daemon}.pid"

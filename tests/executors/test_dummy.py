@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from executors.base import ExecutorUnavailable, Phase, TokenKind
+from executors.base import ExecutorUnavailable, JobSpec, Phase, TokenKind
 from executors.dummy import DummyExecutor, parse_script
 from executors.dummy_store import MemoryStore
 from tests.executors.contract import ExecutorContract, evidence, hinted, ref, run
@@ -137,3 +141,43 @@ def test_store_alone_keeps_the_first_token() -> None:
     store = MemoryStore()
     first = store.void([1, 2], "a")
     assert store.void([1], "b")[1] == first[1]
+
+
+def test_several_threads_may_use_it_at_once(harness: DummyHarness) -> None:
+    """A worker's threads submit, list, look and clear together: every attempt ends once and every hint is seen."""
+    short, long = ([harness.spec(text) for _ in range(3000)] for text in ("ok", "runs=1000"))
+    mixed = [spec for pair in zip(short, long, strict=True) for spec in pair]
+    executor, store = harness.executor, harness.executor.store
+    are_submitted, begin = threading.Event(), threading.Barrier(6)
+    seen: set[int] = set()
+
+    def submit(part: Sequence[JobSpec]) -> None:
+        begin.wait()
+        for at in range(0, len(part), 10):
+            executor.submit(part[at : at + 10])
+
+    def watch() -> None:
+        begin.wait()
+        is_last = False
+        while not is_last:
+            is_last = are_submitted.is_set()
+            executor.poll()
+            hints = store.hints()
+            seen.update(hint.instance_id for hint in hints)
+            store.clear_hints(hints[: len(hints) // 2])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            writers = [pool.submit(submit, mixed[n::3]) for n in range(3)]
+            readers = [pool.submit(watch) for _ in range(3)]
+            wait(writers)
+            are_submitted.set()
+            for one in writers + readers:
+                one.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert seen == {spec.instance_id for spec in short}
+    assert set(executor.poll()) == {spec.name for spec in long}
+    assert all(found.exit for found in store.read(seen).values())

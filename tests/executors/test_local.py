@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 from collections.abc import Callable
@@ -292,6 +293,55 @@ class TestUsage:
         assert 0.05 < usage.cpu < usage.wallclock + 0.5
         assert usage.wallclock > 0.3
         assert usage.io is not None
+
+
+class TestFiles:
+    def test_an_attempt_leaves_four_files_and_its_hint_is_one_of_them(self, make_local: Make) -> None:
+        local = make_local()
+        spec = local.spec("true")
+        run(local, spec)
+        number = spec.instance_id
+        names = {name for name in os.listdir(local.spool.folder(number)) if name.startswith(f"{number}.")}
+        assert names == {f"{number}.{name}" for name in ("command", "token", "out", "err")}
+        token = Path(local.spool.file(number, "token"))
+        hint = local.spool.ended / f"{spec.run_id}.{number}"
+        assert hint.stat().st_ino == token.stat().st_ino
+        assert token.read_text().splitlines()[-1].startswith("usage wallclock=")
+
+    def test_whoever_sees_a_hint_sees_the_usage(self, make_local: Make) -> None:
+        local = make_local()
+        specs = [local.spec("true") for _ in range(20)]
+        local.executor.submit(specs)
+        seen: set[int] = set()
+
+        def is_complete() -> bool:
+            for hint in local.spool.hints():
+                usage = local.spool.read([hint.instance_id])[hint.instance_id].usage
+                assert usage is not None
+                assert usage.maxvmem is not None
+                seen.add(hint.instance_id)
+            return len(seen) == len(specs)
+
+        wait_until(is_complete, "all hints")
+
+    def test_command_is_in_nobodys_arguments(self, make_local: Make) -> None:
+        local = make_local()
+        spec = local.spec("secret=hunter2; while :; do sleep 1000; done")
+        local.executor.submit([spec])
+        local.wait_for_phase(spec.name, Phase.RUNNING)
+        wait_until(lambda: len(local.processes_of(spec)) >= 3, "the command")
+        arguments = [word for pid in local.processes_of(spec) for word in processes.read_arguments(pid)]
+        assert arguments
+        assert not any(b"hunter2" in word for word in arguments)
+
+    def test_without_a_working_folder_it_is_the_home_folder(self, make_local: Make, tmp_path: Path) -> None:
+        local = make_local()
+        given = local.spec("pwd -P", environment=(("HOME", str(tmp_path)),))
+        none = local.spec("pwd -P")
+        run(local, given, none)
+        home = os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir)
+        for spec, folder in ((given, os.path.realpath(tmp_path)), (none, home)):
+            assert local.spool.tail(spec.instance_id, "stdout", 4096) == os.fsencode(folder) + b"\n"
 
 
 class TestFullDisk:

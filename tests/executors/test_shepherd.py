@@ -64,12 +64,30 @@ class TestDeath:
         (tmp_path / "gate").touch()
         wait_until(lambda: evidence(local, spec).exit, "the exit record")
         assert local.spool.hints() == []
+        before = evidence(local, spec)
         local.start()
         assert local.executor.poll() == {}
         assert [hint.instance_id for hint in local.spool.hints()] == [spec.instance_id]
+        assert evidence(local, spec) == before
         local.spool.clear_hints(local.spool.hints())
         local.restart()
         assert local.spool.hints() == []
+
+    def test_killed_between_usage_and_hint_keeps_both(self, make_local: Make, tmp_path: Path) -> None:
+        local = make_local()
+        local.stop()
+        local.start({"JOBMON_FAULTS": "before_hint:kill"})
+        spec = start_gated(local, tmp_path, 3)
+        (tmp_path / "gate").touch()
+        local.process.wait(60)
+        before = evidence(local, spec)
+        assert before.exit.code == 3
+        assert before.usage.maxvmem is not None
+        assert local.spool.hints() == []
+        local.start()
+        assert local.executor.poll() == {}
+        assert [hint.instance_id for hint in local.spool.hints()] == [spec.instance_id]
+        assert evidence(local, spec) == before
 
     def test_adopted_jobs_hold_their_slots(self, make_local: Make, tmp_path: Path) -> None:
         local = make_local(slots=3)

@@ -76,7 +76,7 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture
 def open_page(browser: Browser, live_server, owner: User) -> Iterator[OpenPage]:
-    """`open_page(url, theme=, width=, javascript=)`: a page signed in as the owner. Problems fail the test at its end."""
+    """`open_page(url, theme=, width=, javascript=)`: a page signed in as the owner. Problems fail the test at last."""
     client = Client()
     client.force_login(owner)
     session = client.cookies[settings.SESSION_COOKIE_NAME].value

@@ -1,6 +1,7 @@
 """Takes the pictures of docs/screenshots: `python -m pytest tests/pages/screenshots.py` (make screenshots).
 
-Not collected by the test run: its name does not begin with test_.
+Not collected by the test run: its name does not begin with test_. ONLY=all takes every page; SCREENSHOTS names another
+folder; THEMES and SIZES choose among light, dark, wide, phone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tests.pages.conftest import OpenPage
 from tests.seed import seed
 
 FOLDER = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parents[2] / "docs" / "screenshots")
+DOCUMENTED = "workflows,workflow,jobs,job,errors,log,graph"
 SIZES = {"wide": 1440, "phone": 390}
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
@@ -33,6 +35,7 @@ def places(owner: User) -> dict[str, str]:
         "log": f"/job-instances/{ended.pk}/log/stdout/",
         "run": f"/workflow-runs/{run}/",
         "errors": f"/workflows/{workflow}/errors/",
+        "error-group": f"/error-groups/{made.workflow.error_groups.order_by('-attempts')[0].pk}/",
         "graph": f"/workflows/{workflow}/graph/",
         "job-graph": f"/jobs/{failed.pk}/graph/?up=2&down=2",
         "timeline": f"/workflows/{workflow}/timeline/",
@@ -48,11 +51,11 @@ def places(owner: User) -> dict[str, str]:
 
 def test_take_screenshots(open_page: OpenPage, owner: User) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    only = set(filter(None, os.environ.get("ONLY", "").split(",")))
+    only = set(os.environ.get("ONLY", DOCUMENTED).split(","))
     themes = os.environ.get("THEMES", "light,dark").split(",")
     sizes = os.environ.get("SIZES", "wide,phone").split(",")
     for name, url in places(owner).items():
-        if only and name not in only:
+        if "all" not in only and name not in only:
             continue
         for theme in themes:
             for size in sizes:

@@ -8,6 +8,7 @@ import json
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 
 from tests.factories import Made, Tag, make_audit, make_user, make_workflow
@@ -35,6 +36,7 @@ def private_urls(made: Made) -> list[str]:
     parts = ("", "jobs/", "jobs/?export=csv", "errors/", "graph/", "timeline/", "activity/", "resume/", "stop/")
     return [
         *(f"/workflows/{workflow}/{part}" for part in parts),
+        f"/error-groups/{made.workflow.error_groups.get().pk}/",
         f"/workflow-runs/{made.run.pk}/",
         f"/jobs/{job}/",
         f"/jobs/{job}/graph/",
@@ -52,7 +54,14 @@ def test_a_stranger_gets_404_everywhere(made: Made) -> None:
     for action in ("resume", "stop"):
         assert stranger.post(f"/workflows/{made.workflow.pk}/{action}/").status_code == 404
     assert "Fits" not in stranger.get("/workflows/").content.decode()
-    for q in ("Fits", "clean", made.workflow.pk, made.job("F").pk, made.instance("E").pk, made.instance("E").executor_id):
+    for q in (
+        "Fits",
+        "clean",
+        made.workflow.pk,
+        made.job("F").pk,
+        made.instance("E").pk,
+        made.instance("E").executor_id,
+    ):
         assert "Nothing found" in stranger.get("/search/", {"q": q}).content.decode(), q
 
 
@@ -81,8 +90,8 @@ def test_staff_sees_and_may_stop_but_not_resume(made: Made) -> None:
 
 
 def test_unknown_numbers_are_404(client: Client, owner: User) -> None:
-    for url in ("/workflows/999/", "/jobs/999/", "/job-instances/999/", "/workflow-runs/999/", f"/workflows/{10**18 - 1}/",
-                f"/workflows/{10**30}/", "/jobs/?dag_id=x", "/nowhere/"):  # fmt: skip
+    numbered = [f"/{kind}/999/" for kind in ("workflows", "jobs", "job-instances", "workflow-runs", "error-groups")]
+    for url in [*numbered, f"/workflows/{10**18 - 1}/", f"/workflows/{10**30}/", "/jobs/?dag_id=x", "/nowhere/"]:
         response = client.get(url)
         assert response.status_code == 404, url
         assert "Search" in response.content.decode()
@@ -157,10 +166,13 @@ HOSTILE = "</pre><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7|a
 
 
 def test_stored_text_is_shown_as_text(client: Client, owner: User) -> None:
-    made = make_workflow(owner, TAGS, args=HOSTILE, name=HOSTILE, description=HOSTILE, note=HOSTILE, project=HOSTILE[:60])
+    made = make_workflow(
+        owner, TAGS, args=HOSTILE, name=HOSTILE, description=HOSTILE, note=HOSTILE, project=HOSTILE[:60]
+    )
     job, attempt = made.job("F"), made.instance("E")
     Job.objects.filter(pk=job.pk).update(name=HOSTILE, command=HOSTILE, marked_done_by=HOSTILE)
     type(attempt).objects.update(nodename=HOSTILE, evidence=HOSTILE, executor_id=HOSTILE[:60], kill_asked_by=HOSTILE)
+    made.workflow.error_groups.update(title=HOSTILE, note=HOSTILE, changed_by=HOSTILE)
     attempt.errors.create(error_time=attempt.ended_at, description=HOSTILE)
     WorkflowRun.objects.update(hold_reason=HOSTILE, hostname=HOSTILE, stop_asked_by=HOSTILE)
     make_audit(made.workflow, HOSTILE[:60], target=HOSTILE[:60], before={HOSTILE: HOSTILE}, after={HOSTILE: HOSTILE})
@@ -224,8 +236,8 @@ def test_settings_of_a_browser_are_kept(client: Client, owner: User) -> None:
 def test_the_audit_is_for_staff(client: Client, made: Made) -> None:
     make_audit(made.workflow)
     assert client.get("/audit/").status_code == 403
-    assert "start_run" in client.get(f"/workflows/{made.workflow.pk}/activity/").content.decode()
-    assert "start_run" in signed_in(make_user("root", is_staff=True)).get("/audit/").content.decode()
+    assert "start run" in client.get(f"/workflows/{made.workflow.pk}/activity/").content.decode()
+    assert "start run" in signed_in(make_user("root", is_staff=True)).get("/audit/").content.decode()
 
 
 def test_reading_changes_nothing(client: Client, made: Made) -> None:
@@ -240,3 +252,13 @@ def test_mine_are_only_mine_even_for_staff(made: Made) -> None:
     assert "Fits" in staff.get("/workflows/").content.decode()
     assert "Fits" not in staff.get("/workflows/?mine=1").content.decode()
     assert "No workflow yet" in staff.get("/workflows/?mine=1").content.decode()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="other databases keep their own limit")
+def test_a_page_that_asks_for_too_much_says_so(client: Client, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflows.views.base.READ_SECONDS", -1.0)
+    monkeypatch.setattr("workflows.queries.limits._STEPS", 1)
+    response = client.get(f"/workflows/{made.workflow.pk}/jobs/?q=*x")
+    assert response.status_code == 503
+    assert "asks for too much" in response.content.decode()
+    assert client.get("/login/once/").status_code == 200

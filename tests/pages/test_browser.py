@@ -1,5 +1,5 @@
-"""The pages in Chromium: no error, no breach of the content security policy, nothing asked of other sites; usable without
-JavaScript, by keyboard, and without serious findings of axe in both themes."""
+"""The pages in Chromium: no error, no breach of the content security policy, nothing asked of other sites; usable
+without JavaScript, by keyboard, and without serious findings of axe in both themes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The colours of the statuses, read from the style sheet that is served: readable on every ground, and told apart by
-everybody. Contrast as in WCAG 2; distances are CIEDE2000; colour blindness is simulated after Viénot, Brettel and Mollon
+everybody. Contrast as in WCAG 2; distances are CIEDE2000; colour blindness is simulated after Viénot and others
 (1999) for red and green, and after Brettel's projection as approximated by Machado et al. (2009) for blue."""
 
 from __future__ import annotations
@@ -85,7 +85,11 @@ def ciede2000(one: RGB, other: RGB) -> float:
          + 0.32 * math.cos(math.radians(3 * mean_h + 6)) - 0.20 * math.cos(math.radians(4 * mean_h - 63)))  # fmt: skip
     s_l = 1 + 0.015 * (mean_l - 50) ** 2 / math.sqrt(20 + (mean_l - 50) ** 2)
     s_c, s_h = 1 + 0.045 * mean_c, 1 + 0.015 * mean_c * t
-    rotation = -2 * math.sqrt(mean_c**7 / (mean_c**7 + 25**7)) * math.sin(math.radians(60 * math.exp(-(((mean_h - 275) / 25) ** 2))))
+    rotation = (
+        -2
+        * math.sqrt(mean_c**7 / (mean_c**7 + 25**7))
+        * math.sin(math.radians(60 * math.exp(-(((mean_h - 275) / 25) ** 2))))
+    )
     l_part, c_part, h_part = (l2 - l1) / s_l, (c2 - c1) / s_c, d_h / s_h
     return math.sqrt(l_part**2 + c_part**2 + h_part**2 + rotation * c_part * h_part)
 

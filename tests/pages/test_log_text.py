@@ -14,7 +14,8 @@ from workflows.log_text import LONGEST_LINE, next_style, plain, to_lines
 HOSTILE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "</pre><h1>", "&lt;b&gt;", '" onmouseover="alert(1)',
     "\x1b]0;title\x07", "\x1b]8;;http://evil.example\x07link\x1b]8;;\x07", "\x1b[2J\x1b[H", "\x1bP1$r\x1b\\", "\x1b[31",
-    "\x1b[38;5;196mred", "\x1b[38;2;1;2;3mred", "\x9b31m", "\x00\x01\x02\x7f", "a\u202eb", "\u2066x\u2069", "{{ x }}", "{% x %}",
+    "\x1b[38;5;196mred", "\x1b[38;2;1;2;3mred", "\x9b31m", "\x00\x01\x02\x7f",
+    "a\u202eb", "\u2066x\u2069", "{{ x }}", "{% x %}",
 ]  # fmt: skip
 
 
@@ -24,7 +25,9 @@ def shown(text: str) -> str:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_only_our_spans_are_tags(text: str) -> None:
-    assert set(re.findall(r"<[^>]*>", shown(text))) <= set(re.findall(r'<span class="[a-z0-9 -]+">|</span>', shown(text)))
+    assert set(re.findall(r"<[^>]*>", shown(text))) <= set(
+        re.findall(r'<span class="[a-z0-9 -]+">|</span>', shown(text))
+    )
 
 
 @given(st.text())
@@ -47,7 +50,11 @@ def test_colours_become_classes() -> None:
 
 def test_a_colour_goes_on_in_the_next_line() -> None:
     lines = to_lines(b"\x1b[33mone\ntwo\x1b[m\nthree")
-    assert [str(line.html) for line in lines] == ['<span class="a-33">one</span>', '<span class="a-33">two</span>', "three"]
+    assert [str(line.html) for line in lines] == [
+        '<span class="a-33">one</span>',
+        '<span class="a-33">two</span>',
+        "three",
+    ]
 
 
 def test_a_progress_bar_shows_its_last_state() -> None:

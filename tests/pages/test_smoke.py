@@ -32,6 +32,7 @@ def urls_of(made: Made) -> dict[str, str]:
         "workflow-jobs, blocked": f"/workflows/{workflow}/jobs/?blocked=1",
         "workflow-jobs, reason": f"/workflows/{workflow}/jobs/?status=F&reason=memory",
         "workflow-errors": f"/workflows/{workflow}/errors/",
+        "error-group": f"/error-groups/{made.workflow.error_groups.first().pk}/",
         "workflow-graph": f"/workflows/{workflow}/graph/",
         "workflow-timeline": f"/workflows/{workflow}/timeline/",
         "workflow-activity": f"/workflows/{workflow}/activity/",

@@ -14,7 +14,9 @@ NONE = explain.Upstreams(0, 0, [])
 
 
 def job(status: str, **fields: object) -> Job:
-    group = JobGroup(name="fit", **{name: fields.pop(name) for name in list(fields) if name.startswith(("count_", "max_conc"))})
+    group = JobGroup(
+        name="fit", **{name: fields.pop(name) for name in list(fields) if name.startswith(("count_", "max_conc"))}
+    )
     return Job(name="fit_1", status=status, group=group, **{"max_attempts": 3, **fields})
 
 
@@ -30,30 +32,92 @@ def run(**fields: object) -> WorkflowRun:
 CASES = [
     (job("D"), attempt("D", wallclock=75.0, nodename="c042"), run(), NONE, "Done in 1 min on c042, with attempt 2."),
     (job("D", marked_done_by="bob"), None, run(), NONE, "Marked done by bob: a person's word, not a run."),
-    (job("F"), attempt("E", reason="exit", exit_code=1, nodename="c042"), run(), NONE, "Exit code 1 on c042. All 3 attempts are used up."),
-    (job("F"), attempt("E", reason="memory", maxvmem=4_300_000_000), run(), NONE, "Over memory: asked 4 GB, used 4.3 GB. All 3 attempts are used up."),
-    (job("F"), attempt("E", reason="refused"), run(), NONE, "Refused by sge: it will never run this request. It will not be tried again in this run."),
-    (job("E", num_attempts=1), attempt("E", reason="signal", signal=11), run(), NONE, "Attempt 1 of 3 failed (ended by SIGSEGV). Another one follows."),
+    (
+        job("F"),
+        attempt("E", reason="exit", exit_code=1, nodename="c042"),
+        run(),
+        NONE,
+        "Exit code 1 on c042. All 3 attempts are used up.",
+    ),
+    (
+        job("F"),
+        attempt("E", reason="memory", maxvmem=4_300_000_000),
+        run(),
+        NONE,
+        "Over memory: asked 4 GB, used 4.3 GB. All 3 attempts are used up.",
+    ),
+    (
+        job("F"),
+        attempt("E", reason="refused"),
+        run(),
+        NONE,
+        "Refused by sge: it will never run this request. It will not be tried again in this run.",
+    ),
+    (
+        job("E", num_attempts=1),
+        attempt("E", reason="signal", signal=11),
+        run(),
+        NONE,
+        "Attempt 1 of 3 failed (ended by SIGSEGV). Another one follows.",
+    ),
     (job("I"), attempt("B", executor_id="8812345"), run(), NONE, "In the batch queue of sge as 8812345 for 8 min."),
-    (job("I"), attempt("B", executor_id="88", phase="stuck", phase_message="Eqw: can't chdir"), run(), NONE, "Stuck in sge as 88: Eqw: can't chdir."),
+    (
+        job("I"),
+        attempt("B", executor_id="88", phase="stuck", phase_message="Eqw: can't chdir"),
+        run(),
+        NONE,
+        "Stuck in sge as 88: Eqw: can't chdir.",
+    ),
     (job("I"), attempt("I"), run(), NONE, "Being submitted to sge for 8 min."),
-    (job("R"), attempt("R", started_at=NOW - timedelta(minutes=5), nodename="c1"), run(), NONE, "Running for 5 min on c1, attempt 2 of 3."),
-    (job("R"), attempt("R", absent_since=NOW - timedelta(seconds=40)), run(), NONE, "Checking: not listed by sge for 40 s. Not listed is not gone yet."),
-    (job("R"), attempt("R", kill_asked_at=NOW, kill_asked_by="bob"), run(), NONE, "Kill asked by bob; waiting for sge to confirm that it is gone."),
+    (
+        job("R"),
+        attempt("R", started_at=NOW - timedelta(minutes=5), nodename="c1"),
+        run(),
+        NONE,
+        "Running for 5 min on c1, attempt 2 of 3.",
+    ),
+    (
+        job("R"),
+        attempt("R", absent_since=NOW - timedelta(seconds=40)),
+        run(),
+        NONE,
+        "Checking: not listed by sge for 40 s. Not listed is not gone yet.",
+    ),
+    (
+        job("R"),
+        attempt("R", kill_asked_at=NOW, kill_asked_by="bob"),
+        run(),
+        NONE,
+        "Kill asked by bob; waiting for sge to confirm that it is gone.",
+    ),
     (job("G"), None, run(), explain.Upstreams(4, 3, []), "Waits for 3 of 4 upstreams, none of them failed."),
     (job("G"), None, run(), explain.Upstreams(5, 5, ["a", "b", "c", "d"]), "Blocked: a, b, c and 1 more failed."),
     (job("G"), None, None, NONE, "Ready, but no run is live: resume the workflow to start it."),
     (job("G"), None, run(stopping="drain"), NONE, "Ready, but the run is being stopped: nothing new starts."),
     (job("Q"), None, run(hold_reason="owner disabled"), NONE, "Ready, but the run is on hold: owner disabled"),
-    (job("Q"), None, run(backoff_until=NOW + timedelta(minutes=3), submit_failures=3), NONE, "Ready. Submission failed 3 times; next try in 3 min."),
+    (
+        job("Q"),
+        None,
+        run(backoff_until=NOW + timedelta(minutes=3), submit_failures=3),
+        NONE,
+        "Ready. Submission failed 3 times; next try in 3 min.",
+    ),
     (job("Q", not_before=NOW + timedelta(seconds=30)), None, run(), NONE, "Ready; the next attempt starts in 30 s."),
-    (job("G", max_concurrently_running=500, count_r=499, count_i=1), None, run(), NONE, "Ready; the limit of 500 for fit is reached."),
+    (
+        job("G", max_concurrently_running=500, count_r=499, count_i=1),
+        None,
+        run(),
+        NONE,
+        "Ready; the limit of 500 for fit is reached.",
+    ),
     (job("Q"), None, run(), NONE, "Next to be submitted."),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("it", "last", "live", "upstreams", "expected"), CASES, ids=[case[4][:40] for case in CASES])
-def test_why(it: Job, last: JobInstance | None, live: WorkflowRun | None, upstreams: explain.Upstreams, expected: str) -> None:
+def test_why(
+    it: Job, last: JobInstance | None, live: WorkflowRun | None, upstreams: explain.Upstreams, expected: str
+) -> None:
     assert explain.why(it, last, live, upstreams, NOW) == expected
 
 
@@ -75,15 +139,28 @@ def test_every_reason_is_a_sentence(fields: dict[str, object], expected: str) ->
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(0, "0.0 s"), (0.44, "0.4 s"), (9.94, "9.9 s"), (9.97, "10 s"), (59.4, "59 s"), (59.6, "1 min"), (3570, "1 h"), (3569, "59 min"),
-     (11_400, "3 h 10 min"), (86_400, "1 d"), (187_200, "2 d 4 h"), (None, words.NONE)],
-)  # fmt: skip
+    [
+        (0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (9.94, "9.9 s"),
+        (9.97, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (3570, "1 h"),
+        (3569, "59 min"),
+        (11_400, "3 h 10 min"),
+        (86_400, "1 d"),
+        (187_200, "2 d 4 h"),
+        (None, words.NONE),
+    ],
+)
 def test_durations(seconds: float | None, expected: str) -> None:
     assert words.duration(seconds) == expected
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [(999, "1 kB"), (5 * 10**6, "5 MB"), (4_300_000_000, "4.3 GB"), (10**11, "100 GB"), (None, words.NONE)]
+    ("size", "expected"),
+    [(999, "1 kB"), (5 * 10**6, "5 MB"), (4_300_000_000, "4.3 GB"), (10**11, "100 GB"), (None, words.NONE)],
 )
 def test_memory_is_in_decimal_gigabytes(size: int | None, expected: str) -> None:
     assert words.memory(size) == expected
@@ -93,14 +170,22 @@ def test_since() -> None:
     assert words.since(NOW - timedelta(minutes=8), NOW) == "8 min ago"
     assert words.since(NOW + timedelta(minutes=3), NOW) == "in 3 min"
     assert words.since(NOW, NOW) == "just now"
+    assert words.since(NOW - timedelta(seconds=4), NOW) == "4 s ago"
     assert words.since(NOW - timedelta(days=60), NOW) == "24 Sep 2026"
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("30m", NOW - timedelta(minutes=30)), ("2w", NOW - timedelta(weeks=2)), ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC)),
-     ("2026-11-01T10:00+01:00", datetime(2026, 11, 1, 9, tzinfo=UTC)), ("", None), ("yesterday", None), ("99999999d", None)],
-)  # fmt: skip
+    [
+        ("30m", NOW - timedelta(minutes=30)),
+        ("2w", NOW - timedelta(weeks=2)),
+        ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC)),
+        ("2026-11-01T10:00+01:00", datetime(2026, 11, 1, 9, tzinfo=UTC)),
+        ("", None),
+        ("yesterday", None),
+        ("99999999d", None),
+    ],
+)
 def test_since_in_filters(text: str, expected: datetime | None) -> None:
     assert words.parse_since(text, NOW) == expected
 

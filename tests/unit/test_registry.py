@@ -93,7 +93,11 @@ def test_the_example_plugin_is_found_by_its_entry_point_and_runs(tmp_path: Path)
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={"PYTHONPATH": f"{tmp_path}:{PLUGIN}:{REPOSITORY}", "PATH": "/usr/bin:/bin"},
+        env={
+            "PYTHONPATH": f"{tmp_path}:{PLUGIN}:{REPOSITORY}",
+            "PATH": "/usr/bin:/bin",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         capture_output=True,
         text=True,
         timeout=60,

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from workflows.api.authentication import HasScope
+from workflows.api.idempotency import answer_once
 from workflows.api.problems import Problem
 from workflows.models import Workflow
 from workflows.permissions import may_operate
@@ -33,6 +34,22 @@ class RawBody(BaseParser):
 class ApiView(APIView):
     permission_classes = [IsAuthenticated, HasScope]
     scope = "operate"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Once it is clear who asks, a request with an Idempotency-Key acts at most once."""
+        super().initial(request, *args, **kwargs)
+        method = (request.method or "").lower()
+        if request.headers.get("Idempotency-Key") and method in self.http_method_names and hasattr(self, method):
+            act, body = getattr(self, method), request._request.body
+            once = lambda asked, *a, **k: answer_once(asked, body, lambda: act(asked, *a, **k))  # noqa: E731
+            setattr(self, method, once)
+
+
+def is_dry_run(request: Request) -> bool:
+    text = request.query_params.get("dry_run", "")
+    if text not in ("", "0", "1"):
+        raise Problem(400, "invalid-request", "dry_run must be 0 or 1.")
+    return text == "1"
 
 
 def get_workflow(request: Request, workflow_id: int) -> Workflow:

@@ -7,10 +7,10 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows import bell, lifecycle
+from workflows import bell, lifecycle, planning
 from workflows.api import schema, shapes
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView
+from workflows.api.base import ApiView, is_dry_run
 from workflows.api.problems import Problem
 from workflows.models import WorkflowRun
 from workflows.permissions import may_stop
@@ -47,7 +47,8 @@ class RunView(ApiView):
 class StopView(ApiView):
     @extend_schema(
         request=schema.StopInput,
-        responses={202: schema.Run, 400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape},
+        parameters=[OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")],
+        responses={200: schema.Plan, 202: schema.Run, 400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape},
         operation_id="stop_run",
     )
     def post(self, request: Request, run_id: int) -> Response:
@@ -57,6 +58,42 @@ class StopView(ApiView):
             raise Problem(403, "not-allowed", f"Only {run.workflow.user} or staff may stop run {run_id}.")
         wanted = schema.StopInput(data=request.data)
         wanted.is_valid(raise_exception=True)
+        if is_dry_run(request):
+            plan = planning.plan_stop(run, wanted.validated_data["mode"])
+            return Response({**plan.as_json(), "dry_run": True})
         lifecycle.ask_stop(run_id, wanted.validated_data["mode"], actor_of(request))
         bell.ring(run_id)
         return Response(show(request, get_run(request, run_id)), status=202)
+
+
+class HoldView(ApiView):
+    @extend_schema(
+        request=schema.HoldInput,
+        responses={200: schema.Run, 400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape},
+        operation_id="hold_run",
+    )
+    def post(self, request: Request, run_id: int) -> Response:
+        """Start nothing new until the hold is taken away; running jobs go on."""
+        wanted = schema.HoldInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        return _hold(request, run_id, wanted.validated_data["reason"])
+
+
+class ReleaseView(ApiView):
+    @extend_schema(
+        request=None,
+        responses={200: schema.Run, 403: schema.ProblemShape, 404: schema.ProblemShape},
+        operation_id="release_run",
+    )
+    def post(self, request: Request, run_id: int) -> Response:
+        """Take the hold away."""
+        return _hold(request, run_id, "")
+
+
+def _hold(request: Request, run_id: int, reason: str) -> Response:
+    run = get_run(request, run_id)
+    if not may_stop(request.user, run.workflow):
+        raise Problem(403, "not-allowed", f"Only {run.workflow.user} or staff may hold run {run_id}.")
+    lifecycle.hold_run(run_id, reason, actor_of(request))
+    bell.ring(run_id)
+    return Response(show(request, get_run(request, run_id)))

@@ -159,6 +159,7 @@ class FailedAttemptList(Plain):
 class Server(Plain):
     version = serializers.CharField()
     user = serializers.CharField()
+    features = serializers.ListField(child=serializers.CharField())
     executors = serializers.ListField(child=serializers.CharField())
     default_executor = serializers.CharField()
     url = serializers.URLField()
@@ -227,12 +228,130 @@ class RunInput(Plain):
     home = serializers.CharField(required=False, allow_blank=True, max_length=1000)
     path = serializers.CharField(required=False, allow_blank=True, max_length=32000)
     max_concurrently_running = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
+    tags = serializers.ListField(required=False, child=serializers.CharField(max_length=255), max_length=200)
+    job_ids = serializers.ListField(required=False, child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), max_length=10_000)
+    error_group = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**63 - 1)
     hostname = serializers.CharField(required=False, allow_blank=True, max_length=255)
     pid = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=2**31 - 1)
 
 
 class StopInput(Plain):
     mode = serializers.ChoiceField(["drain", "kill"])
+
+
+class PlanGroup(Plain):
+    tag = serializers.CharField(allow_blank=True)
+    what = serializers.CharField()
+    jobs = serializers.IntegerField()
+    reason = serializers.CharField(allow_blank=True)
+    samples = serializers.ListField(child=serializers.CharField())
+
+
+class Plan(Plain):
+    """What an action would do (`dry_run`), or what it has done."""
+
+    sentence = serializers.CharField()
+    groups = PlanGroup(many=True)
+    warnings = serializers.ListField(child=serializers.CharField())
+    digest = serializers.CharField()
+    dry_run = serializers.BooleanField()
+    run_id = serializers.IntegerField(allow_null=True, required=False)
+
+
+class RerunInput(Plain):
+    downstream = serializers.BooleanField(required=False, default=False)
+
+
+class DoneInput(Plain):
+    note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+
+
+class LimitsInput(Plain):
+    max_concurrently_running = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
+    tag_limits = serializers.DictField(
+        required=False, child=serializers.IntegerField(min_value=1, max_value=2**31 - 1, allow_null=True)
+    )
+
+
+class RequestsInput(Plain):
+    """New requests for unfinished jobs."""
+
+    job_ids = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=10_000)
+    slots = serializers.IntegerField(required=False, min_value=1, max_value=100_000)
+    mem_free = serializers.FloatField(required=False, min_value=0.001, max_value=1_000_000)
+    max_runtime = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=316_224_000)
+    max_attempts = serializers.IntegerField(required=False, min_value=1, max_value=1000)
+
+
+class SteeredJobs(Plain):
+    changed = serializers.IntegerField()
+    skipped = serializers.DictField(child=serializers.CharField())
+
+
+class JobIdsInput(Plain):
+    job_ids = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=10_000)
+
+
+class HoldInput(Plain):
+    reason = serializers.CharField(max_length=1000)
+
+
+class NoteInput(Plain):
+    note = serializers.CharField(allow_blank=True, max_length=10_000)
+
+
+class Why(Plain):
+    job_id = serializers.IntegerField()
+    why = serializers.CharField(allow_blank=True)
+
+
+class TreeNode(Plain):
+    job_id = serializers.IntegerField()
+    name = serializers.CharField()
+    tag = serializers.CharField(allow_blank=True)
+    status = serializers.CharField()
+    distance = serializers.IntegerField()
+
+
+class Tree(Plain):
+    nodes = TreeNode(many=True)
+    edges = serializers.ListField(child=serializers.ListField(child=serializers.IntegerField()))
+    truncated = serializers.BooleanField()
+
+
+class GraphNode(Plain):
+    name = serializers.CharField()
+    job_count = serializers.IntegerField()
+    counts = Counts()
+
+
+class GraphEdge(Plain):
+    upstream = serializers.CharField()
+    downstream = serializers.CharField()
+    job_count = serializers.IntegerField()
+
+
+class TagGraph(Plain):
+    nodes = GraphNode(many=True)
+    edges = GraphEdge(many=True)
+
+
+class ErrorGroup(Plain):
+    id = serializers.IntegerField()
+    title = serializers.CharField()
+    reason = serializers.CharField()
+    attempts = serializers.IntegerField()
+    jobs_failed = serializers.IntegerField()
+    jobs_retrying = serializers.IntegerField()
+    first_seen = serializers.DateTimeField()
+    last_seen = serializers.DateTimeField()
+    state = serializers.CharField()
+    note = serializers.CharField(allow_blank=True)
+
+
+class ErrorGroupList(Plain):
+    results = ErrorGroup(many=True)
+    next = serializers.URLField(allow_null=True)
 
 
 class ProblemItem(Plain):

@@ -133,6 +133,7 @@ def server(user: str, request: HttpRequest) -> dict[str, Any]:
     return {
         "version": settings.VERSION,
         "user": user,
+        "features": ["dry_run"],
         "executors": settings.EXECUTORS,
         "default_executor": settings.DEFAULT_EXECUTOR,
         "url": page_of(request, "/").rstrip("/"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-from workflows.api import drafts, jobs, runs, server, workflows
+from workflows.api import drafts, jobs, runs, server, steering, workflows
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
@@ -23,6 +23,15 @@ urlpatterns = [
     path("v1/drafts/<uuid:draft_id>/commit/", drafts.DraftCommitView.as_view()),
     path("v1/workflow-runs/<int:run_id>/", runs.RunView.as_view()),
     path("v1/workflow-runs/<int:run_id>/stop/", runs.StopView.as_view()),
+    path("v1/workflow-runs/<int:run_id>/hold/", runs.HoldView.as_view()),
+    path("v1/workflow-runs/<int:run_id>/release/", runs.ReleaseView.as_view()),
+    path("v1/workflows/<int:workflow_id>/limits/", steering.LimitsView.as_view()),
+    path("v1/workflows/<int:workflow_id>/reset/", steering.ResetView.as_view()),
+    path("v1/workflows/<int:workflow_id>/requests/", steering.RequestsView.as_view()),
+    path("v1/workflows/<int:workflow_id>/note/", steering.NoteView.as_view()),
+    path("v1/jobs/<int:job_id>/rerun/", steering.RerunView.as_view()),
+    path("v1/jobs/<int:job_id>/done/", steering.DoneView.as_view()),
+    path("v1/jobs/<int:job_id>/why/", steering.WhyView.as_view()),
     path("v1/jobs/<int:job_id>/", jobs.JobView.as_view()),
     path("v1/job-instances/<int:instance_id>/", jobs.JobInstanceView.as_view()),
     re_path(r"^v1/job-instances/(?P<instance_id>[0-9]{1,18})/log/(?P<stream>stdout|stderr)/$", jobs.LogView.as_view()),

@@ -8,10 +8,10 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows import bell, binding, lifecycle
+from workflows import bell, binding, lifecycle, planning
 from workflows.api import schema, shapes
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView, RawBody, demand_operator, demand_understood, get_workflow, next_link, per_page
+from workflows.api.base import ApiView, RawBody, demand_operator, demand_understood, get_workflow, is_dry_run, next_link, per_page
 from workflows.filters import ErrorFilter, JobFilter, WorkflowFilter
 from workflows.graph import Graph, GraphError, Header, InvalidGraph, JobInput, build_graph, parse_header, parse_jobs, split_body
 from workflows.models import JobInstance, Workflow, WorkflowRun
@@ -20,9 +20,11 @@ from workflows.queries import jobs as job_queries
 from workflows.queries.counts import counts_of_dags, groups_of
 from workflows.queries.keyset import Order, paginate
 from workflows.queries.workflows import listed, with_error_text
+from workflows.scope import Scope
 
 AFTER = OpenApiParameter("after", str, description="cursor of the page before, from `next`")
 PER_PAGE = OpenApiParameter("per_page", int, description="at most 1,000")
+DRY_RUN = OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")
 ERROR_LINES = 10
 
 
@@ -127,7 +129,8 @@ class WorkflowRunsView(ApiView):
 
     @extend_schema(
         request=schema.RunInput,
-        responses={201: schema.Run, 400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape},
+        parameters=[DRY_RUN],
+        responses={200: schema.Plan, 201: schema.Run, 400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape},
         operation_id="start_run",
     )
     def post(self, request: Request, workflow_id: int) -> Response:
@@ -136,7 +139,12 @@ class WorkflowRunsView(ApiView):
         demand_operator(request, workflow)
         wanted = schema.RunInput(data=request.data)
         wanted.is_valid(raise_exception=True)
-        options = lifecycle.RunOptions(**wanted.validated_data)
+        values = dict(wanted.validated_data)
+        scope = Scope(tuple(values.pop("tags", ())), tuple(values.pop("job_ids", ())), values.pop("error_group", None))
+        options = lifecycle.RunOptions(**values, scope=scope)
+        if is_dry_run(request):
+            plan = planning.plan_start(workflow, scope, options.resume)
+            return Response({**plan.as_json(), "dry_run": True})
         check_executors(Header(workflow_args="-", executor=options.executor or ""), [])
         run = lifecycle.start_run(workflow_id, actor_of(request), options)
         bell.ring(run.pk)

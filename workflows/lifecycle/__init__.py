@@ -26,6 +26,16 @@ from workflows.lifecycle.runs import (
     release_lease,
     start_run,
 )
+from workflows.lifecycle.steering import (
+    Steered,
+    ask_kill,
+    change_requests,
+    mark_done,
+    repair_readiness,
+    reset_jobs,
+    set_limits,
+    set_note,
+)
 
 __all__ = [
     "Ending",
@@ -34,10 +44,14 @@ __all__ = [
     "Observation",
     "Refused",
     "RunOptions",
+    "Steered",
     "acquire_lease",
+    "ask_kill",
     "ask_stop",
+    "change_requests",
     "finish_if_over",
     "hold_run",
+    "mark_done",
     "note_submit_failure",
     "note_submit_success",
     "record_ended",
@@ -46,5 +60,9 @@ __all__ = [
     "record_observed",
     "record_submitted",
     "release_lease",
+    "repair_readiness",
+    "reset_jobs",
+    "set_limits",
+    "set_note",
     "start_run",
 ]

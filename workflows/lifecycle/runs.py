@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Sum
+from django.db.models import Count, DateTimeField, ExpressionWrapper, F, Q, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from workflows.actor import Actor
 from workflows.audit import write_audit
+from workflows.bulk import chunked
 from workflows.lifecycle.moves import Ledger, lock_run, lock_workflow
 from workflows.models import Job, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.models.definition import COUNT_FIELDS
 from workflows.models.execution import LIVE_LETTERS
+from workflows.scope import Scope
 from workflows.state_machine import JobStatus, RunStatus, WorkflowStatus
 from workflows.transactions import write_transaction
 
@@ -49,6 +51,7 @@ class RunOptions:
     max_concurrently_running: int | None = None
     hostname: str = ""
     pid: int | None = None
+    scope: Scope = Scope()
 
 
 def sum_counts(dag_id: int) -> dict[str, int]:
@@ -72,13 +75,16 @@ def start_run(workflow_id: int, actor: Actor, options: RunOptions) -> WorkflowRu
     if live_run is not None:
         _check_can_be_replaced(live_run, options)
     counts = sum_counts(workflow.dag_id)
-    if counts[JobStatus.DONE] == sum(counts.values()):
+    if not options.scope.select(workflow.dag_id).exclude(status=JobStatus.DONE).exists():
+        if not options.scope.is_everything:
+            raise Refused("nothing-to-do", "Nothing in this scope is left to run.")
         raise Refused("workflow-already-complete", f"All {counts[JobStatus.DONE]:,} jobs of workflow {workflow_id} are done; there is nothing to run.")
     if live_run is not None:
         _close_run(live_run, RunStatus.STOPPED, now, counts)
     run = _create_run(workflow, actor, options, now)
     if live_run is not None:
         live_run.instances.filter(status__in=LIVE_LETTERS).update(workflow_run=run, kill_asked_at=None, kill_asked_by="")
+    _set_scope(workflow.dag_id, options.scope)
     _reset_unfinished(workflow.dag_id, now)
     Workflow.objects.filter(pk=workflow_id).update(
         status=WorkflowStatus.RUNNING.value, status_date=now, change_no=F("change_no") + 1
@@ -119,18 +125,34 @@ def _create_run(workflow: Workflow, actor: Actor, options: RunOptions, now: date
         created_date=now,
         status_date=now,
         resume=options.resume,
+        scope=options.scope.as_json(),
         **{key: chosen(key) for key in own},
     )
 
 
+def _set_scope(dag_id: int, scope: Scope) -> None:
+    """Jobs outside the scope stay as they are and do not start."""
+    if scope.is_everything:
+        Job.objects.filter(dag_id=dag_id, is_in_scope=False).update(is_in_scope=True)
+        return
+    Job.objects.filter(dag_id=dag_id).update(is_in_scope=False)
+    chosen = list(scope.select(dag_id).values_list("pk", flat=True))
+    for chunk in chunked(sorted(chosen)):
+        Job.objects.filter(pk__in=chunk).update(is_in_scope=True)
+
+
 def _reset_unfinished(dag_id: int, now: datetime) -> None:
-    """Everything not done and not live goes back to G with all its attempts."""
-    jobs = Job.objects.filter(dag_id=dag_id)
-    jobs.filter(status__in=UNFINISHED).update(status=JobStatus.REGISTERED.value, status_date=now, num_attempts=0, not_before=None)
-    jobs.filter(status=JobStatus.REGISTERED.value, num_attempts__gt=0).update(num_attempts=0, not_before=None)
-    JobGroup.objects.filter(dag_id=dag_id).update(
-        count_g=F("count_g") + F("count_q") + F("count_e") + F("count_f"), count_q=0, count_e=0, count_f=0
-    )
+    """Everything in scope that is not done and not live goes back to G with all its attempts."""
+    jobs = Job.objects.filter(dag_id=dag_id, is_in_scope=True)
+    back = {"num_attempts": 0, "not_before": None}
+    for status in UNFINISHED:
+        moving = jobs.filter(status=status)
+        moved = dict(moving.values_list("group_id").annotate(n=Count("pk")).order_by())
+        moving.update(status=JobStatus.REGISTERED.value, status_date=now, **back)
+        column = COUNT_FIELDS[JobStatus(status)]
+        for group_id, count in sorted(moved.items()):
+            JobGroup.objects.filter(pk=group_id).update(count_g=F("count_g") + count, **{column: F(column) - count})
+    jobs.filter(status=JobStatus.REGISTERED.value, num_attempts__gt=0).update(**back)
 
 
 def _close_run(run: WorkflowRun, status: RunStatus, now: datetime, counts: dict[str, int]) -> None:
@@ -175,7 +197,7 @@ def finish_if_over(run_id: int) -> RunStatus | None:
     if outcome is None:
         return None
     now = timezone.now()
-    if outcome is RunStatus.STOPPED:
+    if outcome is not RunStatus.DONE:
         _unqueue(workflow.dag_id, now)
         counts = sum_counts(workflow.dag_id)
     _close_run(run, outcome, now, counts)
@@ -190,10 +212,15 @@ def _decide_outcome(workflow: Workflow, run: WorkflowRun, counts: dict[str, int]
         return RunStatus.DONE
     if run.stopping:
         return RunStatus.STOPPED
-    if run.hold_reason or counts[JobStatus.QUEUED] or counts[JobStatus.ERROR_RECOVERABLE]:
+    if workflow.fail_fast and counts[JobStatus.ERROR_FATAL]:
+        return RunStatus.ERROR
+    if run.hold_reason:
         return None
-    is_ready = Job.objects.filter(dag_id=workflow.dag_id, status=JobStatus.REGISTERED.value, upstreams_left=0).exists()
-    return None if is_ready else RunStatus.ERROR
+    waiting = (JobStatus.REGISTERED.value, JobStatus.QUEUED.value, JobStatus.ERROR_RECOVERABLE.value)
+    may_move = Job.objects.filter(dag_id=workflow.dag_id, status__in=waiting, upstreams_left=0, is_in_scope=True)
+    if may_move.exists():
+        return None
+    return RunStatus.ERROR if run.scope is None or counts[JobStatus.ERROR_FATAL] else RunStatus.STOPPED
 
 
 def _unqueue(dag_id: int, now: datetime) -> None:

@@ -107,7 +107,7 @@ def view_run(run: WorkflowRun) -> RunView:
         run,
         counts,
         dict(sorted(reasons.items(), key=lambda item: -item[1])),
-        statuses,
+        {letter: statuses[letter] for letter in "IBRDE" if letter in statuses},
         newer=ids[at + 1] if at + 1 < len(ids) else None,
         older=ids[at - 1] if at else None,
         events=events_of_run(run),

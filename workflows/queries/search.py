@@ -54,8 +54,10 @@ def _by_number(visible: QuerySet[Workflow], text: str) -> Hits:
 def _by_name(visible: QuerySet[Workflow], text: str) -> Hits:
     """Jobs are looked for in the newest workflows only: one range of an index for each of them."""
     newest = list(visible.order_by("-id").values_list("dag_id", flat=True)[:WORKFLOWS_SEARCHED])
-    jobs = name_starts_with(Job.objects.select_related("dag__workflow").filter(dag_id__in=newest), text)
+    near = name_starts_with(Job.objects.filter(dag_id__in=newest), text).order_by("-dag_id", "-name")
+    ids = list(near.values_list("pk", flat=True)[:HITS])
+    jobs = Job.objects.select_related("dag__workflow").filter(pk__in=ids).order_by("-dag_id", "name")
     names = visible.filter(name__gte=text, name__lt=prefix_end(text))
     args = visible.filter(workflow_args__gte=text, workflow_args__lt=prefix_end(text))
     found = (names | args).distinct().order_by("-id")[:HITS]
-    return Hits(workflows=list(found), jobs=list(jobs.order_by("-dag_id", "name")[:HITS]))
+    return Hits(workflows=list(found), jobs=list(jobs))

@@ -2,24 +2,68 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from datetime import timedelta
 
+from django.db.models import Count, F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from workflows.models import Draft, WorkflowRun
-from workflows.state_machine import RunStatus
+from workflows import lifecycle
+from workflows.models import Draft, IdempotencyRecord, Job, JobEdge, WorkflowRun
+from workflows.state_machine import JobStatus, RunStatus
 from workflows.transactions import write_transaction
 
+logger = logging.getLogger(__name__)
 DRAFT_LIFE = timedelta(hours=24)
+VERIFY_EVERY = 600.0
+_verified: dict[int, float] = {}
 
 
 def sweep() -> list[int]:
-    """The ids of all live runs."""
-    if Draft.objects.filter(created_at__lt=timezone.now() - DRAFT_LIFE).exists():
-        remove_old_drafts()
-    return list(WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).values_list("pk", flat=True))
+    """The ids of all live runs, after tidying up."""
+    oldest = timezone.now() - DRAFT_LIFE
+    if any(model.objects.filter(created_at__lt=oldest).exists() for model in (Draft, IdempotencyRecord)):
+        remove_old_requests()
+    live = dict(WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).values_list("pk", "workflow__dag_id"))
+    for run_id, dag_id in live.items():
+        if time.monotonic() - _verified.get(run_id, float("-inf")) > VERIFY_EVERY:
+            _verified[run_id] = time.monotonic()
+            verify_readiness(run_id, dag_id)
+    for run_id in [run_id for run_id in _verified if run_id not in live]:
+        del _verified[run_id]
+    return list(live)
+
+
+def verify_readiness(run_id: int, dag_id: int) -> int:
+    """Compare the counted upstreams with the edges; repair and raise the alarm where they differ, which no known
+    sequence of events can bring about. Answers how many jobs were wrong."""
+    suspects = find_miscounted(dag_id)
+    if not suspects:
+        return 0
+    repaired = lifecycle.repair_readiness(run_id, suspects)
+    if repaired:
+        logger.error("ALARM: upstreams of %d jobs in graph %d were miscounted and have been counted again", repaired, dag_id)
+    return repaired
+
+
+def find_miscounted(dag_id: int) -> list[int]:
+    """Jobs whose `upstreams_left` is not the number of their upstreams that are not done."""
+    left = (
+        JobEdge.objects.filter(downstream_id=OuterRef("pk"))
+        .exclude(upstream__status=JobStatus.DONE.value)
+        .order_by()
+        .values("downstream_id")
+        .annotate(n=Count("upstream_id"))
+        .values("n")
+    )
+    jobs = Job.objects.filter(dag_id=dag_id).annotate(counted=Coalesce(Subquery(left), 0))
+    return list(jobs.exclude(upstreams_left=F("counted")).values_list("pk", flat=True)[:10_000])
 
 
 @write_transaction
-def remove_old_drafts() -> None:
+def remove_old_requests() -> None:
+    """What nobody committed, and answers that nobody asks for any more."""
     Draft.objects.filter(created_at__lt=timezone.now() - DRAFT_LIFE).delete()
+    IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - DRAFT_LIFE).delete()

@@ -68,7 +68,7 @@ def select_ready(run: WorkflowRun, limits: Limits) -> list[ReadyJob]:
 def _may_start(run: WorkflowRun, full: frozenset[str]) -> QuerySet[Job]:
     now = timezone.now()
     has_waited = Q(not_before=None) | Q(not_before__lte=now)
-    jobs = Job.objects.filter(dag_id=run.workflow.dag_id, upstreams_left=0).filter(has_waited)
+    jobs = Job.objects.filter(dag_id=run.workflow.dag_id, upstreams_left=0, is_in_scope=True).filter(has_waited)
     jobs = jobs.filter(status__in=[JobStatus.REGISTERED.value, JobStatus.QUEUED.value, JobStatus.ERROR_RECOVERABLE.value])
     if full:
         jobs = jobs.exclude(executor__in=full)

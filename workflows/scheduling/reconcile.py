@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from executors import faults
@@ -209,11 +209,21 @@ def cancel(executor: Executor, refs: Sequence[AttemptRef]) -> None:
         note_poll_failure(executor.name, str(error))
 
 
-@write_transaction
 def claim_poll(name: str, kind: str, interval: float) -> bool:
     """Whether it is our turn to ask this executor: one listing per interval, however many workers there are."""
+    if not ExecutorState.objects.filter(name=name).exists():
+        _introduce(name, kind)
+    return _claim(name, interval)
+
+
+@write_transaction
+def _introduce(name: str, kind: str) -> None:
+    ExecutorState.objects.bulk_create([ExecutorState(name=name, kind=kind)], ignore_conflicts=True)
+
+
+@write_transaction
+def _claim(name: str, interval: float) -> bool:
     now = timezone.now()
-    ExecutorState.objects.get_or_create(name=name, defaults={"kind": kind})
     is_due = Q(poll_started_at=None) | Q(poll_started_at__lte=now - timedelta(seconds=interval * 0.9))
     believes = Q(disbelief_until=None) | Q(disbelief_until__lte=now)
     return ExecutorState.objects.filter(is_due, believes, name=name).update(poll_started_at=now) == 1
@@ -228,9 +238,8 @@ def note_poll(name: str, seconds: float, counts: Mapping[str, int]) -> None:
 
 @write_transaction
 def note_poll_failure(name: str, words: str) -> None:
-    state = ExecutorState.objects.get(name=name)
     ExecutorState.objects.filter(name=name).update(
-        failed_at=timezone.now(), failure=words[:2000], failures_in_a_row=state.failures_in_a_row + 1
+        failed_at=timezone.now(), failure=words[:2000], failures_in_a_row=F("failures_in_a_row") + 1
     )
 
 

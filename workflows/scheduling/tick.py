@@ -7,13 +7,15 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
 from executors.base import AttemptRef
 from workflows import lifecycle
-from workflows.models import JobInstance, WorkflowRun
+from workflows.actor import Actor
+from workflows.models import JobGroup, JobInstance, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.scheduling import back_ends
 from workflows.scheduling.collect import collect
@@ -94,6 +96,7 @@ def tick(run_id: int) -> Progress:
     run = WorkflowRun.objects.select_related("workflow", "workflow__owner").get(pk=run_id)
     if run.status != RunStatus.RUNNING:
         return Progress(ended)
+    stop_if_out_of_time(run)
     if run.stopping == "kill":
         cancel_live(run)
     limits = find_limits(run)
@@ -107,7 +110,22 @@ def tick(run_id: int) -> Progress:
 
 def _may_start(run: WorkflowRun) -> bool:
     is_backing_off = run.backoff_until is not None and run.backoff_until > timezone.now()
-    return not (run.stopping or run.hold_reason or is_backing_off) and run.workflow.owner.is_active
+    if run.stopping or run.hold_reason or is_backing_off or not run.workflow.owner.is_active:
+        return False
+    return not (run.workflow.fail_fast and has_failed_jobs(run))
+
+
+def has_failed_jobs(run: WorkflowRun) -> bool:
+    return JobGroup.objects.filter(dag_id=run.workflow.dag_id, count_f__gt=0).exists()
+
+
+def stop_if_out_of_time(run: WorkflowRun) -> None:
+    """A run that outlives its time limit is killed."""
+    limit = run.workflow.seconds_until_timeout
+    if limit is None or run.stopping == "kill" or timezone.now() < run.created_date + timedelta(seconds=limit):
+        return
+    lifecycle.ask_stop(run.pk, "kill", Actor(run.workflow.owner, "time-out"))
+    run.stopping = "kill"
 
 
 def cancel_live(run: WorkflowRun) -> None:

@@ -123,6 +123,12 @@ def reason_word(reason: str) -> str:
 
 
 @register.filter
+def spaced(name: str) -> str:
+    """`set_limit` as people write it."""
+    return name.replace("_", " ").replace("-", " ")
+
+
+@register.filter
 def change_words(entry: AuditEntry) -> str:
     """`status: S → R, limit: 100 → 500`."""
     names = [*entry.before, *(name for name in entry.after if name not in entry.before)]

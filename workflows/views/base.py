@@ -17,6 +17,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 
 from workflows.actor import Actor
+from workflows.queries.limits import READ_SECONDS, TooSlow, read_limit
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,9 +67,25 @@ def in_zone(view: View[P]) -> View[P]:
     return run
 
 
+def in_time(view: View[P]) -> View[P]:
+    """A read that takes too long is given up, and said so; whatever changes something has all its time."""
+
+    @functools.wraps(view)
+    def run(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if request.method not in ("GET", "HEAD"):
+            return view(request, *args, **kwargs)
+        try:
+            with read_limit(READ_SECONDS):
+                return view(request, *args, **kwargs)
+        except TooSlow:
+            return render(request, "errors/too_wide.html", {"is_error_page": True}, status=503)
+
+    return run
+
+
 def page(view: View[P]) -> View[P]:
-    """A page for signed-in people, never cached by others, in the reader's zone."""
-    return never_cache(login_required(in_zone(view)))
+    """A page for signed-in people, never cached by others, in the reader's zone, within the time for reads."""
+    return never_cache(login_required(in_zone(in_time(view))))
 
 
 def user_of(request: HttpRequest) -> User:

@@ -1,0 +1,86 @@
+"""The same request again gets the same answer: `Idempotency-Key`, unique per user, kept for a day."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from workflows.api.problems import Problem
+from workflows.models import IdempotencyRecord
+from workflows.transactions import write_transaction
+
+KEPT = timedelta(hours=24)
+ABANDONED = timedelta(minutes=2)
+METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def fingerprint(request: Request, body: bytes) -> str:
+    digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
+    digest.update(body)
+    return digest.hexdigest()
+
+
+def answer_once(request: Request, body: bytes, act: Callable[[], Response]) -> Response:
+    """Run `act` for the first request with its key; later ones get what the first one got."""
+    key = request.headers.get("Idempotency-Key", "")
+    if not key or request.method not in METHODS or not isinstance(request.user, User):
+        return act()
+    if len(key) > 100 or not key.isprintable():
+        raise Problem(400, "invalid-request", "Idempotency-Key must be at most 100 printable characters.")
+    found = claim(request.user, key, fingerprint(request, body))
+    if found is not None:
+        return found
+    try:
+        response = act()
+    except BaseException:
+        forget(request.user, key)
+        raise
+    remember(request.user, key, response.status_code, response.data)
+    return response
+
+
+def claim(user: User, key: str, print_: str) -> Response | None:
+    """None if the key is now ours; else the answer that it has got. Raises Problem."""
+    try:
+        _insert(user, key, print_)
+    except IntegrityError:
+        return _replay(user, key, print_)
+    return None
+
+
+@write_transaction
+def _insert(user: User, key: str, print_: str) -> None:
+    now = timezone.now()
+    rows = IdempotencyRecord.objects.filter(user=user, key=key)
+    rows.filter(created_at__lt=now - KEPT).delete()
+    rows.filter(status=None, created_at__lt=now - ABANDONED).delete()
+    IdempotencyRecord.objects.create(user=user, key=key, fingerprint=print_, created_at=now)
+
+
+def _replay(user: User, key: str, print_: str) -> Response:
+    record = IdempotencyRecord.objects.filter(user=user, key=key).first()
+    if record is None or record.status is None:
+        raise Problem(409, "request-in-progress", "The first request with this Idempotency-Key is still at work; ask again.")
+    if record.fingerprint != print_:
+        raise Problem(409, "idempotency-key-reused", "This Idempotency-Key was used for another request; make a new one.")
+    response = Response(record.answer, status=record.status)
+    response["Idempotent-Replay"] = "true"
+    return response
+
+
+@write_transaction
+def remember(user: User, key: str, status: int, answer: Any) -> None:
+    IdempotencyRecord.objects.filter(user=user, key=key).update(status=status, answer=answer)
+
+
+@write_transaction
+def forget(user: User, key: str) -> None:
+    IdempotencyRecord.objects.filter(user=user, key=key, status=None).delete()

@@ -1,0 +1,161 @@
+"""Jobs again, jobs done by word, limits, requests and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from workflows import bell, explain, lifecycle, planning
+from workflows.api import schema
+from workflows.api.authentication import actor_of
+from workflows.api.base import ApiView, demand_operator, get_workflow, is_dry_run
+from workflows.api.problems import Problem
+from workflows.models import Job, Workflow, WorkflowRun
+from workflows.queries.job_detail import find_job, view_job
+from workflows.scope import Scope
+from workflows.state_machine import JobStatus, RunStatus
+
+DRY_RUN = OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")
+PROBLEMS = {400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape}
+
+
+def get_job(request: Request, job_id: int) -> Job:
+    job = find_job(request.user, job_id)
+    if job is None:
+        raise Http404
+    return job
+
+
+def ring_live_run(workflow_id: int) -> int | None:
+    run = WorkflowRun.objects.filter(workflow_id=workflow_id, status=RunStatus.RUNNING.value).first()
+    if run is not None:
+        bell.ring(run.pk)
+    return None if run is None else run.pk
+
+
+def own_jobs(workflow: Workflow, job_ids: Sequence[int]) -> list[int]:
+    """These ids, if all of them are jobs of the workflow."""
+    found = set(Job.objects.filter(dag_id=workflow.dag_id, pk__in=job_ids).values_list("pk", flat=True))
+    missing = sorted(set(job_ids) - found)
+    if missing:
+        raise Problem(400, "unknown-job", f"Not jobs of workflow {workflow.pk}: {', '.join(map(str, missing[:20]))}.")
+    return sorted(found)
+
+
+class RerunView(ApiView):
+    @extend_schema(request=schema.RerunInput, parameters=[DRY_RUN], responses={200: schema.Plan, 202: schema.Plan, **PROBLEMS}, operation_id="rerun_job")
+    def post(self, request: Request, job_id: int) -> Response:
+        """Run a job again, done or not, with or without all that is behind it. Without a live run a new one is
+        started for just these jobs."""
+        job = get_job(request, job_id)
+        workflow = job.dag.workflow
+        demand_operator(request, workflow)
+        wanted = schema.RerunInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        downstream = wanted.validated_data["downstream"]
+        plan = planning.plan_rerun(job, downstream)
+        if is_dry_run(request):
+            return Response({**plan.as_json(), "dry_run": True})
+        ids = planning.rerun_ids(job, downstream)
+        lifecycle.reset_jobs(workflow.pk, ids, actor_of(request))
+        run_id = ring_live_run(workflow.pk) or self._start(request, workflow, ids)
+        return Response({**plan.as_json(), "dry_run": False, "run_id": run_id}, status=202)
+
+    def _start(self, request: Request, workflow: Workflow, ids: Sequence[int]) -> int:
+        options = lifecycle.RunOptions(scope=Scope(job_ids=tuple(ids)))
+        run = lifecycle.start_run(workflow.pk, actor_of(request), options)
+        bell.ring(run.pk)
+        return int(run.pk)
+
+
+class DoneView(ApiView):
+    @extend_schema(request=schema.DoneInput, parameters=[DRY_RUN], responses={200: schema.Plan, 202: schema.Plan, **PROBLEMS}, operation_id="mark_job_done")
+    def post(self, request: Request, job_id: int) -> Response:
+        """Your word that this job need not run: it counts as done, and is recorded as such."""
+        job = get_job(request, job_id)
+        workflow = job.dag.workflow
+        demand_operator(request, workflow)
+        wanted = schema.DoneInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        plan = planning.plan_done(job)
+        if is_dry_run(request):
+            return Response({**plan.as_json(), "dry_run": True})
+        steered = lifecycle.mark_done(workflow.pk, [job_id], actor_of(request), wanted.validated_data.get("note", ""))
+        if steered.skipped:
+            raise Problem(409, "not-changed", f"{job.name}: {steered.skipped[job_id]}.")
+        return Response({**plan.as_json(), "dry_run": False, "run_id": ring_live_run(workflow.pk)}, status=202)
+
+
+class ResetView(ApiView):
+    @extend_schema(request=schema.JobIdsInput, responses={200: schema.SteeredJobs, **PROBLEMS}, operation_id="reset_jobs")
+    def post(self, request: Request, workflow_id: int) -> Response:
+        """Back to "registered" with all attempts; nothing is started unless a run is live."""
+        workflow = get_workflow(request, workflow_id)
+        demand_operator(request, workflow)
+        wanted = schema.JobIdsInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        steered = lifecycle.reset_jobs(workflow_id, own_jobs(workflow, wanted.validated_data["job_ids"]), actor_of(request))
+        ring_live_run(workflow_id)
+        return Response(_steered(steered))
+
+
+class RequestsView(ApiView):
+    @extend_schema(request=schema.RequestsInput, responses={200: schema.SteeredJobs, **PROBLEMS}, operation_id="change_requests")
+    def post(self, request: Request, workflow_id: int) -> Response:
+        """Change slots, mem_free, max_runtime or max_attempts of unfinished jobs; live attempts keep theirs."""
+        workflow = get_workflow(request, workflow_id)
+        demand_operator(request, workflow)
+        wanted = schema.RequestsInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        values = dict(wanted.validated_data)
+        ids = own_jobs(workflow, values.pop("job_ids"))
+        if not values:
+            raise Problem(400, "invalid-request", "Name at least one of slots, mem_free, max_runtime, max_attempts.")
+        return Response(_steered(lifecycle.change_requests(workflow_id, ids, actor_of(request), **values)))
+
+
+def _steered(steered: lifecycle.Steered) -> dict[str, object]:
+    return {"changed": steered.changed, "skipped": {str(job_id): why for job_id, why in steered.skipped.items()}}
+
+
+class LimitsView(ApiView):
+    @extend_schema(request=schema.LimitsInput, responses={200: schema.LimitsInput, **PROBLEMS}, operation_id="set_limits")
+    def put(self, request: Request, workflow_id: int) -> Response:
+        """How many jobs may run at once, in the workflow and per tag; null takes a limit away. Holds for a live run."""
+        workflow = get_workflow(request, workflow_id)
+        demand_operator(request, workflow)
+        wanted = schema.LimitsInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        run_limit = wanted.validated_data.get("max_concurrently_running", workflow.max_concurrently_running)
+        tag_limits = wanted.validated_data.get("tag_limits", {})
+        lifecycle.set_limits(workflow_id, actor_of(request), run_limit, tag_limits)
+        ring_live_run(workflow_id)
+        return Response({"max_concurrently_running": run_limit, "tag_limits": tag_limits})
+
+
+class NoteView(ApiView):
+    @extend_schema(request=schema.NoteInput, responses={200: schema.NoteInput, **PROBLEMS}, operation_id="set_note")
+    def put(self, request: Request, workflow_id: int) -> Response:
+        """A note for whoever looks at the workflow."""
+        workflow = get_workflow(request, workflow_id)
+        demand_operator(request, workflow)
+        wanted = schema.NoteInput(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        lifecycle.set_note(workflow_id, wanted.validated_data["note"], actor_of(request))
+        return Response(wanted.validated_data)
+
+
+class WhyView(ApiView):
+    @extend_schema(responses={200: schema.Why, 404: schema.ProblemShape}, operation_id="why")
+    def get(self, request: Request, job_id: int) -> Response:
+        """Why the job is in the state it is in, in a sentence."""
+        view = view_job(get_job(request, job_id))
+        side = view.upstreams
+        failed = [neighbour.name for neighbour in side.jobs if neighbour.status == JobStatus.ERROR_FATAL]
+        upstreams = explain.Upstreams(side.total, side.total - side.counts.get(JobStatus.DONE, 0), failed)
+        return Response({"job_id": job_id, "why": explain.why(view.job, view.last, view.run, upstreams, timezone.now())})

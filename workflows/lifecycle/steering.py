@@ -1,0 +1,152 @@
+"""What a person may do to jobs beyond starting and stopping a run. Each call is one transaction with its audit row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from workflows.actor import Actor
+from workflows.audit import write_audit
+from workflows.bulk import chunked
+from workflows.lifecycle.moves import Ledger, LockedJob, lock_jobs, lock_run, lock_workflow, move_jobs, tell_downstream
+from workflows.lifecycle.runs import Refused
+from workflows.models import Job, JobEdge, JobGroup, JobInstance, Workflow, WorkflowRun
+from workflows.models.execution import LIVE_LETTERS
+from workflows.state_machine import JOB_LIVE, JobStatus, RunStatus, WorkflowStatus
+from workflows.transactions import write_transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """How many jobs were changed, and which were left alone and why."""
+
+    changed: int
+    skipped: dict[int, str]
+
+
+def _split(jobs: Collection[LockedJob], excluded: dict[JobStatus, str]) -> tuple[list[LockedJob], dict[int, str]]:
+    kept = [job for job in jobs if job.status not in excluded]
+    return kept, {job.job_id: excluded[job.status] for job in jobs if job.status in excluded}
+
+
+LIVE_WORDS = dict.fromkeys(JOB_LIVE, "an attempt of it is live; stop that first")
+
+
+@write_transaction
+def reset_jobs(workflow_id: int, job_ids: Sequence[int], actor: Actor) -> Steered:
+    """Back to G with all their attempts: done jobs will run again, failed ones are tried again. The downstream of a
+    done job waits for it again; what is done behind it stays done unless it is reset as well."""
+    workflow = lock_workflow(workflow_id)
+    jobs, skipped = _split(lock_jobs(job_ids).values(), LIVE_WORDS)
+    now = timezone.now()
+    ledger = Ledger(workflow)
+    was_done = [job.job_id for job in jobs if job.status is JobStatus.DONE]
+    moving = [job for job in jobs if job.status is not JobStatus.REGISTERED]
+    move_jobs(ledger, moving, JobStatus.REGISTERED, now, num_attempts=0, not_before=None, is_in_scope=True, marked_done_by="")
+    waiting = [job.job_id for job in jobs if job.status is JobStatus.REGISTERED]
+    for chunk in chunked(sorted(waiting)):
+        Job.objects.filter(pk__in=chunk).update(num_attempts=0, not_before=None, is_in_scope=True)
+    tell_downstream(was_done, step=+1)
+    _reopen(workflow)
+    ledger.has_changed = bool(jobs)
+    ledger.close()
+    write_audit(actor, "reset", _target(job_ids), workflow_id=workflow_id, job_count=len(jobs))
+    return Steered(len(jobs), skipped)
+
+
+def _reopen(workflow: Workflow) -> None:
+    """A done workflow with a job to run again is stopped, not done."""
+    rows = Workflow.objects.filter(pk=workflow.pk, status=WorkflowStatus.DONE.value)
+    rows.update(status=WorkflowStatus.STOPPED.value, status_date=timezone.now())
+
+
+def _target(job_ids: Sequence[int]) -> str:
+    return f"job {job_ids[0]}" if len(job_ids) == 1 else f"{len(job_ids)} jobs"
+
+
+@write_transaction
+def mark_done(workflow_id: int, job_ids: Sequence[int], actor: Actor, note: str = "") -> Steered:
+    """A person's word that these need not run: they count as done, and are recorded as such."""
+    workflow = lock_workflow(workflow_id)
+    excluded = {**LIVE_WORDS, JobStatus.DONE: "it is done already"}
+    jobs, skipped = _split(lock_jobs(job_ids).values(), excluded)
+    ledger = Ledger(workflow)
+    move_jobs(ledger, jobs, JobStatus.DONE, timezone.now(), marked_done_by=actor.name, not_before=None)
+    tell_downstream([job.job_id for job in jobs])
+    ledger.close()
+    after = {"note": note} if note else {}
+    write_audit(actor, "mark-done", _target(job_ids), workflow_id=workflow_id, job_count=len(jobs), after=after)
+    return Steered(len(jobs), skipped)
+
+
+@write_transaction
+def ask_kill(workflow_id: int, job_ids: Sequence[int], then: str, actor: Actor) -> Steered:
+    """End the live attempts of these jobs; `then` is "retry" (the job goes back to G) or "fail" (it stays failed)."""
+    workflow = lock_workflow(workflow_id)
+    now = timezone.now()
+    asked = 0
+    for chunk in chunked(sorted(set(job_ids))):
+        live = JobInstance.objects.filter(job_id__in=chunk, status__in=LIVE_LETTERS)
+        asked += live.update(kill_asked_at=now, kill_asked_by=actor.name, kill_then=then)
+    Ledger(workflow, has_changed=bool(asked)).close()
+    write_audit(actor, "kill-attempts", _target(job_ids), workflow_id=workflow_id, job_count=asked, after={"then": then})
+    return Steered(asked, {})
+
+
+@write_transaction
+def set_limits(workflow_id: int, actor: Actor, run_limit: int | None, tag_limits: dict[str, int | None]) -> None:
+    """Change how many may run at once: in the whole workflow (None: no limit), and per tag. Holds for the live run."""
+    workflow = lock_workflow(workflow_id)
+    known = {group.name: group for group in JobGroup.objects.filter(dag_id=workflow.dag_id, is_from_tag=True)}
+    unknown = sorted(set(tag_limits) - set(known))
+    if unknown:
+        raise Refused("unknown-tag", f"Workflow {workflow_id} has no tag {', '.join(map(repr, unknown))}.")
+    before = {"run": workflow.max_concurrently_running, **{tag: known[tag].max_concurrently_running for tag in tag_limits}}
+    Workflow.objects.filter(pk=workflow_id).update(max_concurrently_running=run_limit)
+    live = WorkflowRun.objects.filter(workflow_id=workflow_id, status=RunStatus.RUNNING.value)
+    live.update(max_concurrently_running=run_limit)
+    for tag, limit in tag_limits.items():
+        JobGroup.objects.filter(pk=known[tag].pk).update(max_concurrently_running=limit)
+    Ledger(workflow, has_changed=True).close()
+    after = {"run": run_limit, **tag_limits}
+    write_audit(actor, "set-limits", f"workflow {workflow_id}", workflow_id=workflow_id, before=before, after=after)
+
+
+@write_transaction
+def change_requests(workflow_id: int, job_ids: Sequence[int], actor: Actor, **values: Any) -> Steered:
+    """Change what unfinished jobs ask for: slots, mem_free, max_runtime, max_attempts. Live attempts keep theirs."""
+    workflow = lock_workflow(workflow_id)
+    jobs, skipped = _split(lock_jobs(job_ids).values(), {JobStatus.DONE: "it is done"})
+    for chunk in chunked(sorted(job.job_id for job in jobs)):
+        Job.objects.filter(pk__in=chunk).update(**values)
+    Ledger(workflow, has_changed=bool(jobs)).close()
+    write_audit(actor, "change-requests", _target(job_ids), workflow_id=workflow_id, job_count=len(jobs), after=values)
+    return Steered(len(jobs), skipped)
+
+
+@write_transaction
+def set_note(workflow_id: int, note: str, actor: Actor) -> None:
+    workflow = lock_workflow(workflow_id)
+    Workflow.objects.filter(pk=workflow_id).update(note=note)
+    Ledger(workflow, has_changed=True).close()
+    before, after = {"note": workflow.note}, {"note": note}
+    write_audit(actor, "set-note", f"workflow {workflow_id}", workflow_id=workflow_id, before=before, after=after)
+
+
+@write_transaction
+def repair_readiness(run_id: int, job_ids: Sequence[int]) -> int:
+    """Count the upstreams of these jobs again, under the workflow's lock; how many were wrong."""
+    workflow, _run = lock_run(run_id)
+    repaired = 0
+    for chunk in chunked(sorted(job_ids)):
+        edges = JobEdge.objects.filter(downstream_id__in=chunk).exclude(upstream__status=JobStatus.DONE.value)
+        left = Counter(edges.values_list("downstream_id", flat=True))
+        for job_id in chunk:
+            wrong = Job.objects.filter(pk=job_id).exclude(upstreams_left=left[job_id])
+            repaired += wrong.update(upstreams_left=left[job_id])
+    Ledger(workflow, has_changed=bool(repaired)).close()
+    return repaired

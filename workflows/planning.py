@@ -1,0 +1,178 @@
+"""What an action would do, before it is done: counts, reasons and samples per tag. The actions use the same scope and
+the same rules, so that a preview and the act that follows it agree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from django.db.models import Count, Min
+
+from workflows.models import Job, JobInstance, Workflow, WorkflowRun
+from workflows.models.execution import LIVE_LETTERS
+from workflows.scope import Scope, find_downstream
+from workflows.state_machine import JobStatus, Reason, RunStatus
+
+SAMPLES = 3
+KEPT, AGAIN, FIRST, ADOPTED = "kept", "tried again", "first try", "still live"
+WHAT_OF: dict[str, tuple[str, str]] = {
+    JobStatus.DONE: (KEPT, "done; it is not run again"),
+    JobStatus.ERROR_FATAL: (AGAIN, "failed; gets all its attempts anew"),
+    JobStatus.ERROR_RECOVERABLE: (AGAIN, "failed, attempts were left"),
+    JobStatus.QUEUED: (FIRST, "was queued"),
+    JobStatus.REGISTERED: (FIRST, "has not run yet"),
+    JobStatus.INSTANTIATED: (ADOPTED, "an attempt is live"),
+    JobStatus.RUNNING: (ADOPTED, "an attempt is live"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    tag: str
+    what: str
+    jobs: int
+    reason: str
+    samples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`digest` changes when the counts do: an act may carry it to be refused when they have changed meanwhile."""
+
+    sentence: str
+    rows: tuple[PlanRow, ...] = ()
+    warnings: tuple[str, ...] = ()
+    digest: str = field(default="")
+
+    def as_json(self) -> dict[str, Any]:
+        groups = [{**asdict(row), "samples": list(row.samples)} for row in self.rows]
+        return {"sentence": self.sentence, "groups": groups, "warnings": list(self.warnings), "digest": self.digest}
+
+
+def _make(sentence: str, rows: Sequence[PlanRow], warnings: Sequence[str]) -> Plan:
+    counted = json.dumps([[row.tag, row.what, row.jobs] for row in rows])
+    return Plan(sentence, tuple(rows), tuple(warnings), hashlib.sha256(counted.encode()).hexdigest()[:16])
+
+
+def plural(count: int, word: str = "job") -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def plan_start(workflow: Workflow, scope: Scope, resume: str) -> Plan:
+    """What a start or resume would do."""
+    rows = _rows(workflow, scope)
+    kept = sum(row.jobs for row in rows if row.what == KEPT)
+    again = sum(row.jobs for row in rows if row.what == AGAIN)
+    first = sum(row.jobs for row in rows if row.what == FIRST)
+    live = sum(row.jobs for row in rows if row.what == ADOPTED)
+    if not (again or first or live):
+        return _make(f"All {plural(kept)} are done; there is nothing to run.", rows, [])
+    parts = [f"{plural(kept)} kept", f"{again:,} tried again", f"{first:,} run for the first time"]
+    if live:
+        parts.append(f"{live:,} still live")
+    outside = workflow.dag.job_count - sum(row.jobs for row in rows)
+    if outside:
+        parts.append(f"{plural(outside)} outside the scope stay as they are")
+    return _make(", ".join(parts) + ".", rows, list(_warnings(workflow, scope, resume)))
+
+
+def _rows(workflow: Workflow, scope: Scope) -> list[PlanRow]:
+    jobs = scope.select(workflow.dag_id)
+    counted = jobs.values_list("group__name", "status").annotate(n=Count("pk"), first=Min("pk")).order_by()
+    names = _samples(workflow, scope)
+    merged: dict[tuple[str, str, str], int] = {}
+    samples: dict[tuple[str, str, str], list[str]] = {}
+    for tag, status, count, _first in counted:
+        what, reason = WHAT_OF[status]
+        merged[tag, what, reason] = merged.get((tag, what, reason), 0) + count
+        samples.setdefault((tag, what, reason), []).extend(names.get((tag, status), []))
+    return [
+        PlanRow(tag, what, count, reason, tuple(samples[tag, what, reason][:SAMPLES]))
+        for (tag, what, reason), count in sorted(merged.items())
+    ]
+
+
+def _samples(workflow: Workflow, scope: Scope) -> dict[tuple[str, str], list[str]]:
+    """A few names per status; not one query per group."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for status in (JobStatus.ERROR_FATAL, JobStatus.ERROR_RECOVERABLE, JobStatus.REGISTERED, JobStatus.QUEUED):
+        rows = scope.select(workflow.dag_id).filter(status=status.value).order_by("job_id")
+        for tag, name in rows.values_list("group__name", "name")[:200]:
+            names = found.setdefault((tag, status.value), [])
+            if len(names) < SAMPLES:
+                names.append(name)
+    return found
+
+
+def _warnings(workflow: Workflow, scope: Scope, resume: str) -> list[str]:
+    warnings = []
+    live_run = WorkflowRun.objects.filter(workflow=workflow, status=RunStatus.RUNNING.value).first()
+    if live_run is not None and not live_run.stopping:
+        warnings.append(f"Run {live_run.pk} is live; stop it first.")
+    elif live_run is not None:
+        left = live_run.instances.filter(status__in=LIVE_LETTERS).count()
+        ending = "they will be adopted" if resume == "hot" else "a cold resume waits until they are confirmed gone"
+        warnings.append(f"{plural(left, 'attempt')} of run {live_run.pk} are not gone yet; {ending}.")
+    failed = scope.select(workflow.dag_id).filter(status=JobStatus.ERROR_FATAL.value)
+    short = JobInstance.objects.filter(job__in=failed, reason__in=[Reason.MEMORY.value, Reason.RUNTIME.value])
+    count = short.values("job_id").distinct().count()
+    if count:
+        warnings.append(f"{plural(count)} failed over memory or run time and would ask for the same again.")
+    return warnings
+
+
+def plan_stop(run: WorkflowRun, mode: str) -> Plan:
+    """What a stop would end or wait for."""
+    live = JobInstance.objects.filter(workflow_run=run, status__in=LIVE_LETTERS)
+    counts = dict(live.values_list("status").annotate(n=Count("pk")).order_by())
+    running, queued = counts.get("R", 0), counts.get("I", 0) + counts.get("B", 0)
+    if mode == "drain":
+        sentence = f"{plural(running)} running and {queued:,} submitted are let finish; nothing new starts."
+    else:
+        sentence = f"{plural(running)} running and {queued:,} submitted are ended; what is done stays done."
+    rows = [PlanRow("", "running", running, ""), PlanRow("", "submitted", queued, "")]
+    warnings = [] if run.status == RunStatus.RUNNING else [f"Run {run.pk} is over; there is nothing to stop."]
+    return _make(sentence, rows, warnings)
+
+
+def rerun_ids(job: Job, with_downstream: bool) -> list[int]:
+    """The job, and with it those of its downstream that have run: what has not run yet will run anyway."""
+    if not with_downstream:
+        return [job.pk]
+    return sorted({job.pk, *find_downstream([job.pk])})
+
+
+def plan_rerun(job: Job, with_downstream: bool) -> Plan:
+    """What running a job again would do."""
+    ids = rerun_ids(job, with_downstream)
+    counts: dict[str, int] = {}
+    for start in range(0, len(ids), 900):
+        rows = Job.objects.filter(pk__in=ids[start : start + 900]).values_list("status").annotate(n=Count("pk")).order_by()
+        for status, count in rows:
+            counts[status] = counts.get(status, 0) + count
+    done = counts.get(JobStatus.DONE, 0)
+    live = counts.get(JobStatus.INSTANTIATED, 0) + counts.get(JobStatus.RUNNING, 0)
+    rest = len(ids) - done - live
+    sentence = f"{job.name} runs again" + (f", and {plural(len(ids) - 1)} behind it" if with_downstream else "") + "."
+    rows_shown = [
+        PlanRow("", "run again", done, "done; what they wrote is written over"),
+        PlanRow("", "tried", rest, "not done"),
+        PlanRow("", "skipped", live, "an attempt is live; stop that first"),
+    ]
+    warnings = []
+    if not with_downstream and job.downstream_edges.filter(downstream__status=JobStatus.DONE.value).exists():
+        warnings.append("Jobs behind it are done and stay done, though what they read is written anew.")
+    return _make(sentence, [row for row in rows_shown if row.jobs], warnings)
+
+
+def plan_done(job: Job) -> Plan:
+    """What marking a job done would do."""
+    waiting = job.downstream_edges.count()
+    if job.status == JobStatus.DONE:
+        return _make(f"{job.name} is done already.", [], [])
+    sentence = f"{job.name} counts as done without running, on your word; {plural(waiting)} wait for it."
+    live = job.status in (JobStatus.INSTANTIATED, JobStatus.RUNNING)
+    return _make(sentence, [], ["An attempt of it is live; stop that first."] if live else [])
