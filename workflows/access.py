@@ -73,6 +73,13 @@ def _store_token_use(token_id: int, address: str) -> None:
 
 
 @write_transaction
+def revoke_token(user_id: int | None, prefix: str) -> bool:
+    """Whether there was such a token of this user."""
+    tokens = ApiToken.objects.filter(user_id=user_id, prefix=prefix, revoked_at=None)
+    return tokens.update(revoked_at=timezone.now()) == 1
+
+
+@write_transaction
 def make_sign_in_link(user: User) -> str:
     """A code that signs this user's browser in once, within ten minutes."""
     code = secrets.token_urlsafe(32)

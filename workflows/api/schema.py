@@ -338,6 +338,7 @@ class TagGraph(Plain):
 
 class ErrorGroup(Plain):
     id = serializers.IntegerField()
+    workflow_id = serializers.IntegerField()
     title = serializers.CharField()
     reason = serializers.CharField()
     attempts = serializers.IntegerField()
@@ -347,6 +348,49 @@ class ErrorGroup(Plain):
     last_seen = serializers.DateTimeField()
     state = serializers.CharField()
     note = serializers.CharField(allow_blank=True)
+
+
+class ErrorGroupChange(Plain):
+    state = serializers.ChoiceField(["open", "acknowledged", "fixed"], required=False)
+    note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+
+
+class ExecutorShape(Plain):
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    polled_at = serializers.DateTimeField(allow_null=True)
+    poll_seconds = serializers.FloatField(allow_null=True)
+    failure = serializers.CharField(allow_blank=True)
+    failures_in_a_row = serializers.IntegerField()
+    counts = serializers.DictField(child=serializers.IntegerField())
+
+
+class ExecutorList(Plain):
+    results = ExecutorShape(many=True)
+
+
+class TokenInput(Plain):
+    name = serializers.CharField(max_length=100)
+    scope = serializers.ChoiceField(["read", "submit", "operate"], required=False, default="operate")
+    days = serializers.IntegerField(required=False, min_value=1, max_value=90, default=30)
+
+
+class Token(Plain):
+    prefix = serializers.CharField()
+    name = serializers.CharField()
+    scope = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
+    last_used_from = serializers.CharField(allow_blank=True)
+
+
+class NewToken(Token):
+    token = serializers.CharField()
+
+
+class TokenList(Plain):
+    results = Token(many=True)
 
 
 class ErrorGroupList(Plain):

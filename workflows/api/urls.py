@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
-from workflows.api import drafts, jobs, runs, server, steering, workflows
+from workflows.api import drafts, errors, graphs, jobs, runs, server, steering, workflows
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
@@ -18,6 +18,13 @@ urlpatterns = [
     path("v1/workflows/<int:workflow_id>/runs/", workflows.WorkflowRunsView.as_view()),
     path("v1/workflows/<int:workflow_id>/jobs/", workflows.WorkflowJobsView.as_view()),
     path("v1/workflows/<int:workflow_id>/errors/", workflows.WorkflowErrorsView.as_view()),
+    path("v1/workflows/<int:workflow_id>/graph/", graphs.TagGraphView.as_view()),
+    path("v1/workflows/<int:workflow_id>/error-groups/", errors.ErrorGroupsView.as_view()),
+    path("v1/error-groups/<int:group_id>/", errors.ErrorGroupView.as_view()),
+    path("v1/executors/", server.ExecutorsView.as_view()),
+    path("v1/tokens/", server.TokensView.as_view()),
+    path("v1/tokens/<slug:prefix>/", server.TokenView.as_view()),
+    path("v1/jobs/<int:job_id>/tree/", graphs.TreeView.as_view()),
     path("v1/drafts/", drafts.DraftsView.as_view()),
     path("v1/drafts/<uuid:draft_id>/chunks/<int:number>/", drafts.DraftChunkView.as_view()),
     path("v1/drafts/<uuid:draft_id>/commit/", drafts.DraftCommitView.as_view()),

@@ -29,6 +29,7 @@ from workflows.lifecycle.runs import (
 from workflows.lifecycle.steering import (
     Steered,
     ask_kill,
+    change_error_group,
     change_requests,
     mark_done,
     repair_readiness,
@@ -48,6 +49,7 @@ __all__ = [
     "acquire_lease",
     "ask_kill",
     "ask_stop",
+    "change_error_group",
     "change_requests",
     "finish_if_over",
     "hold_run",

@@ -14,7 +14,7 @@ from workflows.audit import write_audit
 from workflows.bulk import chunked
 from workflows.lifecycle.moves import Ledger, LockedJob, lock_jobs, lock_run, lock_workflow, move_jobs, tell_downstream
 from workflows.lifecycle.runs import Refused
-from workflows.models import Job, JobEdge, JobGroup, JobInstance, Workflow, WorkflowRun
+from workflows.models import ErrorGroup, Job, JobEdge, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.state_machine import JOB_LIVE, JobStatus, RunStatus, WorkflowStatus
 from workflows.transactions import write_transaction
@@ -150,3 +150,14 @@ def repair_readiness(run_id: int, job_ids: Sequence[int]) -> int:
             repaired += wrong.update(upstreams_left=left[job_id])
     Ledger(workflow, has_changed=bool(repaired)).close()
     return repaired
+
+
+@write_transaction
+def change_error_group(group_id: int, actor: Actor, **values: str) -> None:
+    """State ("open", "acknowledged", "fixed") and note of an error group."""
+    group = ErrorGroup.objects.select_related("workflow").get(pk=group_id)
+    workflow = lock_workflow(group.workflow_id)
+    ErrorGroup.objects.filter(pk=group_id).update(**values, changed_by=actor.name, changed_at=timezone.now())
+    Ledger(workflow, has_changed=True).close()
+    before = {key: getattr(group, key) for key in values}
+    write_audit(actor, "change-error-group", f"error group {group_id}", workflow_id=workflow.pk, before=before, after=values)
