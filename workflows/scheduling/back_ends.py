@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from functools import cache
@@ -9,14 +10,16 @@ from pathlib import Path
 
 from django.conf import settings
 
+from executors import registry
 from executors.base import AttemptStore, Executor
 from executors.capacity import detect_memory, detect_slots
 from executors.dummy import DummyExecutor
 from executors.local import LocalExecutor, SequentialExecutor
 from executors.local_spool import LocalSpool
+from executors.spool import Spool
 
 # How many live attempts we hand over at most: enough to keep a back end busy between two passes, few enough to stop.
-MAX_LIVE = {"local": 256, "sequential": 1, "dummy": 20_000}
+MAX_LIVE = {"local": 400, "sequential": 1, "dummy": 20_000}
 DEFAULT_MAX_LIVE = 5_000
 _lock = threading.Lock()
 _made: dict[str, Executor] = {}
@@ -30,6 +33,14 @@ class UnknownExecutor(Exception):
 def local_spool() -> LocalSpool:
     """Of both executors of this machine."""
     made = LocalSpool(Path(settings.SPOOL))
+    made.create()
+    return made
+
+
+@cache
+def batch_spool() -> Spool:
+    """Of all batch systems: on a file system that their nodes share."""
+    made = Spool(Path(settings.SPOOL))
     made.create()
     return made
 
@@ -62,7 +73,10 @@ def _build(name: str) -> Executor:
         return kind(name, local_spool(), Path(settings.SHEPHERD_DIR), slots=local_slots(), memory=local_memory())
     if name == "dummy":
         return DummyExecutor(name, time.time)
-    raise UnknownExecutor(f"Executor {name!r} has no configuration.")
+    try:
+        return registry.create(name, batch_spool(), os.environ)
+    except (registry.UnknownKind, ValueError) as error:
+        raise UnknownExecutor(str(error)) from error
 
 
 def stores() -> list[AttemptStore]:
@@ -89,3 +103,4 @@ def forget() -> None:
     with _lock:
         _made.clear()
         local_spool.cache_clear()
+        batch_spool.cache_clear()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from executors.base import AttemptStore, Evidence, Exit, Hint, TokenKind
 from executors.spool import read_tail
-from workflows import lifecycle
+from workflows import fingerprint, lifecycle
 from workflows.bulk import chunked
 from workflows.lifecycle import Ending
 from workflows.models import JobInstance
@@ -96,7 +96,15 @@ def with_last_words(store: AttemptStore, attempt: Attempt, ending: Ending) -> En
     else:
         tail = store.tail(attempt.instance_id, "stderr", STDERR_KEPT)
     words = (tail or b"").decode("utf-8", "replace").replace("\0", "").strip()
-    return replace(ending, description=f"{ending.evidence}\n\n{words}" if words else ending.evidence)
+    return with_fingerprint(replace(ending, description=f"{ending.evidence}\n\n{words}" if words else ending.evidence))
+
+
+def with_fingerprint(ending: Ending) -> Ending:
+    """A failure is fingerprinted once, when it is written."""
+    if ending.reason is None:
+        return ending
+    made = fingerprint.fingerprint(ending.reason.value, ending.description)
+    return replace(ending, fingerprint=made.hash, title=made.title)
 
 
 def _is_late_success(attempt: Attempt, evidence: Evidence | None) -> bool:

@@ -14,6 +14,7 @@ from workflows import lifecycle
 from workflows.lifecycle import Ending, Intended, IntentPlan
 from workflows.models import WorkflowRun
 from workflows.scheduling import back_ends
+from workflows.scheduling.collect import with_fingerprint
 from workflows.scheduling.ready import ReadyJob
 from workflows.state_machine import Reason
 
@@ -134,7 +135,9 @@ def _accept(run: WorkflowRun, accepted: Mapping[str, str], by_name: dict[str, In
 def _refuse(run: WorkflowRun, rejected: Mapping[str, str], by_name: dict[str, Intended]) -> None:
     if rejected:
         endings = [
-            Ending(by_name[name].instance_id, Reason.REFUSED, f"Refused: {words}", description=f"Refused: {words}")
+            with_fingerprint(
+                Ending(by_name[name].instance_id, Reason.REFUSED, f"Refused: {words}", description=f"Refused: {words}")
+            )
             for name, words in rejected.items()
         ]
         lifecycle.record_ended(run.pk, endings)
