@@ -107,6 +107,22 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """What an executor may tell the engine of the place where it runs jobs, as its attribute `site`; without one, this.
+
+    `max_live`: attempts handed over at a time (None: the engine's own number). `memory_cap` (GB) and `runtime_cap`
+    (seconds): how far a retry may raise its request. `has_accounting`: usage can be had after the end. A failed
+    attempt's verdict waits for its accounting record, at most `accounting_wait` seconds.
+    """
+
+    max_live: int | None = None
+    memory_cap: float | None = None
+    runtime_cap: int | None = None
+    has_accounting: bool = False
+    accounting_wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ExitInfo:
     """An ending as accounting tells it. `over` is "memory" or "runtime" when a limit ended it; `node_failed` when the
     batch system blames the node; `words` is what it said. Never proof of success (see `Exit`)."""
@@ -197,7 +213,11 @@ class AttemptStore(Protocol):
 
 
 class Executor(Protocol):
-    """All a back end must be able to do. Calls block for at most their own time-outs and never touch the database."""
+    """All a back end must be able to do. Calls block for at most their own time-outs and never touch the database.
+
+    An executor may also have `site`, a `Site`, and `check()`: a sentence about what makes it unable to run any job, or
+    None. It is asked when the server starts; raises ExecutorUnavailable.
+    """
 
     name: str
     kind: str

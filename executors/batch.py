@@ -24,6 +24,7 @@ from executors.base import (
     Listed,
     Phase,
     Resources,
+    Site,
     SubmitRejected,
     SubmitResult,
 )
@@ -35,6 +36,7 @@ from executors.spool import Spool, hint_path
 
 JOB_ID = re.compile(r"[0-9]+([._][0-9]+)?")
 IDS_PER_COMMAND = 2000
+SMALLEST = JobSpec(0, 0, "check", "check", 0, "true", Resources(mem_free=0.001))
 _TASK = re.compile(r"\.[0-9]+$")
 
 
@@ -95,6 +97,13 @@ class BatchExecutor(ABC):
         self.name = config.name
         self.poll_interval = config.poll_interval
         self.grace = config.grace
+        self.site = Site(
+            max_live=config.max_live,
+            memory_cap=config.max_memory,
+            runtime_cap=config.max_runtime,
+            has_accounting=True,
+            accounting_wait=min(config.accounting_wait, config.grace),
+        )
         self._spool = store or Spool(config.spool)
         self.store: AttemptStore = self._spool
         # Times are printed in the zone of the command's environment: UTC can be read without knowing the machine's.
@@ -134,7 +143,23 @@ class BatchExecutor(ABC):
     def refuse(self, resources: Resources) -> str | None:
         """A sentence if this executor can never run such a request, else None."""
 
+    @abstractmethod
+    def check_site(self, wrapper: Path) -> str | None:
+        """A sentence if the smallest request would be refused, else None. Raises ExecutorUnavailable."""
+
     # What they share
+
+    def check(self) -> str | None:
+        """A sentence if no job can be run here, else None. Asks the batch system once; raises ExecutorUnavailable."""
+        if sentence := self._spool.check():
+            return sentence
+        if closed := self._find_closed_folder():
+            return f"{self.name}: {self.config.user} may not pass {closed} on the way to the spool; move JOBMON_SPOOL"
+        wrapper = self._create_spool()
+        program = self.submit_argv([SMALLEST], wrapper, Path("/dev/null"))[0]
+        if not os.access(program, os.X_OK):
+            return f"{self.name}: there is no {program}; set JOBMON_{self.name.upper().replace('-', '_')}_BIN_DIR"
+        return self.check_site(wrapper)
 
     def run(self, argv: Sequence[str], timeout: float | None = None) -> Completed:
         limit = self.config.query_timeout if timeout is None else timeout
@@ -274,6 +299,19 @@ class BatchExecutor(ABC):
 
     def _has_another_owner(self) -> bool:
         return os.geteuid() == 0 and self.config.user != "root"
+
+    def _find_closed_folder(self) -> Path | None:
+        """The folder above the spool that its jobs' user may not enter, if there is one."""
+        if not self._has_another_owner():
+            return None
+        account = pwd.getpwnam(self.config.user)
+        groups = os.getgrouplist(account.pw_name, account.pw_gid)
+        for folder in reversed(self.config.spool.parents):
+            found = folder.stat()
+            bit = 0o100 if found.st_uid == account.pw_uid else 0o010 if found.st_gid in groups else 0o001
+            if not found.st_mode & bit:
+                return folder
+        return None
 
     def _hand_over(self, *paths: Path) -> None:
         """A server that is root submits as somebody else, whose jobs must be able to read what it wrote. A folder comes

@@ -28,7 +28,9 @@ class BatchConfig:
 
     `user` owns the batch jobs; `command_prefix` (for example `("runuser", "-u", "alice", "--")`) makes the commands run
     as that user when the server is somebody else; a server that is root then also hands the folders over.
-    Times in seconds; `clock_slack` is how far the batch system's clock may be behind ours.
+    Times in seconds; `clock_slack` is how far the batch system's clock may be behind ours. `max_live`: attempts handed
+    over at a time. `max_memory` (GB) and `max_runtime`: what a job may ask for at most; None: no limit of ours.
+    `accounting_wait`: how long the verdict on a failed attempt waits for its accounting record, never above `grace`.
     """
 
     spool: Path
@@ -47,6 +49,10 @@ class BatchConfig:
     poll_interval: float = 5.0
     grace: float = 120.0
     clock_slack: float = 300.0
+    max_live: int = 5000
+    max_memory: float | None = None
+    max_runtime: int | None = None
+    accounting_wait: float = 20.0
 
     def __post_init__(self) -> None:
         self._check_paths()
@@ -78,6 +84,12 @@ class BatchConfig:
                 raise ValueError(f"{label}: {getattr(self, label)!r} must be a number of seconds above 0")
         if not 1 <= self.array_size <= 75_000:
             raise ValueError(f"array_size: {self.array_size} must be between 1 and 75000")
+        for label in ("max_live", "max_memory", "max_runtime"):
+            value = getattr(self, label)
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"{label}: {value!r} must be above 0")
+        if not 0 <= self.accounting_wait < float("inf"):
+            raise ValueError(f"accounting_wait: {self.accounting_wait!r} must be a number of seconds, 0 for none")
         if self.concurrent_tasks < 0:
             raise ValueError(f"concurrent_tasks: {self.concurrent_tasks} must not be negative (0: no limit)")
 
@@ -90,6 +102,10 @@ def refuse_resources(resources: Resources, config: BatchConfig) -> str | None:
         return f"mem_free: {resources.mem_free} GB must be between 0 and {MAX_MEMORY_GB:g}"
     if resources.max_runtime is not None and not 1 <= resources.max_runtime <= MAX_RUNTIME_S:
         return f"max_runtime: {resources.max_runtime} s must be between 1 and {MAX_RUNTIME_S}"
+    if config.max_memory is not None and resources.mem_free > config.max_memory:
+        return f"mem_free: {resources.mem_free:g} GB is more than {config.name} gives ({config.max_memory:g} GB)"
+    if config.max_runtime is not None and (resources.max_runtime or 0) > config.max_runtime:
+        return f"max_runtime: {resources.max_runtime} s is more than {config.name} gives ({config.max_runtime} s)"
     for label, value in (("project", resources.project), ("queue", resources.queue)):
         if value is not None and not OBJECT_NAME.fullmatch(value):
             return f"{label}: {value!r} must be a letter followed by at most 63 letters, digits, _ . @ -"

@@ -9,7 +9,7 @@ from pathlib import Path
 from executors import sge_accounting, sge_parse
 from executors.accounting_tail import AccountingTail
 from executors.base import AttemptRef, ExecutorUnavailable, ExitInfo, JobSpec, Phase, Resources, SubmitRejected
-from executors.batch import BatchExecutor, Row, batch_of
+from executors.batch import SMALLEST, BatchExecutor, Row, batch_of
 from executors.batch_config import refuse_resources
 from executors.sge_accounting import Record
 from executors.sge_config import SgeConfig
@@ -39,14 +39,10 @@ class SgeExecutor(BatchExecutor):
             return f"{resources.slots} slots need a parallel environment, and none is configured for {self.name}"
         return refuse_resources(resources, self.config)
 
-    def check(self) -> str | None:
-        """A sentence if the smallest request cannot be run here, else None. Run at start-up; asks qmaster once.
-        Raises ExecutorUnavailable."""
-        sentence = self._spool.check()
-        if sentence or not self.config.verify:
-            return sentence
-        smallest = JobSpec(0, 0, "check", "check", 0, "true", Resources(mem_free=0.001))
-        argv = sge_parse.build_submission(self.config, [smallest], Path("/dev/null"), Path("/dev/null"))
+    def check_site(self, wrapper: Path) -> str | None:
+        if not self.config.verify:
+            return None
+        argv = sge_parse.build_submission(self.config, [SMALLEST], wrapper, Path("/dev/null"))
         argv[argv.index("-w") + 1] = "v"
         answer = self.run(argv)
         if answer.code == 0:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from executors import slurm_accounting, slurm_parse
-from executors.base import AttemptRef, ExitInfo, JobSpec, Resources
-from executors.batch import BatchExecutor, Row, batch_of
+from executors.base import AttemptRef, ExitInfo, JobSpec, Resources, SubmitRejected
+from executors.batch import SMALLEST, BatchExecutor, Row, batch_of
 from executors.batch_config import refuse_resources
 from executors.shell import Completed
 from executors.slurm_accounting import Record
@@ -31,6 +31,18 @@ class SlurmExecutor(BatchExecutor):
 
     def refuse(self, resources: Resources) -> str | None:
         return refuse_resources(resources, self.config)
+
+    def check_site(self, wrapper: Path) -> str | None:
+        argv = slurm_parse.build_submission(self.config, [SMALLEST], wrapper, Path("/dev/null"))
+        answer = self.run([argv[0], "--test-only", *argv[1:]])
+        if answer.code == 0:
+            return None
+        try:
+            slurm_parse.read_submission(answer)
+        except SubmitRejected as refusal:
+            words = " ".join(str(refusal).split())
+            return f"{self.name}: Slurm would refuse every job: {words}. See DEFAULT_PROJECT and DEFAULT_QUEUE"
+        return None
 
     def submit_argv(self, specs: Sequence[JobSpec], wrapper: Path, target: Path) -> list[str]:
         return slurm_parse.build_submission(self.config, specs, wrapper, target)

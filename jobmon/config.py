@@ -98,6 +98,22 @@ def write_rc(path: Path, values: Mapping[str, str]) -> None:
     os.replace(str(temporary), str(path))
 
 
+def find_sql_setting(argument: str | None, environ: Mapping[str, str] | None = None) -> Setting | None:
+    """The database's address for `jobmon query`, if one is set. The rc file that holds it must be private."""
+    env = os.environ if environ is None else environ
+    if argument:
+        return Setting(argument, "argument")
+    if env.get("JOBMON_SQL_URL"):
+        return Setting(env["JOBMON_SQL_URL"], "environment JOBMON_SQL_URL")
+    rc_file = rc_path(env)
+    rc = _read_rc(rc_file)
+    if not rc.get("sql_url"):
+        return None
+    if urlsplit(rc["sql_url"]).password:
+        read_private(rc_file, "password")
+    return Setting(rc["sql_url"], str(rc_file))
+
+
 def rc_path(environ: Mapping[str, str] | None = None) -> Path:
     """Where the rc file is."""
     return _user_home(os.environ if environ is None else environ) / ".jobmonrc"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from django.utils import timezone
 from workflows.models import (
     AuditEntry,
     ErrorGroup,
+    GroupEdge,
     Job,
     JobEdge,
     JobGroup,
@@ -25,6 +27,7 @@ from workflows.models import (
     Workflow,
     WorkflowRun,
 )
+from workflows.scheduling.blocked import forget_others, refresh_blocked
 
 HOSTS = ("c041", "c042", "c043", "c044")
 TRACEBACK = """Traceback (most recent call last):
@@ -101,6 +104,10 @@ def make_workflow(
         made.jobs[tag.name] = _make_jobs(dag, tag, rank, now)
     edges = _make_edges(made, tags)
     TaskDag.objects.filter(pk=dag.pk).update(edge_count=edges)
+    if any(tag.counts.get("F") for tag in tags):
+        forget_others([])
+        refresh_blocked(workflow.pk, dag.pk)
+        Workflow.objects.filter(pk=workflow.pk).update(change_no=workflow.change_no)
     if status != "C":
         made.run = _make_runs(workflow, owner, runs, begin, now)
         _make_instances(made, tags, begin, now)
@@ -149,6 +156,11 @@ def _make_edges(made: Made, tags: Sequence[Tag]) -> int:
             edges |= {(up.pk, down.pk): JobEdge(upstream=up, downstream=down) for up, down in pairs}
     JobEdge.objects.bulk_create(edges.values(), batch_size=2000)
     _count_upstreams(made, list(edges.values()))
+    groups = {job.pk: job.group_id for job in made.all_jobs}
+    sums = Counter((groups[up], groups[down]) for up, down in edges)
+    GroupEdge.objects.bulk_create(
+        [GroupEdge(dag_id=made.workflow.dag_id, upstream_id=up, downstream_id=down, edges=n) for (up, down), n in sums.items()]
+    )
     return len(edges)
 
 

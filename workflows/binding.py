@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from workflows.actor import Actor
@@ -45,7 +45,13 @@ def bind(graph: Graph, actor: Actor) -> Bound:
     if existing is not None:
         return _rebind(existing, graph, actor)
     groups = group_jobs([(job.name, job.tag) for job in graph.jobs])
-    return _create(graph, groups, actor)
+    try:
+        return _create(graph, groups, actor)
+    except IntegrityError:  # somebody else wrote the same workflow in this very moment
+        existing = _find(graph)
+        if existing is None:
+            raise
+        return _rebind(existing, graph, actor)
 
 
 def _find(graph: Graph) -> Workflow | None:
@@ -104,6 +110,7 @@ def _create(graph: Graph, groups: Sequence[Group], actor: Actor) -> Bound:
     insert_rows("job", JOB_COLUMNS, _job_rows(graph, workflow.dag_id, first_id, [group_ids[group] for group in groups], now))
     edges = ((first_id + up, first_id + down) for down, ups in enumerate(graph.upstreams) for up in ups)
     insert_rows("job_edge", ("upstream_id", "downstream_id"), edges)
+    _sum_edges(graph, workflow.dag_id, [group_ids[group] for group in groups])
     write_audit(actor, "submit", f"workflow {workflow.pk}", workflow_id=workflow.pk, job_count=len(graph.jobs))
     return Bound(workflow, is_new=True)
 
@@ -165,6 +172,13 @@ def _create_groups(graph: Graph, groups: Sequence[Group], dag_id: int) -> dict[G
         )
         ids[group] = row.pk
     return ids
+
+
+def _sum_edges(graph: Graph, dag_id: int, group_ids: Sequence[int]) -> None:
+    """What waits for what, by group: pages draw it without reading an edge."""
+    sums = Counter((group_ids[up], group_ids[down]) for down, ups in enumerate(graph.upstreams) for up in ups)
+    rows = ((dag_id, up, down, edges) for (up, down), edges in sorted(sums.items()))
+    insert_rows("group_edge", ("dag_id", "upstream_id", "downstream_id", "edges"), rows)
 
 
 def _job_rows(graph: Graph, dag_id: int, first_id: int, group_ids: Sequence[int], now: datetime) -> Iterator[tuple[Any, ...]]:

@@ -30,6 +30,7 @@ def find_draft(user: User, draft_id: uuid.UUID) -> Draft | None:
 @write_transaction
 def store_chunk(draft: Draft, number: int, jobs: bytes) -> None:
     """Keep one piece; the same number again replaces it."""
+    Draft.objects.select_for_update().get(pk=draft.pk)  # the same piece may arrive twice at once
     DraftChunk.objects.filter(draft=draft, number=number).delete()
     DraftChunk.objects.create(draft=draft, number=number, body=gzip.compress(jobs, 1))
 

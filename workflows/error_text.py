@@ -95,7 +95,7 @@ def find_r(lines: Sequence[str]) -> Found | None:
     if not starts:
         return None
     start = starts[-1]
-    call, _, message = lines[start].partition(" : ") if " : " in lines[start] else lines[start].partition(":")
+    call, _, message = lines[start].partition(" : ") if " : " in lines[start] else lines[start].partition(": ")
     name = re.split(r"[(\[ ]", call.removeprefix("Error").removeprefix(" in ").strip("` :"), maxsplit=1)[0]
     name = "" if name.startswith(("eval", "withVisible", "doTryCatch", "value")) else name
     kind = f"Error in {name}" if name else "Error"
@@ -191,7 +191,7 @@ def find_cpp(lines: Sequence[str]) -> Found | None:
 # --- without structure ------------------------------------------------------------------------------------------
 
 _BARE = re.compile(r"^(?:Uncaught )?((?:[A-Za-z_][\w.]*)?(?:Error|Exception|Interrupt|Exit|Fault))(?::\s+(.*))?$")
-_SHELL_OWN = re.compile(r"^(?:([^:]+): )?(?:line )?\d+: (.+)$")
+_SHELL_OWN = re.compile(r"^(?:([^:]+): )?(?:line )?\d+:\s+(.+)$")
 _SHELL_ENDED = re.compile(
     r"^(?:\d+ )?(Killed|Terminated|Aborted|Segmentation fault|Bus error|Floating point exception|Illegal instruction)"
     r"(?:\s+\(core dumped\))?(?:\s+(\S.*))?$"

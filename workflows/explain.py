@@ -99,6 +99,8 @@ def _not_started(job: Job, run: WorkflowRun | None, upstreams: Upstreams, now: d
         named = ", ".join(upstreams.failed[:MOST_FAILED_NAMED])
         more = len(upstreams.failed) - MOST_FAILED_NAMED
         return f"Blocked: {named}{f' and {more:,} more' if more > 0 else ''} failed."
+    if job.status == "G" and (cause := getattr(job, "blocked_by_name", None)):
+        return f"Blocked: {cause}, further up, failed."
     if upstreams.not_done:
         return f"Waits for {upstreams.not_done:,} of {words.plural(upstreams.total, 'upstream')}, none of them failed."
     if run is None:
@@ -141,7 +143,12 @@ def bottlenecks(run: WorkflowRun, groups: Sequence[JobGroup], counts: Mapping[st
         if group.max_concurrently_running is not None and group.max_concurrently_running <= _active(group)
     ]
     if counts.get("F", 0):
-        found.append(f"{words.plural(counts['F'], 'job')} failed for good; whatever needs them waits for a resume.")
+        blocked = counts.get("B", 0)
+        failed = words.plural(counts["F"], "job")
+        if blocked:
+            found.append(f"{words.plural(blocked, 'job')} blocked by {words.plural(counts['F'], 'failed job')}.")
+        else:
+            found.append(f"{failed} failed for good; whatever needs them waits for a resume.")
     if counts.get("I", 0):
         found.append(f"{words.plural(counts['I'], 'job')} with the batch system, not started yet.")
     return found

@@ -78,13 +78,13 @@ class IdsFilter(df.Filter):
 
 
 class FlagField(forms.CharField):
-    """`1` or `true` asks for it; `0` and `false` do not."""
+    """`1` or `true` asks for it; `0` and `false` do not; None says nothing about it."""
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value).lower()
         if text not in ("", "0", "false", "1", "true"):
-            raise forms.ValidationError("write 1 or leave it out")
-        return text in ("1", "true")
+            raise forms.ValidationError("write 1 or 0, or leave it out")
+        return text in ("1", "true") if text else None
 
 
 class FlagFilter(df.Filter):
@@ -208,7 +208,7 @@ class JobFilter(UrlFilterSet):
     """Filters of the jobs of one graph. `groups` are its groups: a tag is looked up there, not in the job table."""
 
     status = _choice("status", JOB_CHOICES)
-    blocked = FlagFilter(label="behind a failed job", method="keep_blocked")
+    blocked = FlagFilter(label="blocked", method="keep_blocked")
     tag = TextsFilter(label="tag", method="keep_tags")
     tag__n = TextsFilter(label="not tag", method="drop_tags")
     q = df.CharFilter(label="name begins with", method="keep_prefix")
@@ -225,7 +225,7 @@ class JobFilter(UrlFilterSet):
     downstream_of = df.NumberFilter(label="downstream of", method="keep_downstreams", min_value=1, max_value=2**63 - 1)
 
     NARROW_FIRST = ("reason", "host", "batch", "run", "attempts")
-    COUNTED = frozenset({"status", "tag", "tag__n"})
+    COUNTED = frozenset({"status", "blocked", "tag", "tag__n"})
 
     class Meta:
         model = Job
@@ -246,14 +246,18 @@ class JobFilter(UrlFilterSet):
             return job_queries.count_up_to_limit(self.rows)
         values = self.form.cleaned_data
         return job_queries.count_from_groups(
-            self.groups, set(values.get("tag") or ()), set(values.get("tag__n") or ()), values.get("status") or ()
+            self.groups,
+            set(values.get("tag") or ()),
+            set(values.get("tag__n") or ()),
+            values.get("status") or (),
+            values.get("blocked"),
         )
 
     @property
     def too_wide(self) -> list[str]:
         """Filters without an index of their own; they want a status or a tag beside them in a large graph."""
         applied = set(self.applied)
-        if applied & {"status", "tag", "error", "upstream_of", "downstream_of"}:
+        if applied & {"status", "blocked", "tag", "error", "upstream_of", "downstream_of"}:
             return []
         return [self.label_of(name) for name in self.NARROW_FIRST if name in applied]
 
@@ -267,7 +271,7 @@ class JobFilter(UrlFilterSet):
         return rows.exclude(group_id__in=self._ids(value)) if value else rows
 
     def keep_blocked(self, rows: QuerySet[Job], _name: str, value: bool) -> QuerySet[Job]:
-        return job_queries.directly_blocked(rows, self.dag_id) if value else rows
+        return job_queries.keep_blocked(rows, value)
 
     def keep_prefix(self, rows: QuerySet[Job], _name: str, value: str) -> QuerySet[Job]:
         if value.startswith("*"):

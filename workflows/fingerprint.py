@@ -104,21 +104,22 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", ELLIPSIS),
         (rf"\b(?:{_DAYS},? )?(?:\d{{1,2}} )?{_MONTHS}\.? +\d{{1,2}},?(?: {_CLOCK})?{_ZONE_AND_YEAR}\b", ELLIPSIS),
         (rf"\b\d{{4}}[-/]\d{{2}}[-/]\d{{2}}(?:[T ]{_CLOCK})?(?:Z\b| ?[+-]\d\d:?\d\d\b)?", ELLIPSIS),
-        (rf"\b{_CLOCK}\b", ELLIPSIS),
         (r"(?<![\w…])(?:~|\.{1,2}|[A-Za-z]:)?[/\\][^\s'\"`,:;()\[\]{}<>|]+", ELLIPSIS),
         (r"(?<![\w.-])[\w.-]+(?:/[\w.-]+)*/[\w-]+\.[A-Za-z]\w{0,9}\b", ELLIPSIS),
         (rf"(?<![\w.-])[\w-]+(?:\.[\w-]+)*\.(?i:{_DATA_FILES})\b", ELLIPSIS),
         (r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b", ELLIPSIS),
         (rf"(?<![\w.@-])(?:[\w-]+\.)+(?:{_DOMAINS})(?::\d{{1,5}})?\b", ELLIPSIS),
-        (r"\b(host|hostname|node)([ =:]{1,3})[\w-]*\d[\w.-]*", rf"\1\2{ELLIPSIS}"),
+        (r"\b(host|hostname|node)([ =:]{1,3})[\w.-]*\d[\w.-]*", rf"\1\2{ELLIPSIS}"),
+        (rf"\b{_CLOCK}\b", ELLIPSIS),
         (r"\b0[xX][0-9a-fA-F]+\b", ELLIPSIS),
         (r"\b(?=[0-9a-f]{0,63}\d)(?=\d{0,63}[a-f])[0-9a-f]{7,64}\b", ELLIPSIS),
         (r"(?:(?<![\w.])[+-])?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?", "N"),
-        (r"\bN ?[KMGTP]i?B\b", "N bytes"),
+        (r"\bN ?[KMGTP]i?[Bb]\b", "N bytes"),
         (r"\[Errno N\] ", ""),
         (rf"'\[?{ELLIPSIS}[^']*'", ELLIPSIS),
-        (rf"([N{ELLIPSIS}])(?:[,;] ?\1)+", r"\1"),
+        (rf"([N{ELLIPSIS}])(?:, ?\1)+", r"\1"),
         (r"\s+", " "),
+        (r"^N$", ELLIPSIS),
     )
 )
 
@@ -128,11 +129,13 @@ def normalise(message: str) -> str:
     text = message[:_LINE]
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
-    return text.lstrip(f" {ELLIPSIS}:,-") or text.strip()
+    return text.strip()
 
 
 def _make(reason: str, found: Found) -> Fingerprint:
-    message = normalise(found.message)[:_MESSAGE].strip()
+    message = found.message if found.language == "none" else normalise(found.message)[:_MESSAGE].strip()
+    if found.language == "line":
+        message = message.lstrip(f" {ELLIPSIS}:,-") or message  # the time stamp of a log line
     parts = (f"v{VERSION}", reason, found.language, found.kind, message, *found.frames)
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
     return Fingerprint(digest, _title(found, message))

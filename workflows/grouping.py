@@ -21,8 +21,9 @@ class Group:
 
 
 def stem(name: str) -> str:
-    """The name without numbers and the separators around them: fit_2019_m → fit_m."""
-    text = _DIGITS.sub("_", _HASH_TAIL.sub("", name)).strip("_")
+    """The name without numbers and the separators around them: fit_2019_m → fit_m. It never ends with a space: MariaDB
+    takes names that differ only in that for equal."""
+    text = _DIGITS.sub("_", _HASH_TAIL.sub("", name)).strip("_").strip()
     return text or "job"
 
 

@@ -169,9 +169,8 @@ def _job_without_instance() -> Found:
 def _done_before_upstream() -> Found:
     """A person may have a done job run again, or may mark done what waits: only what never was done counts."""
     was_done = Exists(_instances_of("upstream_id").filter(status=InstanceStatus.DONE))
-    edges = JobEdge.objects.filter(
-        ~was_done, downstream__status=JobStatus.DONE, downstream__marked_done_by="", upstream__marked_done_by=""
-    )
+    edges = JobEdge.objects.filter(~was_done, downstream__status=JobStatus.DONE, downstream__marked_done_by="")
+    edges = edges.filter(~_audit_of("upstream__dag__workflow", MARKED_DONE), upstream__marked_done_by="")
     rows = edges.exclude(upstream__status=JobStatus.DONE).order_by("downstream_id", "upstream_id")
     for down, up, status in rows.values_list("downstream_id", "upstream_id", "upstream__status"):
         yield f"job {down}", f"is D, but its upstream {up} is {status} and never was done"

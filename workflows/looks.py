@@ -41,6 +41,8 @@ WORKFLOW: dict[str, Look] = {
     "E": Look("failed", "failed", "circle-x", "no job can move, and some failed"),
     "D": Look("done", "done", "circle-check", "all jobs are done"),
 }
+# What pages count: "B" stands for those in G that are blocked.
+SHOWN: dict[str, Look] = {"G": WAITING, "B": BLOCKED, **{letter: look for letter, look in JOB.items() if letter != "G"}}
 INSTANCE: dict[str, Look] = {
     "I": Look("queued", "being submitted", "clock", "about to be handed to the batch system"),
     "B": Look("submitted", "in the batch queue", "send", "the batch system has it; it has not started"),
@@ -48,10 +50,9 @@ INSTANCE: dict[str, Look] = {
     "E": Look("failed", "failed", "circle-x", "ended with an error"),
     "D": DONE,
 }
-KINDS: dict[str, dict[str, Look]] = {"job": JOB, "workflow": WORKFLOW, "run": WORKFLOW, "instance": INSTANCE}
+KINDS: dict[str, dict[str, Look]] = {"job": SHOWN, "workflow": WORKFLOW, "run": WORKFLOW, "instance": INSTANCE}
 
-BAR_ORDER = "DRIQGEF"
-MATRIX_ORDER = "GQIREFD"
+BAR_ORDER = "DRIQGBEF"
 BAR_WIDTH, BAR_GAP, BAR_LEAST = 400.0, 2.0, 3.0
 
 
@@ -76,6 +77,6 @@ def bar_segments(counts: Mapping[str, int], width: float = BAR_WIDTH) -> list[Se
     shares[shares.index(widest)] = widest - excess
     segments, x = [], 0.0
     for (letter, count), share in zip(present, shares, strict=True):
-        segments.append(Segment(JOB[letter], letter, count, round(x, 1), round(share, 1)))
+        segments.append(Segment(SHOWN[letter], letter, count, round(x, 1), round(share, 1)))
         x += share + BAR_GAP
     return segments

@@ -10,6 +10,7 @@ from io import BytesIO
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.common import CommonMiddleware
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -60,7 +61,7 @@ class GzipRequestMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         limit = settings.MAX_BODY_BYTES
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdigit() and int(length) > limit:
+        if length.isascii() and length.isdigit() and int(length) > limit:
             return _problem(413, "too-large", f"The body is over {limit:,} bytes. Send a large graph as a draft, in chunks.")
         if request.headers.get("Content-Encoding", "").lower() == "gzip":
             try:
@@ -69,11 +70,18 @@ class GzipRequestMiddleware:
                 return _problem(413, "too-large", f"The body, unpacked, is over {limit:,} bytes.")
             except zlib.error as error:
                 return _problem(400, "invalid-request", f"The body is not valid gzip: {error}")
-            request._stream = BytesIO(body)  # type: ignore[attr-defined]
-            request._read_started = False  # nobody has read the new one
+            request._stream = BytesIO(body)
+            request._read_started = False  # type: ignore[attr-defined]  # nobody has read the new one
             request.META["CONTENT_LENGTH"] = str(len(body))
             del request.META["HTTP_CONTENT_ENCODING"]
         return self.get_response(request)
+
+
+class SlashMiddleware(CommonMiddleware):
+    """Redirects pages to the address with a slash, but never a call of the API: its body would be lost on the way."""
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        return not request.path.startswith("/api/") and super().should_redirect_with_slash(request)
 
 
 class SameOriginMiddleware:

@@ -13,7 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from workflows import explain, markup, words
-from workflows.models import JobInstance
+from workflows.masking import mask_secrets
+from workflows.models import Job, JobInstance
 from workflows.queries.jobs import ORDERS, JobRow
 
 NOTHING = markup.NOTHING
@@ -28,6 +29,11 @@ def ran_seconds(attempt: JobInstance | None) -> float | None:
         return attempt.wallclock
     end = attempt.ended_at or (timezone.now() if attempt.status == "R" else None)
     return words.seconds_between(attempt.started_at, end)
+
+
+def shown_letter(job: Job) -> str:
+    """The letter of what pages show: B for a waiting job that is blocked."""
+    return "B" if job.status == "G" and job.blocked_by is not None else job.status
 
 
 class JobTable(dt.Table):
@@ -84,7 +90,7 @@ class JobTable(dt.Table):
         return {"value": following if following in ORDERS else field, "aria": now}
 
     def render_status(self, record: JobRow) -> SafeString:
-        return format_html("{}{}", markup.status_badge("job", record.job.status), self._fact(record))
+        return format_html("{}{}", markup.status_badge("job", shown_letter(record.job)), self._fact(record))
 
     def _fact(self, record: JobRow) -> str | SafeString:
         last = record.last
@@ -129,4 +135,4 @@ class JobTable(dt.Table):
         return markup.when(value)
 
     def render_command(self, value: str) -> SafeString:
-        return format_html("<code>{}</code>", markup.clip(value, 80))
+        return format_html("<code>{}</code>", markup.clip(mask_secrets(value), 80))

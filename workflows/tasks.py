@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 
 from workflows import bell
-from workflows.scheduling import back_ends, housekeeping, reconcile, tick
+from workflows.scheduling import back_ends, housekeeping, reconcile, stored_facts, tick
 from workflows.scheduling.watcher import Watcher
 
 watcher = Watcher()
@@ -17,8 +17,8 @@ watcher = Watcher()
 @shared_task(name="workflows.tasks.advance")
 def advance(*, run_id: int) -> None:
     """Move one run on. While somebody else is at it, look again soon: what rang may have come after their look."""
-    if tick.advance(run_id) is None and tick.is_live(run_id):
-        bell.send("workflows.tasks.advance", countdown=0.25, run_id=run_id)
+    if tick.advance(run_id) is None and (live := tick.find_live(run_id)) is not None:
+        bell.send("workflows.tasks.advance", countdown=0.25, run_id=live)
 
 
 @shared_task(name="workflows.tasks.poll")
@@ -31,16 +31,17 @@ def poll(*, executor: str) -> None:
 @shared_task(name="workflows.tasks.sweep")
 def sweep() -> None:
     """Ring for every active run and every executor, and tidy up: makes good whatever was lost."""
+    tick.release_dead_leases()
     for run_id in housekeeping.sweep():
         bell.ring(run_id)
     for name in back_ends.executor_names():
         bell.send("workflows.tasks.poll", executor=name)
+    stored_facts.refresh_facts()
 
 
 @worker_ready.connect
 def start_watching(**_: Any) -> None:
     watcher.start()
-    bell.send("workflows.tasks.sweep")
 
 
 @worker_shutdown.connect

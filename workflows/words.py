@@ -128,7 +128,7 @@ def _over_runtime(instance: Mapping[str, object]) -> str:
 
 def counts_sentence(counts: Mapping[str, int]) -> str:
     """`412,118 done, 37 failed, 4 running`: what a bar shows, for those who cannot see it."""
-    parts = [f"{counts[letter]:,} {looks.JOB[letter].word}" for letter in "DFRIQEG" if counts.get(letter)]
+    parts = [f"{counts[letter]:,} {looks.SHOWN[letter].word}" for letter in "DFBRIQEG" if counts.get(letter)]
     return ", ".join(parts) or "no jobs"
 
 
@@ -147,8 +147,18 @@ def workflow_sentence(status: str, counts: Mapping[str, int], stopping: str = ""
         return f"Done: all {plural(total, 'job')}."
     text = f"{head}: {done:,} of {plural(total, 'job')} done"
     text += f", {failed:,} failed" if failed else ""
+    text += f", {counts['B']:,} blocked by {'it' if failed == 1 else 'them'}" if counts.get("B") else ""
     active = counts.get("R", 0)
     return text + (f", {active:,} running." if active else ".")
+
+
+def forecast_sentence(earliest: datetime, latest: datetime, bound_by: str, made: datetime, now: datetime) -> str:
+    """When what can run ends, in the zone of these times, with what binds it; its age where it is old."""
+    is_soon = latest - now < timedelta(hours=20)
+    first, last = (f"{moment:%H:%M}" if is_soon else f"{moment:%a %-d %b %H:%M}" for moment in (earliest, latest))
+    span = f"at about {last}" if first == last else f"between {first} and {last}"
+    age = f" (as of {made:%H:%M})" if now - made > timedelta(minutes=5) else ""
+    return f"What can run ends {span}{age}, bound by {bound_by}."
 
 
 def parse_since(text: str, now: datetime) -> datetime | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.db.engine import attempts, drive, job, make_actor, start, statuses, submit
+from workflows import lifecycle
 from workflows.lifecycle import Refused
 from workflows.models import JobInstance, Workflow
+from workflows.scheduling import tick
 
 pytestmark = pytest.mark.django_db
 
@@ -95,3 +99,12 @@ def test_two_people_do_not_share_a_workflow() -> None:
     submit([job("a")], make_actor("alice"))
     with pytest.raises(WorkflowInUse):
         submit([job("a")], make_actor("bob"))
+
+
+def test_the_lease_of_a_dead_process_is_taken_away() -> None:
+    run = start(submit([job("a")]))
+    assert lifecycle.acquire_lease(run.pk, f"{tick.HOST}:999999999:1", 600) is not None
+    assert lifecycle.acquire_lease(run.pk, "somebody else", 600) is None
+    assert tick.release_dead_leases() == 1
+    assert lifecycle.acquire_lease(run.pk, f"{tick.HOST}:{os.getpid()}:1", 600) is not None
+    assert tick.release_dead_leases() == 0

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from workflows import binding, drafts
 from workflows.api import schema
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView, RawBody
+from workflows.api.base import ApiView, RawBody, raw_body
 from workflows.api.problems import Problem
 from workflows.api.workflows import check_executors, show
 from workflows.graph import GraphError, InvalidGraph, parse_header, parse_jobs, split_body
@@ -37,7 +37,7 @@ class DraftsView(ApiView):
     def post(self, request: Request) -> Response:
         """Begin a draft: all of a workflow but its jobs."""
         try:
-            header = msgspec.json.decode(request.data, type=dict)
+            header = msgspec.json.decode(raw_body(request), type=dict)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidGraph([GraphError("invalid-json", "", f"The body is not a JSON object: {error}")]) from error
         count = header.pop("job_count", None)
@@ -65,7 +65,7 @@ class DraftChunkView(ApiView):
             raise Problem(409, "draft-committed", f"Draft {draft_id} is committed as workflow {draft.workflow_id}.")
         if number >= drafts.MAX_CHUNKS:
             raise Problem(400, "invalid-request", f"At most {drafts.MAX_CHUNKS:,} chunks are possible.")
-        fields, jobs = split_body(request.data)
+        fields, jobs = split_body(raw_body(request))
         if fields:
             raise Problem(400, "invalid-request", f"A chunk holds only `jobs`; not understood: {', '.join(sorted(fields))}.")
         parse_jobs(bytes(jobs))

@@ -53,6 +53,8 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         return answer(403, "not-allowed", str(error) or "You may not do this.")
     if isinstance(error, exceptions.APIException):
         return _from_framework(error)
+    if isinstance(error, RecursionError):
+        return answer(400, "invalid-request", "The body is nested too deeply.")
     if isinstance(error, DatabaseError):
         logger.exception("database error")
         response = answer(503, "unavailable", "The database does not answer. Try again in a few seconds.")
@@ -66,19 +68,24 @@ def _invalid_graph(error: InvalidGraph) -> Response:
     return answer(400, "invalid-graph", str(error), errors=listed, error_count=error.count, kinds=error.kinds)
 
 
+def _printable(text: object) -> str:
+    """What was sent is named in the answer; a lone surrogate in it cannot be encoded."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
 def _from_framework(error: exceptions.APIException) -> Response:
     status = error.status_code
     more: dict[str, Any] = {}
-    detail = error.detail
+    detail = str(error.detail)
     if isinstance(error, exceptions.ValidationError):
         fields = error.detail if isinstance(error.detail, dict) else {"": error.detail}
         more["errors"] = [
-            {"code": "invalid-field", "path": str(path), "detail": str(item)}
+            {"code": "invalid-field", "path": _printable(path), "detail": _printable(item)}
             for path, items in fields.items()
             for item in (items if isinstance(items, list) else [items])
         ]
         detail = "; ".join(f"{item['path']}: {item['detail']}" for item in more["errors"])
-    response = answer(status, CODES.get(status, "error"), str(detail), **more)
+    response = answer(status, CODES.get(status, "error"), _printable(detail), **more)
     if status == 401:
         response["WWW-Authenticate"] = "Bearer"
     if (wait := getattr(error, "wait", None)) is not None:

@@ -10,6 +10,16 @@ STATUSES = "one letter, see the status tables"
 Plain = serializers.Serializer[Any]
 
 
+class Strict(Plain):
+    """The body of a request: a field that is not understood is an error, never ignored."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = sorted(set(map(str, data)) - set(self.fields)) if isinstance(data, dict) else []
+        if unknown:
+            raise serializers.ValidationError({name: ["There is no such field."] for name in unknown})
+        return super().to_internal_value(data)
+
+
 class Counts(Plain):
     G = serializers.IntegerField(min_value=0)
     Q = serializers.IntegerField(min_value=0)
@@ -216,7 +226,7 @@ class ChunkInput(Plain):
     jobs = JobInput(many=True)
 
 
-class RunInput(Plain):
+class RunInput(Strict):
     """How to run; what is left out is taken from the workflow."""
 
     resume = serializers.ChoiceField(["cold", "hot"], required=False, default="cold")
@@ -235,7 +245,7 @@ class RunInput(Plain):
     pid = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=2**31 - 1)
 
 
-class StopInput(Plain):
+class StopInput(Strict):
     mode = serializers.ChoiceField(["drain", "kill"])
 
 
@@ -258,22 +268,22 @@ class Plan(Plain):
     run_id = serializers.IntegerField(allow_null=True, required=False)
 
 
-class RerunInput(Plain):
+class RerunInput(Strict):
     downstream = serializers.BooleanField(required=False, default=False)
 
 
-class DoneInput(Plain):
+class DoneInput(Strict):
     note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
 
 
-class LimitsInput(Plain):
+class LimitsInput(Strict):
     max_concurrently_running = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
     tag_limits = serializers.DictField(
         required=False, child=serializers.IntegerField(min_value=1, max_value=2**31 - 1, allow_null=True)
     )
 
 
-class RequestsInput(Plain):
+class RequestsInput(Strict):
     """New requests for unfinished jobs."""
 
     job_ids = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=10_000)
@@ -288,15 +298,15 @@ class SteeredJobs(Plain):
     skipped = serializers.DictField(child=serializers.CharField())
 
 
-class JobIdsInput(Plain):
+class JobIdsInput(Strict):
     job_ids = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=10_000)
 
 
-class HoldInput(Plain):
+class HoldInput(Strict):
     reason = serializers.CharField(max_length=1000)
 
 
-class NoteInput(Plain):
+class NoteInput(Strict):
     note = serializers.CharField(allow_blank=True, max_length=10_000)
 
 
@@ -350,7 +360,7 @@ class ErrorGroup(Plain):
     note = serializers.CharField(allow_blank=True)
 
 
-class ErrorGroupChange(Plain):
+class ErrorGroupChange(Strict):
     state = serializers.ChoiceField(["open", "acknowledged", "fixed"], required=False)
     note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
 
@@ -369,7 +379,7 @@ class ExecutorList(Plain):
     results = ExecutorShape(many=True)
 
 
-class TokenInput(Plain):
+class TokenInput(Strict):
     name = serializers.CharField(max_length=100)
     scope = serializers.ChoiceField(["read", "submit", "operate"], required=False, default="operate")
     days = serializers.IntegerField(required=False, min_value=1, max_value=90, default=30)
@@ -413,3 +423,6 @@ class ProblemShape(Plain):
     detail = serializers.CharField()
     errors = ProblemItem(many=True, required=False)
     error_count = serializers.IntegerField(required=False)
+    kinds = serializers.ListField(required=False, child=serializers.CharField())
+    run_id = serializers.IntegerField(required=False)
+    left = serializers.IntegerField(required=False)

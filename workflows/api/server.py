@@ -59,6 +59,8 @@ def _token(token: ApiToken) -> dict[str, object]:
 
 
 class TokensView(ApiView):
+    keeps_answers = False
+
     @extend_schema(responses=schema.TokenList, operation_id="list_tokens")
     def get(self, request: Request) -> Response:
         """Your tokens that work; their values are shown once, when they are made."""
@@ -90,6 +92,8 @@ class TokenView(ApiView):
 
 
 class SignInLinkView(ApiView):
+    keeps_answers = False
+
     @extend_schema(request=None, responses={201: schema.Link, 403: schema.ProblemShape}, operation_id="make_sign_in_link")
     def post(self, request: Request) -> Response:
         """A link that signs a browser in once, within ten minutes."""

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from workflows.masking import mask_secrets
 from workflows.models import Job, JobInstance, Workflow, WorkflowRun
 from workflows.queries.counts import Counts
 
@@ -82,7 +83,7 @@ def job(row: Job, workflow_id: int) -> dict[str, Any]:
         "workflow_id": workflow_id,
         "name": row.name,
         "tag": row.tag,
-        "command": row.command,
+        "command": mask_secrets(row.command),
         "slots": row.slots,
         "mem_free": row.mem_free,
         "max_runtime": row.max_runtime,

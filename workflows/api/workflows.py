@@ -11,9 +11,31 @@ from rest_framework.response import Response
 from workflows import bell, binding, lifecycle, planning
 from workflows.api import schema, shapes
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView, RawBody, demand_operator, demand_understood, get_workflow, is_dry_run, next_link, per_page
+from workflows.api.base import (
+    ApiView,
+    RawBody,
+    demand_operator,
+    demand_understood,
+    get_workflow,
+    is_dry_run,
+    next_link,
+    per_page,
+    raw_body,
+)
+from workflows.api.problems import Problem
 from workflows.filters import ErrorFilter, JobFilter, WorkflowFilter
-from workflows.graph import Graph, GraphError, Header, InvalidGraph, JobInput, build_graph, parse_header, parse_jobs, split_body
+from workflows.graph import (
+    Graph,
+    GraphError,
+    Header,
+    InvalidGraph,
+    JobInput,
+    build_graph,
+    check_header,
+    parse_header,
+    parse_jobs,
+    split_body,
+)
 from workflows.models import JobInstance, Workflow, WorkflowRun
 from workflows.queries import attempts as attempt_queries
 from workflows.queries import jobs as job_queries
@@ -61,6 +83,16 @@ def check_executors(header: Header, jobs: list[JobInput]) -> None:
         raise InvalidGraph(errors)
 
 
+def check_options(values: dict[str, object]) -> None:
+    """A run's own paths and project obey the rules of a workflow's: they reach the batch system."""
+    keys = ("project", "stdout", "stderr", "working_dir", "home", "path")
+    header = Header(workflow_args="-", **{key: str(values[key]) for key in keys if values.get(key)})  # type: ignore[arg-type]
+    errors = list(check_header(header))
+    if errors:
+        listed = [{"code": error.code, "path": error.path, "detail": error.detail} for error in errors]
+        raise Problem(400, "invalid-request", " ".join(error.detail for error in errors), errors=listed)
+
+
 def show(request: Request, workflow: Workflow) -> dict[str, object]:
     counts = counts_of_dags([workflow.dag_id]).get(workflow.dag_id, {})
     latest = WorkflowRun.objects.filter(workflow=workflow).order_by("-pk").first()
@@ -99,7 +131,7 @@ class WorkflowsView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Submit a graph. The same arguments and jobs answer the same workflow; nothing is started."""
-        return bind_and_answer(request, read_graph(request.data))
+        return bind_and_answer(request, read_graph(raw_body(request)))
 
 
 def _latest_runs(workflow_ids: list[int]) -> dict[int, WorkflowRun]:
@@ -121,6 +153,7 @@ class WorkflowRunsView(ApiView):
     def get(self, request: Request, workflow_id: int) -> Response:
         """Its runs, newest first."""
         workflow = get_workflow(request, workflow_id)
+        demand_understood([name for name in request.query_params if name not in ("after", "per_page")], {})
         counts = counts_of_dags([workflow.dag_id]).get(workflow.dag_id, {})
         order = Order("id", is_descending=True)
         page = paginate(WorkflowRun.objects.filter(workflow=workflow), order, request.query_params.get("after", ""), "", per_page(request))
@@ -140,6 +173,7 @@ class WorkflowRunsView(ApiView):
         wanted = schema.RunInput(data=request.data)
         wanted.is_valid(raise_exception=True)
         values = dict(wanted.validated_data)
+        check_options(values)
         scope = Scope(tuple(values.pop("tags", ())), tuple(values.pop("job_ids", ())), values.pop("error_group", None))
         options = lifecycle.RunOptions(**values, scope=scope)
         if is_dry_run(request):

@@ -13,7 +13,7 @@ from workflows.lifecycle.attempts import (
     record_observed,
     record_submitted,
 )
-from workflows.lifecycle.endings import Ending, record_ended, record_late_success
+from workflows.lifecycle.endings import Ending, record_ended, record_late_success, record_usage
 from workflows.lifecycle.runs import (
     Refused,
     RunOptions,
@@ -61,6 +61,7 @@ __all__ = [
     "record_late_success",
     "record_observed",
     "record_submitted",
+    "record_usage",
     "release_lease",
     "repair_readiness",
     "reset_jobs",

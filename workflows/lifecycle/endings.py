@@ -28,7 +28,7 @@ from workflows.lifecycle.moves import (
     tell_downstream,
 )
 from workflows.models import ErrorGroup, Job, JobInstance, Workflow
-from workflows.state_machine import JOB_LIVE, InstanceStatus, JobStatus, Reason, job_after_attempt, uses_attempt
+from workflows.state_machine import JOB_LIVE, InstanceStatus, JobStatus, Reason, WorkflowStatus, job_after_attempt, uses_attempt
 from workflows.transactions import write_transaction
 
 FAILED_LETTERS = (JobStatus.ERROR_RECOVERABLE, JobStatus.ERROR_FATAL)
@@ -38,6 +38,10 @@ END_INSTANCE = (
     " nodename = CASE WHEN %s <> '' THEN %s ELSE nodename END, process_group_id = COALESCE(%s, process_group_id),"
     " executor_id = COALESCE(%s, executor_id), phase = '', phase_message = '', absent_since = NULL"
     " WHERE job_instance_id = %s AND status = %s"
+)
+ADD_USAGE = (
+    "UPDATE job_instance SET wallclock = COALESCE(wallclock, %s), cpu = COALESCE(cpu, %s),"
+    " maxvmem = COALESCE(maxvmem, %s), io = COALESCE(io, %s) WHERE job_instance_id = %s AND status IN ('D', 'E')"
 )
 
 
@@ -207,6 +211,16 @@ def _ask_for_more(endings: Sequence[Ending], job_of: Mapping[int, int]) -> None:
 
 
 @write_transaction
+def record_usage(run_id: int, usages: Mapping[int, Usage]) -> int:
+    """Fill up what ended attempts (instance id → usage) have used; what was measured before stands."""
+    workflow, _run = lock_run(run_id)
+    rows = [(usage.wallclock, usage.cpu, usage.maxvmem, usage.io, pk) for pk, usage in sorted(usages.items())]
+    filled = update_rows(ADD_USAGE, rows)
+    Ledger(workflow, has_changed=filled > 0).close()
+    return filled
+
+
+@write_transaction
 def record_late_success(run_id: int, ending: Ending) -> bool:
     """An attempt judged E turns out to have succeeded: it becomes D and its job with it, unless a newer attempt is
     live (void that one first). False: nothing was changed."""
@@ -223,4 +237,13 @@ def record_late_success(run_id: int, ending: Ending) -> bool:
     move_jobs(ledger, [job], JobStatus.DONE, now, not_before=None)
     tell_downstream([job_id])
     ledger.close()
+    _complete_resting(workflow, now)
     return True
+
+
+def _complete_resting(workflow: Workflow, now: datetime) -> None:
+    """A workflow whose last run has ended is done when the last of its jobs is."""
+    resting = (WorkflowStatus.STOPPED.value, WorkflowStatus.ERROR.value)
+    if not Job.objects.filter(dag_id=workflow.dag_id).exclude(status=JobStatus.DONE.value).exists():
+        rows = Workflow.objects.filter(pk=workflow.pk, status__in=resting)
+        rows.update(status=WorkflowStatus.DONE.value, status_date=now)

@@ -143,6 +143,8 @@ def _set_scope(dag_id: int, scope: Scope) -> None:
 
 def _reset_unfinished(dag_id: int, now: datetime) -> None:
     """Everything in scope that is not done and not live goes back to G with all its attempts."""
+    Job.objects.filter(dag_id=dag_id, blocked_by__isnull=False).update(blocked_by=None)
+    JobGroup.objects.filter(dag_id=dag_id, count_blocked__gt=0).update(count_blocked=0)
     jobs = Job.objects.filter(dag_id=dag_id, is_in_scope=True)
     back = {"num_attempts": 0, "not_before": None}
     for status in UNFINISHED:

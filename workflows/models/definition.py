@@ -89,6 +89,7 @@ class JobGroup(models.Model):
     count_e = models.IntegerField(default=0)
     count_f = models.IntegerField(default=0)
     count_d = models.IntegerField(default=0)
+    count_blocked = models.IntegerField(default=0)  # of those in G; the sweep counts them
 
     class Meta:
         db_table = "job_group"
@@ -100,7 +101,8 @@ class JobGroup(models.Model):
 
 class Job(models.Model):
     """The (potential) call of a command. `num_attempts` counts the attempts used up since the last resume;
-    `upstreams_left` counts the upstreams that are not done, and is 0 for a job that may start."""
+    `upstreams_left` counts the upstreams that are not done, and is 0 for a job that may start. `blocked_by` is the
+    failed job that a waiting one cannot do without, near or far; the sweep writes it."""
 
     job_id = models.BigAutoField(primary_key=True)
     dag = models.ForeignKey(TaskDag, on_delete=models.CASCADE, related_name="jobs", db_index=False)
@@ -126,6 +128,7 @@ class Job(models.Model):
     marked_done_by = models.CharField(max_length=150, blank=True)
     is_in_scope = models.BooleanField(default=True)
     resource_scale = models.FloatField(default=0.5)
+    blocked_by = models.BigIntegerField(null=True, blank=True)
     error_group = models.ForeignKey(
         "workflows.ErrorGroup", on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs", db_index=False, db_constraint=False
     )
@@ -137,6 +140,8 @@ class Job(models.Model):
             models.Index(fields=["group", "status", "upstreams_left", "job_id"], name="job_group_ready"),
             models.Index(fields=["dag", "status_date", "job_id"], name="job_recent"),
             models.Index(fields=["error_group", "status", "job_id"], name="job_error_group"),
+            models.Index(fields=["dag", "status", "job_id"], name="job_by_status"),
+            models.Index(fields=["group", "status", "job_id"], name="job_by_group"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["dag", "name"], name="job_name_once"),
@@ -167,3 +172,19 @@ class JobEdge(models.Model):
 
     def __str__(self) -> str:
         return f"{self.upstream_id} -> {self.downstream_id}"
+
+
+class GroupEdge(models.Model):
+    """How many edges lead from the jobs of one group to those of another, or of the same. Written with the graph."""
+
+    dag = models.ForeignKey(TaskDag, on_delete=models.CASCADE, related_name="group_edges", db_index=False)
+    upstream = models.ForeignKey(JobGroup, on_delete=models.CASCADE, related_name="edges_down", db_index=False)
+    downstream = models.ForeignKey(JobGroup, on_delete=models.CASCADE, related_name="edges_up", db_index=False)
+    edges = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "group_edge"
+        constraints = [models.UniqueConstraint(fields=["dag", "upstream", "downstream"], name="group_edge_once")]
+
+    def __str__(self) -> str:
+        return f"{self.upstream_id} -> {self.downstream_id}: {self.edges}"

@@ -25,6 +25,7 @@ class ErrorGroup(models.Model):
 
     class Meta:
         db_table = "error_group"
+        indexes = [models.Index(fields=["fingerprint"], name="error_group_alike")]
         constraints = [
             models.UniqueConstraint(fields=["workflow", "fingerprint"], name="error_group_once"),
             models.CheckConstraint(

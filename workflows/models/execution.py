@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-from workflows.models.definition import Job, Workflow
+from workflows.models.definition import Job, JobGroup, Workflow
 from workflows.state_machine import ENDED, LIVE, InstanceStatus, RunStatus
 
 LIVE_LETTERS = sorted(status.value for status in LIVE)
@@ -131,6 +131,7 @@ class JobInstance(models.Model):
         indexes = [
             models.Index(fields=["workflow_run", "status", "job_instance_id"], name="job_instance_run_status"),
             models.Index(fields=["executor_type", "status", "job_instance_id"], name="job_instance_exec_status"),
+            models.Index(fields=["executor_id"], name="job_instance_batch_id"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["live_job_id"], name="one_live_instance"),
@@ -183,3 +184,39 @@ class JobInstanceStatusLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_instance_id} {self.status}"
+
+
+class RunMinute(models.Model):
+    """What the sweep saw in one minute of a run, per group: `queued` and `running` jobs then, and `ended`, the jobs
+    over (done or failed for good) until then. A group without a row had none live; a minute without any row was not
+    looked at."""
+
+    run = models.ForeignKey(WorkflowRun, on_delete=models.CASCADE, related_name="minutes", db_index=False)
+    group = models.ForeignKey(JobGroup, on_delete=models.CASCADE, related_name="minutes", db_index=False)
+    minute = models.DateTimeField()
+    queued = models.PositiveIntegerField(default=0)
+    running = models.PositiveIntegerField(default=0)
+    ended = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "run_minute"
+        constraints = [models.UniqueConstraint(fields=["run", "minute", "group"], name="run_minute_once")]
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} {self.minute:%H:%M}"
+
+
+class RunForecast(models.Model):
+    """When a live run is expected to end, as last worked out: a range and what binds it, or why it is not known."""
+
+    run = models.OneToOneField(WorkflowRun, on_delete=models.CASCADE, related_name="forecast", primary_key=True)
+    made_at = models.DateTimeField()
+    earliest = models.DateTimeField(null=True, blank=True)
+    latest = models.DateTimeField(null=True, blank=True)
+    bound_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        db_table = "run_forecast"
+
+    def __str__(self) -> str:
+        return f"forecast of run {self.run_id}"

@@ -90,3 +90,16 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class SystemState(models.Model):
+    """A moment that the server remembers: "sweep" is when the last sweep ended."""
+
+    name = models.CharField(primary_key=True, max_length=32)
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "system_state"
+
+    def __str__(self) -> str:
+        return self.name

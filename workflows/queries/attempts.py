@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from workflows.models import AuditEntry, JobInstance, JobInstanceErrorLog, JobInstanceStatusLog, WorkflowRun
 from workflows.permissions import visible_workflows
-from workflows.queries.counts import Counts, add_counts, groups_of
+from workflows.queries.counts import Counts, add_shown, groups_of
 
 MOVES_SHOWN = 50
 RUNNING_READ = 10_000
@@ -102,7 +102,7 @@ def view_run(run: WorkflowRun) -> RunView:
     live = [row["first"] for row in rows if row["status"] in "IBR"]
     ids = list(WorkflowRun.objects.filter(workflow_id=run.workflow_id).order_by("id").values_list("id", flat=True))
     at = ids.index(run.pk)
-    counts = run.final_counts or add_counts(groups_of(run.workflow.dag_id))
+    counts = run.final_counts or add_shown(groups_of(run.workflow.dag_id))
     return RunView(
         run,
         counts,

@@ -12,9 +12,36 @@ from workflows.models.definition import COUNT_FIELDS
 Counts = dict[str, int]
 LETTER_FIELDS: dict[str, str] = {status.value: field for status, field in COUNT_FIELDS.items()}
 
+SHOWN_ORDER = "GBQIREFD"
+
 
 def group_counts(group: JobGroup) -> Counts:
     return {letter: getattr(group, field) for letter, field in LETTER_FIELDS.items()}
+
+
+def shown_counts(group: JobGroup) -> Counts:
+    """As pages show them: those blocked are taken out of G and stand under "B"."""
+    counts = group_counts(group)
+    blocked = max(0, min(group.count_blocked, counts["G"]))
+    return {"G": counts.pop("G") - blocked, "B": blocked, **counts}
+
+
+def add_shown(groups: Iterable[JobGroup]) -> Counts:
+    total: Counts = dict.fromkeys(SHOWN_ORDER, 0)
+    for group in groups:
+        for letter, count in shown_counts(group).items():
+            total[letter] += count
+    return total
+
+
+def shown_of_dags(dag_ids: Iterable[int]) -> dict[int, Counts]:
+    """One query, like `counts_of_dags`, as pages show them."""
+    found: dict[int, Counts] = {}
+    for group in JobGroup.objects.filter(dag_id__in=list(dag_ids)):
+        total = found.setdefault(group.dag_id, dict.fromkeys(SHOWN_ORDER, 0))
+        for letter, count in shown_counts(group).items():
+            total[letter] += count
+    return found
 
 
 def add_counts(groups: Iterable[JobGroup]) -> Counts:

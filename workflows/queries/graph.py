@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from django.db.models import Count, F, Q
+from django.db.models import Q
 
-from workflows.models import Job, JobEdge, JobInstance
+from workflows.models import GroupEdge, Job, JobEdge, JobInstance
 
-EDGES_SUMMED = 50_000
 BOXES = 200
 EDGES_READ = 2_000
 ATTEMPTS_DRAWN = 300
@@ -23,17 +22,10 @@ class Neighbourhood:
     left_out: int = 0
 
 
-def group_edges(dag_id: int, edge_count: int) -> dict[tuple[int, int], int] | None:
-    """How many edges lead from group to group; None when there are too many edges to sum for a page."""
-    if edge_count > EDGES_SUMMED:
-        return None
-    rows = (
-        JobEdge.objects.filter(upstream__dag_id=dag_id)
-        .values_list(F("upstream__group_id"), F("downstream__group_id"))
-        .annotate(n=Count("downstream_id"))
-        .order_by()
-    )
-    return {(up, down): n for up, down, n in rows}
+def group_edges(dag_id: int) -> dict[tuple[int, int], int]:
+    """How many edges lead from group to group, as summed when the graph was bound."""
+    rows = GroupEdge.objects.filter(dag_id=dag_id).values_list("upstream_id", "downstream_id", "edges")
+    return {(up, down): edges for up, down, edges in rows}
 
 
 def neighbourhood(job_id: int, up: int, down: int) -> Neighbourhood:

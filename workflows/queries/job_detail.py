@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import OuterRef, Subquery
 
 from workflows.models import Job, JobEdge, JobInstance, Workflow, WorkflowRun
 from workflows.permissions import visible_workflows
@@ -53,8 +54,10 @@ class JobView:
 
 
 def find_job(user: User | AnonymousUser, job_id: int) -> Job | None:
-    """The job with its group, graph and workflow, if this person may see it."""
-    jobs = Job.objects.select_related("group", "dag__workflow").filter(pk=job_id)
+    """The job with its group, graph and workflow, and the name of the failed job that blocks it (`blocked_by_name`),
+    if this person may see it."""
+    cause = Job.objects.filter(pk=OuterRef("blocked_by"), status="F").values("name")
+    jobs = Job.objects.select_related("group", "dag__workflow").filter(pk=job_id).annotate(blocked_by_name=Subquery(cause))
     return jobs.filter(dag__workflow__in=visible_workflows(user)).first()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from workflows.models import Job, JobEdge, JobGroup, JobInstance
-from workflows.queries.counts import group_counts
+from workflows.models import Job, JobGroup, JobInstance
+from workflows.queries.counts import shown_counts
 from workflows.queries.keyset import Order, Page, paginate, walk
 
 MOST_COUNTED = 10_000
@@ -55,11 +55,10 @@ def prefix_end(text: str) -> str:
     return text[:-1] + chr(min(ord(text[-1]) + 1, 0x10FFFF)) if text else chr(0x10FFFF)
 
 
-def directly_blocked(queryset: QuerySet[Job], dag_id: int) -> QuerySet[Job]:
-    """Waiting jobs with a failed upstream; found from the failed jobs, which are few."""
-    failed = Job.objects.filter(dag_id=dag_id, status="F").values("job_id")
-    below = JobEdge.objects.filter(upstream_id__in=failed).values("downstream_id")
-    return queryset.filter(status="G", job_id__in=below)
+def keep_blocked(queryset: QuerySet[Job], is_blocked: bool) -> QuerySet[Job]:
+    """Waiting jobs that cannot do without a failed one, near or far, as the last sweep saw it; or all the others."""
+    blocked = Q(status="G", blocked_by__isnull=False)
+    return queryset.filter(blocked) if is_blocked else queryset.filter(~Q(status="G") | Q(blocked_by=None))
 
 
 def with_attempt(queryset: QuerySet[Job], **conditions: object) -> QuerySet[Job]:
@@ -85,14 +84,20 @@ def last_attempts(job_ids: list[int]) -> dict[int, JobInstance]:
     return {attempt.job_id: attempt for attempt in attempts}
 
 
-def count_from_groups(groups: Iterable[JobGroup], names: set[str], without: set[str], letters: Sequence[str]) -> Total:
-    """The exact number of jobs when only status and tag are filtered: from stored counts, no query."""
+def count_from_groups(
+    groups: Iterable[JobGroup], names: set[str], without: set[str], letters: Sequence[str], is_blocked: bool | None = None
+) -> Total:
+    """The exact number of jobs when only status, blocked and tag are filtered: from stored counts, no query."""
+    wanted = set(letters or "GQIREFD")
+    wanted = wanted & {"G"} if is_blocked else wanted
+    if "G" in wanted:
+        wanted = wanted - {"G"} | {True: {"B"}, False: {"G"}, None: {"G", "B"}}[is_blocked]
     total = 0
     for group in groups:
         if (names and group.name not in names) or group.name in without:
             continue
-        counts = group_counts(group)
-        total += sum(counts[letter] for letter in letters) if letters else sum(counts.values())
+        counts = shown_counts(group)
+        total += sum(counts[letter] for letter in wanted)
     return Total(total)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count
-
-from workflows.models import Job, JobEdge
+from workflows.models import GroupEdge, Job, JobEdge
 
 MOST_NODES = 200
 MOST_EDGES_READ = 20_000
@@ -33,9 +31,8 @@ class Tree:
 
 def count_group_edges(dag_id: int) -> list[tuple[str, str, int]]:
     """(upstream tag, downstream tag, number of edges), edges inside one tag included."""
-    edges = JobEdge.objects.filter(upstream__dag_id=dag_id)
-    rows = edges.values_list("upstream__group__name", "downstream__group__name").annotate(n=Count("downstream_id"))
-    return sorted((up, down, count) for up, down, count in rows.order_by())
+    edges = GroupEdge.objects.filter(dag_id=dag_id)
+    return sorted(edges.values_list("upstream__name", "downstream__name", "edges"))
 
 
 def read_tree(job: Job, up: int, down: int) -> Tree:

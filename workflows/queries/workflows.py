@@ -14,7 +14,7 @@ from django.utils import timezone
 from workflows.models import JobGroup, JobInstance, JobInstanceErrorLog, Workflow, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.permissions import visible_workflows
-from workflows.queries.counts import Counts, add_counts, counts_of_dags, groups_of
+from workflows.queries.counts import Counts, add_shown, groups_of, shown_of_dags
 from workflows.queries.keyset import Order, Page, paginate
 
 LIST_ORDER = Order("id", is_descending=True)
@@ -114,7 +114,7 @@ def workflow_page(
 def rows_of(workflows: list[Workflow]) -> list[WorkflowRow]:
     if not workflows:
         return []
-    counts = counts_of_dags(workflow.dag_id for workflow in workflows)
+    counts = shown_of_dags(workflow.dag_id for workflow in workflows)
     latest: list[Any] = [getattr(workflow, "latest_run_id", None) for workflow in workflows]
     runs = WorkflowRun.objects.in_bulk([run_id for run_id in latest if run_id is not None])
     return [
@@ -160,9 +160,9 @@ def latest_errors(run_id: int, limit: int = ERRORS_SHOWN) -> list[JobInstance]:
 def view_workflow(workflow: Workflow) -> WorkflowView:
     """Four queries at most; no read of the job table but for the errors shown."""
     groups = groups_of(workflow.dag_id)
-    runs = list(WorkflowRun.objects.filter(workflow=workflow).order_by("-id")[:RUNS_SHOWN])
+    runs = list(WorkflowRun.objects.filter(workflow=workflow).select_related("forecast").order_by("-id")[:RUNS_SHOWN])
     errors = latest_errors(runs[0].pk) if runs else []
-    return WorkflowView(workflow, groups, add_counts(groups), runs, errors, leftovers(workflow, runs))
+    return WorkflowView(workflow, groups, add_shown(groups), runs, errors, leftovers(workflow, runs))
 
 
 def leftovers(workflow: Workflow, runs: list[WorkflowRun]) -> Leftovers:

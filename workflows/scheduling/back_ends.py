@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 
 from executors import registry
-from executors.base import AttemptStore, Executor
+from executors.base import AttemptStore, Executor, Site
 from executors.capacity import detect_memory, detect_slots
 from executors.dummy import DummyExecutor
 from executors.local import LocalExecutor, SequentialExecutor
@@ -88,8 +88,17 @@ def stores() -> list[AttemptStore]:
     return list(found.values())
 
 
+def site(name: str) -> Site:
+    """What this executor tells of its site. One that is not configured any more tells nothing."""
+    try:
+        found = getattr(get(name), "site", None)
+    except UnknownExecutor:
+        return Site()
+    return found if isinstance(found, Site) else Site()
+
+
 def max_live(name: str) -> int:
-    return MAX_LIVE.get(name, DEFAULT_MAX_LIVE)
+    return site(name).max_live or MAX_LIVE.get(name, DEFAULT_MAX_LIVE)
 
 
 def use(executor: Executor) -> None:

@@ -7,19 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from executors.base import AttemptStore, Evidence, Exit, Hint, TokenKind
+from executors.base import AttemptStore, Evidence, Exit, ExitInfo, Hint, TokenKind
 from executors.spool import read_tail
 from workflows import fingerprint, lifecycle
 from workflows.bulk import chunked
 from workflows.lifecycle import Ending
 from workflows.models import JobInstance
 from workflows.models.execution import LIVE_LETTERS
-from workflows.scheduling import back_ends
+from workflows.scheduling import accounting, back_ends
 from workflows.scheduling.judge import Asked, judge_exit, judge_void
 from workflows.state_machine import InstanceStatus, Reason
 
 STDERR_KEPT = 8 * 1024
-COLUMNS = ("job_instance_id", "workflow_run_id", "status", "reason", "stderr_path", "kill_asked_at", "kill_asked_by", "mem_free", "max_runtime")  # fmt: skip
+COLUMNS = (
+    "job_instance_id", "workflow_run_id", "status", "reason", "stderr_path", "kill_asked_at", "kill_asked_by",
+    "mem_free", "max_runtime", "executor_type",
+)  # fmt: skip
 AT_ONCE = 2000
 
 
@@ -33,6 +36,7 @@ class Attempt:
     reason: str
     stderr_path: str
     asked: Asked
+    executor: str
 
     @property
     def is_live(self) -> bool:
@@ -42,9 +46,10 @@ class Attempt:
 def read_attempts(instance_ids: Sequence[int]) -> dict[int, Attempt]:
     found: dict[int, Attempt] = {}
     for chunk in chunked(sorted(instance_ids)):
-        for pk, run_id, status, reason, stderr, kill_at, kill_by, mem, runtime in JobInstance.objects.filter(pk__in=chunk).values_list(*COLUMNS):
+        rows = JobInstance.objects.filter(pk__in=chunk).values_list(*COLUMNS)
+        for pk, run_id, status, reason, stderr, kill_at, kill_by, mem, runtime, executor in rows:
             asked = Asked(pk, kill_at is not None, kill_by, mem, runtime)
-            found[pk] = Attempt(pk, run_id, InstanceStatus(status), reason, stderr, asked)
+            found[pk] = Attempt(pk, run_id, InstanceStatus(status), reason, stderr, asked, executor)
     return found
 
 
@@ -69,6 +74,8 @@ def _collect_hinted(store: AttemptStore, hints: Sequence[Hint]) -> int:
         if attempt is None or (not attempt.is_live and not _is_late_success(attempt, found)):
             settled.append(hint)
         elif found is not None and found.exit is not None:
+            if attempt.is_live and accounting.may_tell_more(attempt.executor, attempt.asked, found.exit):
+                continue  # the poller asks; the hint stays until then
             ending = judge(store, attempt, found, hint)
             if attempt.is_live:
                 endings[attempt.run_id].append(ending)
@@ -82,15 +89,18 @@ def _collect_hinted(store: AttemptStore, hints: Sequence[Hint]) -> int:
     return applied
 
 
-def judge(store: AttemptStore, attempt: Attempt, evidence: Evidence, hint: Hint | None = None) -> Ending:
+def judge(
+    store: AttemptStore, attempt: Attempt, evidence: Evidence, hint: Hint | None = None, told: ExitInfo | None = None
+) -> Ending:
     """The verdict, with what the job said last if it failed."""
     measured = store.read_usage(hint) if hint is not None else None
-    return with_last_words(store, attempt, judge_exit(attempt.asked, evidence, measured))
+    return with_last_words(store, attempt, judge_exit(attempt.asked, evidence, measured, told))
 
 
 def with_last_words(store: AttemptStore, attempt: Attempt, ending: Ending) -> Ending:
     if ending.reason is None or ending.reason in (Reason.VOID, Reason.KILLED):
         return ending
+    ending = accounting.with_caps(attempt.executor, ending)
     if attempt.stderr_path:
         tail = read_tail(Path(attempt.stderr_path), STDERR_KEPT)
     else:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from workflows import lifecycle
 from workflows.models import Draft, IdempotencyRecord, Job, JobEdge, WorkflowRun
+from workflows.scheduling.retention import sweep_batches
 from workflows.state_machine import JobStatus, RunStatus
 from workflows.transactions import write_transaction
 
@@ -26,6 +27,7 @@ def sweep() -> list[int]:
     oldest = timezone.now() - DRAFT_LIFE
     if any(model.objects.filter(created_at__lt=oldest).exists() for model in (Draft, IdempotencyRecord)):
         remove_old_requests()
+    sweep_batches()
     live = dict(WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).values_list("pk", "workflow__dag_id"))
     for run_id, dag_id in live.items():
         if time.monotonic() - _verified.get(run_id, float("-inf")) > VERIFY_EVERY:

@@ -13,12 +13,12 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from executors import faults
-from executors.base import AttemptRef, Evidence, Executor, ExecutorUnavailable, Listed, Phase, TokenKind
+from executors.base import AttemptRef, Evidence, Executor, ExecutorUnavailable, ExitInfo, Listed, Phase, TokenKind
 from workflows import lifecycle
 from workflows.lifecycle import Ending, Observation
 from workflows.models import ExecutorState, JobInstance
 from workflows.models.execution import LIVE_LETTERS
-from workflows.scheduling import back_ends
+from workflows.scheduling import accounting, back_ends
 from workflows.scheduling.collect import Attempt, judge, with_last_words
 from workflows.scheduling.judge import Asked, judge_vanished, judge_void, moment
 from workflows.state_machine import InstanceStatus
@@ -60,9 +60,13 @@ def reconcile(name: str) -> set[int]:
     if not claim_poll(name, executor.kind, executor.poll_interval):
         return set()
     live = read_live(name)
-    if not live:
-        note_poll(name, 0.0, {})
-        return set()
+    changed = _list(executor, live) if live else note_idle(name)
+    accounting.fill_usage(executor)
+    return changed
+
+
+def _list(executor: Executor, live: Sequence[LiveAttempt]) -> set[int]:
+    name = executor.name
     started = time.monotonic()
     try:
         listing = executor.poll()
@@ -74,12 +78,18 @@ def reconcile(name: str) -> set[int]:
     return apply_listing(executor, live, listing)
 
 
+def note_idle(name: str) -> set[int]:
+    """Nothing is live: there is nothing to ask."""
+    note_poll(name, 0.0, {})
+    return set()
+
+
 def read_live(name: str) -> list[LiveAttempt]:
     rows = JobInstance.objects.filter(executor_type=name, status__in=LIVE_LETTERS).order_by("pk").values_list(*COLUMNS)
     found = []
     for pk, run_id, attempt_name, executor_id, status, submitted, absent, phase, message, stderr, kill_at, kill_by, mem, runtime in rows:
         asked = Asked(pk, kill_at is not None, kill_by, mem, runtime)
-        attempt = Attempt(pk, run_id, InstanceStatus(status), "", stderr, asked)
+        attempt = Attempt(pk, run_id, InstanceStatus(status), "", stderr, asked, name)
         ref = AttemptRef(pk, attempt_name, executor_id, submitted.timestamp())
         found.append(LiveAttempt(attempt, ref, absent, phase, message))
     return found
@@ -89,7 +99,8 @@ def apply_listing(executor: Executor, live: Sequence[LiveAttempt], listing: Mapp
     """Believe the listing, unless too much vanished at once."""
     absent = [one for one in live if one.ref.name not in listing]
     evidence = executor.store.read(one.attempt.instance_id for one in absent)
-    if is_unbelievable(live, absent, evidence):
+    told = accounting.ask(executor, [one.ref for one in absent if _accounting_may_know(executor, one, evidence)])
+    if is_unbelievable(live, absent, evidence, told):
         alarm(executor.name, len(absent), len(live))
         return set()
     findings = Findings()
@@ -97,12 +108,28 @@ def apply_listing(executor: Executor, live: Sequence[LiveAttempt], listing: Mapp
         listed = listing.get(one.ref.name)
         if listed is not None:
             _see_present(findings, one, listed)
-    _see_absent(findings, executor, absent, evidence)
+    _see_absent(findings, executor, absent, evidence, told)
     return _apply(findings, executor)
 
 
-def is_unbelievable(live: Sequence[LiveAttempt], absent: Sequence[LiveAttempt], evidence: Mapping[int, Evidence]) -> bool:
-    """Most of what was listed vanishes at once and leaves no exit record: rather the listing lies."""
+def _accounting_may_know(executor: Executor, one: LiveAttempt, evidence: Mapping[int, Evidence]) -> bool:
+    """It has started, and its own exit record says nothing, or too little."""
+    found = evidence.get(one.attempt.instance_id)
+    if found is None or found.token is None or found.token.kind is not TokenKind.START:
+        return False
+    if found.exit is not None:
+        return accounting.may_tell_more(executor.name, one.attempt.asked, found.exit)
+    return back_ends.site(executor.name).has_accounting or _is_absent_long_enough(one, executor.grace)
+
+
+def is_unbelievable(
+    live: Sequence[LiveAttempt],
+    absent: Sequence[LiveAttempt],
+    evidence: Mapping[int, Evidence],
+    told: Mapping[str, ExitInfo],
+) -> bool:
+    """Most of what was listed vanishes at once, leaves no exit record, and accounting knows of no end: rather the
+    listing lies."""
     vanished = [
         one
         for one in absent
@@ -111,6 +138,7 @@ def is_unbelievable(live: Sequence[LiveAttempt], absent: Sequence[LiveAttempt], 
         and one.absent_since is None
         and (found := evidence.get(one.attempt.instance_id)) is not None
         and found.exit is None
+        and one.ref.name not in told
     ]
     return len(vanished) > VANISHED_AT_LEAST and len(vanished) > VANISHED_SHARE * len(live)
 
@@ -137,25 +165,39 @@ def _see_present(findings: Findings, one: LiveAttempt, listed: Listed) -> None:
 
 
 def _see_absent(
-    findings: Findings, executor: Executor, absent: Sequence[LiveAttempt], evidence: Mapping[int, Evidence]
+    findings: Findings,
+    executor: Executor,
+    absent: Sequence[LiveAttempt],
+    evidence: Mapping[int, Evidence],
+    told: Mapping[str, ExitInfo],
 ) -> None:
     vanished: list[tuple[LiveAttempt, Evidence]] = []
     unstarted: list[LiveAttempt] = []
     for one in absent:
         attempt, found = one.attempt, evidence.get(one.attempt.instance_id)
-        token = found.token if found is not None else None
+        token, info = found.token if found is not None else None, told.get(one.ref.name)
         if found is not None and found.exit is not None:
-            findings.endings[attempt.run_id].append(judge(executor.store, attempt, found))
+            if info is not None or not accounting.may_tell_more(executor.name, attempt.asked, found.exit):
+                findings.endings[attempt.run_id].append(judge(executor.store, attempt, found, told=info))
         elif token is not None and token.kind is TokenKind.VOID:
             findings.endings[attempt.run_id].append(judge_void(attempt.asked))
-        elif not _is_absent_long_enough(one, executor.grace):
+        elif not _may_be_decided(one, executor.grace, token is not None, info):
             findings.observations[attempt.run_id].append(_note_absence(one))
         elif found is not None and token is not None:
             vanished.append((one, found))
         else:
             unstarted.append(one)
     _void_unstarted(findings, executor, unstarted)
-    _judge_vanished(findings, executor, vanished)
+    _judge_vanished(findings, executor, vanished, told)
+
+
+def _may_be_decided(one: LiveAttempt, grace: float, has_started: bool, info: ExitInfo | None) -> bool:
+    """Absence alone needs the grace. Accounting may be quicker to know of an end, and what was submitted, shall be
+    killed and is gone may be voided at once: that a person waits for."""
+    if has_started and accounting.tells_of_a_kill(info):
+        return True
+    is_killed_in_queue = one.attempt.asked.is_kill_asked and one.attempt.status is InstanceStatus.SUBMITTED
+    return _is_absent_long_enough(one, grace) or (is_killed_in_queue and not has_started)
 
 
 def _is_absent_long_enough(one: LiveAttempt, grace: float) -> bool:
@@ -176,16 +218,20 @@ def _void_unstarted(findings: Findings, executor: Executor, unstarted: Sequence[
             findings.endings[one.attempt.run_id].append(judge_void(one.attempt.asked))
 
 
-def _judge_vanished(findings: Findings, executor: Executor, vanished: Sequence[tuple[LiveAttempt, Evidence]]) -> None:
-    told = executor.exit_info([one.ref for one, _ in vanished]) if vanished else {}
+def _judge_vanished(
+    findings: Findings,
+    executor: Executor,
+    vanished: Sequence[tuple[LiveAttempt, Evidence]],
+    told: Mapping[str, ExitInfo],
+) -> None:
     again = executor.store.read(one.attempt.instance_id for one, _ in vanished)
     for one, before in vanished:
-        attempt = one.attempt
+        attempt, info = one.attempt, told.get(one.ref.name)
         found = again.get(attempt.instance_id, before)
         if found.exit is not None:  # it ended between two looks
-            ending = judge(executor.store, attempt, found)
+            ending = judge(executor.store, attempt, found, told=info)
         else:
-            ending = with_last_words(executor.store, attempt, judge_vanished(attempt.asked, found, told.get(one.ref.name)))
+            ending = with_last_words(executor.store, attempt, judge_vanished(attempt.asked, found, info))
         findings.endings[attempt.run_id].append(ending)
 
 

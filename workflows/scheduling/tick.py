@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.utils import timezone
@@ -53,6 +54,8 @@ def advance(run_id: int) -> Progress | None:
     """Take the run under a lease and move it on until it has to wait. None: somebody else is at it."""
     owner = f"{HOST}:{os.getpid()}:{threading.get_ident()}"
     if lifecycle.acquire_lease(run_id, owner, settings.LEASE_SECONDS) is None:
+        if not is_live(run_id):
+            collect(run_id)  # what a run that is over left behind: adopted by the next one, or late
         return None
     advancing.add(run_id)
     try:
@@ -62,8 +65,21 @@ def advance(run_id: int) -> Progress | None:
         lifecycle.release_lease(run_id, owner)
 
 
-def is_live(run_id: int) -> bool:
-    return WorkflowRun.objects.filter(pk=run_id, status=RunStatus.RUNNING.value).exists()
+def release_dead_leases() -> int:
+    """Leases of processes of this machine that are no more: their runs need not wait until the leases expire."""
+    held = WorkflowRun.objects.filter(status=RunStatus.RUNNING.value, lease_owner__startswith=f"{HOST}:")
+    released = 0
+    for run_id, owner in held.values_list("pk", "lease_owner"):
+        if not Path(f"/proc/{owner.split(':')[1]}").exists():
+            lifecycle.release_lease(run_id, owner)
+            released += 1
+    return released
+
+
+def find_live(run_id: int) -> int | None:
+    """The live run of this run's workflow: itself, or the one that took its attempts over."""
+    live = WorkflowRun.objects.filter(workflow__runs=run_id, status=RunStatus.RUNNING.value)
+    return live.values_list("pk", flat=True).first()
 
 
 def _advance_for_a_while(run_id: int) -> Progress:

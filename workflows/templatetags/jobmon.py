@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from urllib.parse import urlencode
 
 from django import template
 from django.http import HttpRequest, QueryDict
@@ -11,9 +12,11 @@ from django.template.context import Context
 from django.utils import timezone
 
 from workflows import log_text, looks, markup, words
+from workflows.masking import mask_secrets
 from workflows.models import AuditEntry, JobInstance, WorkflowRun
 from workflows.tables import JobTable, ran_seconds
 
+STATUS_QUERIES = {"B": {"blocked": "1"}, "G": {"status": "G", "blocked": "0"}}
 register = template.Library()
 register.simple_tag(markup.icon)
 register.simple_tag(markup.status_badge, name="status")
@@ -21,6 +24,7 @@ register.simple_tag(markup.fact_badge, name="fact")
 register.simple_tag(markup.bar)
 register.simple_tag(markup.look_badge, name="look")
 register.filter("ran", ran_seconds)
+register.filter("masked", mask_secrets)
 register.filter("when", markup.when)
 register.filter("exact", markup.exact)
 register.filter("clip", markup.clip)
@@ -68,15 +72,20 @@ def query(context: Context, **changes: object) -> str:
 def cell_link(workflow_id: int, group: str, letter: str) -> str:
     """The job table of one cell of the matrix; of the whole row when the letter is empty."""
     query_dict = QueryDict(mutable=True)
-    if letter:
-        query_dict["status"] = letter
+    query_dict.update(STATUS_QUERIES.get(letter) or {"status": letter} if letter else {})
     query_dict["tag"] = group
     return f"/workflows/{workflow_id}/jobs/?{query_dict.urlencode()}"
 
 
+@register.filter
+def status_query(letter: str) -> str:
+    """The filter of the job table that finds what is counted under this letter."""
+    return urlencode(STATUS_QUERIES.get(letter) or {"status": letter})
+
+
 @register.simple_tag
 def status_key(letter: str) -> str:
-    return looks.JOB[letter].key
+    return looks.SHOWN[letter].key
 
 
 @register.simple_tag
@@ -86,7 +95,7 @@ def instance_key(letter: str) -> str:
 
 @register.simple_tag
 def status_word(letter: str) -> str:
-    return looks.JOB[letter].word
+    return looks.SHOWN[letter].word
 
 
 @register.filter

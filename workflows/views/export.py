@@ -10,6 +10,7 @@ from typing import Any
 
 from django.http import HttpResponseBase, StreamingHttpResponse
 
+from workflows.masking import mask_secrets
 from workflows.queries.jobs import JobRow
 
 COLUMNS = (
@@ -32,6 +33,7 @@ def values_of(row: JobRow) -> dict[str, Any]:
     last_names = ("job_instance_id", "executor_id", "nodename", "reason", "exit_code", "wallclock", "maxvmem")
     values = {name: getattr(row.job, name, None) for name in COLUMNS}
     values["group"] = row.group
+    values["command"] = mask_secrets(row.job.command)
     values |= {name: getattr(row.last, name) if row.last else None for name in last_names}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
 

@@ -132,7 +132,7 @@ def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
         "view": view,
         "why": explain.why(job, view.last, view.run, upstreams, timezone.now()),
         "attempts": [(attempt, explain.ended_because(attempt)) for attempt in view.attempts],
-        "look": looks.BLOCKED if job.status == "G" and failed else looks.JOB[job.status],
+        "look": looks.BLOCKED if job.status == "G" and (failed or getattr(job, "blocked_by_name", None)) else looks.JOB[job.status],
         "tails": tails_of(view.last),
         "last_failed": next((attempt for attempt in view.attempts if attempt.status == "E"), None),
         "neighbours": [

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from workflows import explain, graph_layout
 from workflows.models import JobGroup, JobInstance
 from workflows.queries import graph as queries
-from workflows.queries.counts import Counts, add_counts, group_counts, groups_of
+from workflows.queries.counts import Counts, add_shown, groups_of, shown_counts
 from workflows.queries.job_detail import find_job
 from workflows.queries.workflows import find_workflow
 from workflows.views.base import Crumb, Terminal, found, page, show, user_of
@@ -53,16 +53,16 @@ class Strand:
 def workflow_graph(request: HttpRequest, workflow_id: int) -> HttpResponse:
     workflow = found(find_workflow(user_of(request), workflow_id))
     groups = groups_of(workflow.dag_id)
-    edges = queries.group_edges(workflow.dag_id, workflow.dag.edge_count)
-    is_drawn = edges is not None and len(groups) <= MOST_GROUPS
-    drawing = graph_layout.draw([group.pk for group in groups], edges or {}) if is_drawn else None
+    edges = queries.group_edges(workflow.dag_id)
+    is_drawn = len(groups) <= MOST_GROUPS
+    drawing = graph_layout.draw([group.pk for group in groups], edges) if is_drawn else None
     names = {group.pk: group.name for group in groups}
     boxes = [
         Box(
             group,
-            group_counts(group),
+            shown_counts(group),
             drawing.places[group.pk] if drawing else None,
-            [(names[up], n) for (up, down), n in (edges or {}).items() if down == group.pk],
+            [(names[up], n) for (up, down), n in edges.items() if down == group.pk],
         )
         for group in groups
     ]
@@ -70,12 +70,10 @@ def workflow_graph(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "workflow": workflow,
         "boxes": boxes,
         "drawing": drawing,
-        "edges": edges,
-        "inner": {up: n for (up, down), n in (edges or {}).items() if up == down},
+        "inner": {up: n for (up, down), n in edges.items() if up == down},
         "chain": [names[pk] for pk in drawing.chain] if drawing else [],
-        "summed": queries.EDGES_SUMMED,
         "most_groups": MOST_GROUPS,
-        "total": sum(add_counts(groups).values()),
+        "total": sum(add_shown(groups).values()),
         "tab": "graph",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Graph")),

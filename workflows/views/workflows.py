@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from workflows import explain, words
 from workflows.filters import WorkflowFilter
-from workflows.models import Workflow
+from workflows.models import RunForecast, Workflow, WorkflowRun
 from workflows.permissions import may_operate, may_stop
 from workflows.queries import workflows as queries
-from workflows.queries.counts import group_counts
+from workflows.queries.counts import shown_counts
 from workflows.queries.keyset import CursorError
 from workflows.views.base import (
     Crumb,
@@ -88,7 +90,16 @@ def crumbs_of(workflow: Workflow, *more: Crumb) -> list[Crumb]:
 def _with_failed_first(view: queries.WorkflowView) -> list[tuple[object, dict[str, int]]]:
     """Groups with failed jobs first, then in the order of the graph."""
     ordered = sorted(view.groups, key=lambda group: (group.count_f == 0, group.rank, group.name))
-    return [(group, group_counts(group)) for group in ordered]
+    return [(group, shown_counts(group)) for group in ordered]
+
+
+def _forecast_words(run: WorkflowRun | None, now: datetime) -> str:
+    """The expected end of a live run; '' where it is not known."""
+    found: RunForecast | None = getattr(run, "forecast", None)
+    if found is None or found.earliest is None or found.latest is None or found.latest < now:
+        return ""
+    earliest, latest, made = (timezone.localtime(moment) for moment in (found.earliest, found.latest, found.made_at))
+    return words.forecast_sentence(earliest, latest, found.bound_by, made, now)
 
 
 @page
@@ -111,6 +122,7 @@ def workflow_detail(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "sentence": words.workflow_sentence(
             workflow.status, view.counts, run.stopping if run else "", run.hold_reason if run else ""
         ),
+        "forecast": _forecast_words(run, now),
         "total": sum(view.counts.values()),
         "groups": groups if shows_all else groups[:GROUPS_SHOWN],
         "groups_hidden": 0 if shows_all else max(0, len(groups) - GROUPS_SHOWN),

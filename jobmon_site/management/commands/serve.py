@@ -15,9 +15,11 @@ from django.db import connections
 
 from executors.capacity import detect_memory, detect_slots
 from jobmon_site import embedded, locking, supervisor
+from jobmon_site.environment import SettingError
 from jobmon_site.home import Home
 from jobmon_site.supervisor import Part, Plan
 from workflows.access import ensure_local_user, ensure_token_file, make_sign_in_link
+from workflows.scheduling.checks import Verdict, check_all
 
 GREETING = """\
 Jobmon is running at {url}
@@ -42,11 +44,20 @@ class Command(BaseCommand):
         locking.claim_host(home, socket.gethostname())
         lock = locking.take_lock(home)
         call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+        self.check_executors()
         listener = embedded.listen(os.environ.get("JOBMON_PORT", ""))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         plan = make_plan(home, url, listener, lock)
         connections.close_all()
         become_supervisor(plan, [lock, listener.fileno()])
+
+    def check_executors(self) -> None:
+        """A wrong setting ends the start with a sentence; a batch system that is down may come back."""
+        for finding in check_all():
+            if finding.verdict is Verdict.WRONG:
+                raise SettingError(finding.words)
+            if finding.verdict is Verdict.SILENT:
+                self.stderr.write(f"jobmon: warning: {finding.words}")
 
 
 def make_parts(home: Home, listener: socket.socket, lock: int) -> list[Part]:

@@ -1,5 +1,6 @@
-"""The corpus of failures: `=== group | reason | evidence` and what stderr held. Samples of one group must fall together,
-samples of different groups must stay apart."""
+"""The corpus of failures: `=== group | reason | evidence` and what stderr held.
+
+Samples of one group must fall together, samples of different groups must stay apart."""
 
 from __future__ import annotations
 

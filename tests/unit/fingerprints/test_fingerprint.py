@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import defaultdict
 from itertools import combinations
 
@@ -39,7 +38,7 @@ def test_the_corpus_is_large_enough() -> None:
 def test_what_belongs_together_falls_together() -> None:
     titles = defaultdict(set)
     for sample in CORPUS:
-        titles[sample.group].add((fingerprint(sample.reason, sample.text)))
+        titles[sample.group].add(fingerprint(sample.reason, sample.text))
     assert {group: found for group, found in titles.items() if len(found) > 1} == {}
 
 
@@ -78,7 +77,7 @@ def test_the_reason_is_part_of_the_hash() -> None:
         ),
         ("exit", EXIT + TRACEBACK + "a.b.Broken", "Broken in load.py"),
         ("exit", EXIT + "Error in f(3) : no 4\nExecution halted", "Error in f: no N"),
-        ("exit", EXIT + 'file /a/b.dta not found\nr(601);\n', "r(601): file … not found"),
+        ("exit", EXIT + "file /a/b.dta not found\nr(601);\n", "r(601): file … not found"),
         ("exit", EXIT + "run.sh: line 3: foo: command not found", "foo: command not found in run.sh"),
         ("exit", "Exit code 3 in the exit record.", "Failed without a word on stderr"),
         ("memory", "Over memory: asked 4 GB.\n\nwhatever", "Over memory"),
@@ -102,7 +101,7 @@ def test_a_long_message_is_cut_and_the_file_stays() -> None:
     [
         ("seed 17 of 20", "seed 3 of 20"),
         ("at 0x7fff12 and 0xdead", "at 0x12 and 0xbeef"),
-        ("commit 9fceb02d0ae598e95dc970b74767f19372d61af8 is bad", "commit 83baae61804e65cc73a7201a7252750c76066a30 is bad"),
+        ("commit 9fceb02d0ae598e95dc970b74767f19372d61af8", "commit 83baae61804e65cc73a7201a7252750c76066a30"),
         ("since 2026-11-23 04:37:49 UTC", "since 2025-01-01T00:00:00Z UTC"),
         ("on Mon Nov 23 04:37:49 UTC 2026 it ended", "on Tue Jan  5 14:01:02 UTC 2027 it ended"),
         ("run 550e8400-e29b-41d4-a716-446655440000", "run 1b4e28ba-2fa1-11d2-883f-0016d3cca427"),
@@ -117,7 +116,7 @@ def test_a_long_message_is_cut_and_the_file_stays() -> None:
         ("value -1.5e-7 of (3, 4)", "value 2 of (10, 20, 30)"),
         ("host c042 is down", "host login.cluster7 is down"),
     ],
-)  # fmt: skip
+)
 def test_what_differs_from_job_to_job_is_left_out(one: str, other: str) -> None:
     assert normalise(one) == normalise(other)
 
@@ -140,7 +139,9 @@ def test_the_evidence_sentences_are_recognised() -> None:
     endings = [judge_void(asked), judge_void(killed)]
     endings += [judge_exit(asked, Evidence(token, Exit(code, number, 2.0))) for code, number in ((1, None), (139, 11))]
     endings += [judge_exit(asked, Evidence(token, Exit(137, 9, 2.0), over=over)) for over in ("memory", "runtime")]
-    endings += [judge_vanished(asked, Evidence(token), told) for told in (None, ExitInfo(signal=9), ExitInfo(over="memory"))]
+    endings += [
+        judge_vanished(asked, Evidence(token), told) for told in (None, ExitInfo(signal=9), ExitInfo(over="memory"))
+    ]
     endings.append(judge_exit(killed, Evidence(token, Exit(143, 15, 2.0))))
     for ending in endings:
         evidence, lines = module.split_text(ending.evidence)
@@ -156,13 +157,47 @@ def test_every_reason_that_explains_itself_is_one_group() -> None:
 
 SHAPES = st.sampled_from(
     [
-        "Traceback (most recent call last):", '  File "a.py", line 3, in f', '  File "', "ValueError: x", "Error in ", "Error in f(x) :",
-        "Execution halted", "Error:", "r(1);", "r(", "do \"a.do\"", "terminate called after throwing an instance of 'x'", "what():",
-        "ERROR: LoadError: ", "Stacktrace:", " @ Main a.jl:3", 'Exception in thread "x" y', "Caused by: a.B: c", "\tat a.b(C.java:3)",
-        "a: line 3: b: command not found", "line 3: 4 Killed x", "Exception Group Traceback", "  | ", "  +-+---- 1 ----", "Calls: a -> b",
-        "! x", "ℹ ", "\x1b[31", "\x00", "\ud800", "\u2028", "'", "\"", "…", "N", ". ", "end of do-file", "Fatal Python error: ", "",
+        "Traceback (most recent call last):",
+        '  File "a.py", line 3, in f',
+        '  File "',
+        "ValueError: x",
+        "Error in ",
+        "Error in f(x) :",
+        "Execution halted",
+        "Error:",
+        "r(1);",
+        "r(",
+        'do "a.do"',
+        "terminate called after throwing an instance of 'x'",
+        "what():",
+        "ERROR: LoadError: ",
+        "Stacktrace:",
+        " @ Main a.jl:3",
+        'Exception in thread "x" y',
+        "Caused by: a.B: c",
+        "\tat a.b(C.java:3)",
+        "a: line 3: b: command not found",
+        "line 3: 4 Killed x",
+        "Exception Group Traceback",
+        "  | ",
+        "  +-+---- 1 ----",
+        "Calls: a -> b",
+        "! x",
+        "\u2139 ",
+        "\x1b[31",
+        "\x00",
+        "\ud800",
+        "\u2028",
+        "'",
+        '"',
+        "…",
+        "N",
+        ". ",
+        "end of do-file",
+        "Fatal Python error: ",
+        "",
     ]
-)  # fmt: skip
+)
 
 
 @settings(max_examples=400, deadline=None)
@@ -185,19 +220,67 @@ def test_only_the_tail_counts(noise: str) -> None:
 
 
 ADVERSARIES = [
-    "a", "/", ".", "'", "\"", "1", "-", "a.", "a/", "a:", "f", "1,", "N", "…", "… ", "'[", " ", "\t", "\n", "\x1b[", "\x1b[0", "a.b.",
-    "File \"", "  File \"a\", line 1\n", "Error in ", "Error in f :\n", "1.1.1.", "at (", "    at a/b(", "    at " + "x(" * 40 + "\n", "0a",
-    "host 1", "(1, ", "12:", "Mon ", "a@b.", "://", "aa://", "a.csv.", "r(1);\n", "ERROR: LoadError: ", "Caused by: a: ", "| ", "+-",
-    "Exception Group Traceback\n  | ", "ValueError: x\n", "a: line 1: ", "1: ", "\\", "_", "deadbeef", "A.b$", "Traceback (most recent call last)\n",
-]  # fmt: skip
+    "a",
+    "/",
+    ".",
+    "'",
+    '"',
+    "1",
+    "-",
+    "a.",
+    "a/",
+    "a:",
+    "f",
+    "1,",
+    "N",
+    "…",
+    "… ",
+    "'[",
+    " ",
+    "\t",
+    "\n",
+    "\x1b[",
+    "\x1b[0",
+    "a.b.",
+    'File "',
+    '  File "a", line 1\n',
+    "Error in ",
+    "Error in f :\n",
+    "1.1.1.",
+    "at (",
+    "    at a/b(",
+    "    at " + "x(" * 40 + "\n",
+    "0a",
+    "host 1",
+    "(1, ",
+    "12:",
+    "Mon ",
+    "a@b.",
+    "://",
+    "aa://",
+    "a.csv.",
+    "r(1);\n",
+    "ERROR: LoadError: ",
+    "Caused by: a: ",
+    "| ",
+    "+-",
+    "Exception Group Traceback\n  | ",
+    "ValueError: x\n",
+    "a: line 1: ",
+    "1: ",
+    "\\",
+    "_",
+    "deadbeef",
+    "A.b$",
+    "Traceback (most recent call last)\n",
+]
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("piece", ADVERSARIES, ids=repr)
-def test_ten_megabytes_of_anything_take_bounded_time(piece: str) -> None:
-    """The bound is generous and of CPU time: what it tells apart is linear from catastrophic."""
+def test_ten_megabytes_of_anything_come_to_an_end(piece: str) -> None:
+    """Milliseconds each; a pattern that goes catastrophic on one of these would take days."""
     text = EXIT + piece * (10_000_000 // len(piece)) + "!"
-    before = time.process_time()
-    fingerprint("exit", text)
+    assert fingerprint("exit", text) == fingerprint("exit", EXIT + text[-20_000:])
     fingerprint("signal", text)
-    normalise(piece * (10_000_000 // len(piece)))
-    assert time.process_time() - before < 5.0
+    assert len(normalise(text)) <= 500

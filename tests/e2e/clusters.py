@@ -1,0 +1,160 @@
+"""An embedded server whose executors are the suite's own Grid Engine and Slurm, and what tests ask of it."""
+
+from __future__ import annotations
+
+import collections
+import http.cookiejar
+import re
+import secrets
+import shutil
+import tempfile
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jobmon import BashTask, Workflow
+from tests.e2e.clients import connect, find_dag_id, status_of
+from tests.executors.cluster import AS_USER, USER, SgeCluster, SlurmCluster
+from tests.services import EmbeddedServer, server_database
+from tests.waiting import wait_until
+
+END_SECONDS = 120.0
+POLL, GRACE = "1", "6"
+
+
+def sge_settings(cluster: SgeCluster, name: str = "SGE", **given: str) -> dict[str, str]:
+    """The variables of one executor on this cell."""
+    return _with_prefix(
+        name,
+        KIND="sge",
+        ROOT=str(cluster.root),
+        QMASTER_PORT=str(cluster.port),
+        EXECD_PORT=str(cluster.port + 1),
+        PARALLEL_ENVIRONMENT="smp",
+        DEFAULT_PROJECT="demo",
+        DEFAULT_QUEUE="all.q",
+        **given,
+    )
+
+
+def slurm_settings(cluster: SlurmCluster, name: str = "SLURM", **given: str) -> dict[str, str]:
+    conf = str(cluster.root / "slurm.conf")
+    return _with_prefix(name, KIND="slurm", CONF=conf, DEFAULT_PROJECT="demo", DEFAULT_QUEUE="demo", **given)
+
+
+def _with_prefix(name: str, **given: str) -> dict[str, str]:
+    shared = {"USER": USER, "COMMAND_PREFIX": " ".join(AS_USER), "POLL_INTERVAL": POLL, "GRACE": GRACE}
+    return {f"JOBMON_{name}_{setting}": text for setting, text in {**shared, **given}.items()}
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder in which the batch jobs' user may write."""
+    folder = Path(tempfile.mkdtemp(prefix="jobmon-clusters-", dir="/tmp"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def make_server(folder: Path, database: dict[str, str], executors: str, **environment: str) -> EmbeddedServer:
+    """Not started. The names of its batch jobs are its own: several servers use one cluster."""
+    given = {
+        "JOBMON_EXECUTORS": executors,
+        "JOBMON_SPOOL": str(folder / "spool"),
+        "JOBMON_DEPLOYMENT": secrets.token_hex(3),
+        "JOBMON_SWEEP_SECONDS": "2",
+        "JOBMON_LEASE_SECONDS": "5",
+        **environment,
+    }
+    return EmbeddedServer(folder / "home", database, **given)
+
+
+@contextmanager
+def serving(executors: str, **environment: str) -> Iterator[EmbeddedServer]:
+    """A running server; its jobs are gone before it is."""
+    with open_folder() as folder, server_database(f"clusters_{uuid.uuid4().hex[:12]}") as database:
+        server = make_server(folder, database, executors, **environment)
+        try:
+            yield server.start()
+        finally:
+            server.close()
+            print(server.last_words())
+
+
+def make_workflow(
+    server: EmbeddedServer, tasks: Iterable[BashTask], folder: Path, executor: str, **given: Any
+) -> Workflow:
+    """One with the folder's name as workflow_args: the same again is the same workflow."""
+    workflow = Workflow(
+        workflow_args=f"{executor} {folder.name}",
+        working_dir=str(folder),
+        executor=executor,
+        client=connect(server),
+        **given,
+    )
+    workflow.add_tasks(tasks)
+    return workflow
+
+
+def wait_for_end(server: EmbeddedServer, workflow: Workflow, seconds: float = END_SECONDS) -> str:
+    """The workflow's status after its run."""
+    workflow_id = workflow.workflow_id
+    assert workflow_id is not None
+    wait_until(lambda: status_of(server, workflow_id) != "R", seconds, f"workflow {workflow_id} is over", pause=0.3)
+    return status_of(server, workflow_id)
+
+
+ATTEMPT = ("status", "reason", "exit_code", "exit_signal", "mem_free", "max_runtime", "maxvmem", "name")
+
+
+def list_attempts(server: EmbeddedServer, workflow: Workflow) -> dict[str, list[dict[str, Any]]]:
+    """Name of the job → its attempts, oldest first."""
+    assert workflow.workflow_id is not None
+    dag_id = find_dag_id(server, workflow.workflow_id)
+    rows = server.query(
+        f"SELECT j.name, {', '.join(f'i.{column}' for column in ATTEMPT)} FROM job_instance i"
+        f" JOIN job j ON j.job_id = i.job_id WHERE j.dag_id={dag_id} ORDER BY i.job_instance_id"
+    )
+    found: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
+    for job, *values in rows:
+        found[job].append(dict(zip(ATTEMPT, values, strict=True)))
+    return dict(found)
+
+
+def outcomes(server: EmbeddedServer, workflow: Workflow) -> dict[str, list[str]]:
+    """Name of the job → reason of each attempt, "" for success."""
+    attempts = list_attempts(server, workflow)
+    return {name: [one["reason"] if one["status"] != "D" else "" for one in some] for name, some in attempts.items()}
+
+
+def read_page(server: EmbeddedServer, path: str) -> str:
+    """A page as the owner's browser gets it."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+    link = connect(server).create_login_link()["url"]
+    with browser.open(link, timeout=30) as answer:
+        fields = dict(re.findall(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"', answer.read().decode()))
+    data = urllib.parse.urlencode(fields).encode()
+    browser.open(urllib.request.Request(link, data, {"Referer": link}), timeout=30).close()
+    with browser.open(server.url + path, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
+def count_lines(folder: Path, name: str = "lines") -> collections.Counter[str]:
+    path = folder / name
+    return collections.Counter(path.read_text().split() if path.exists() else [])
+
+
+def write_lines(count: int, folder: Path, upstreams_of: int = 10, pause: float = 0.0) -> list[BashTask]:
+    """Jobs that each append their number to a file once; the last of every `upstreams_of` waits for those before it."""
+    tasks: list[BashTask] = []
+    for number in range(count):
+        is_join = number % upstreams_of == upstreams_of - 1
+        before = tasks[-(upstreams_of - 1) :] if is_join else tasks[number - upstreams_of : number - upstreams_of + 1]
+        wait = f"sleep {pause}; " if pause else ""
+        command = f"{wait}echo {number} >> {folder}/lines"
+        tasks.append(BashTask(command, name=f"job_{number}", upstream_tasks=before, mem_free=0.01))
+    return tasks

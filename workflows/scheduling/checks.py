@@ -1,0 +1,44 @@
+"""Whether the executors on offer can be used: their settings, and what their batch systems say. Asked at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from executors.base import ExecutorUnavailable
+from workflows.scheduling import back_ends
+
+
+class Verdict(StrEnum):
+    """WRONG needs a person; SILENT may pass by itself."""
+
+    OK = "ok"
+    SILENT = "no answer"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of one executor; `words` is a sentence unless all is well."""
+
+    name: str
+    verdict: Verdict
+    words: str = ""
+
+
+def check_all() -> Iterator[Finding]:
+    """One finding for each executor, as it is found: a batch system may take its time to answer."""
+    for name in back_ends.executor_names():
+        yield check(name)
+
+
+def check(name: str) -> Finding:
+    try:
+        ask = getattr(back_ends.get(name), "check", None)
+        sentence = ask() if ask is not None else None
+    except back_ends.UnknownExecutor as error:
+        return Finding(name, Verdict.WRONG, str(error))
+    except ExecutorUnavailable as error:
+        return Finding(name, Verdict.SILENT, f"executor {name} does not answer: {error}")
+    return Finding(name, Verdict.WRONG, sentence) if sentence else Finding(name, Verdict.OK)
