@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from jobmon import BashTask, PythonTask, Workflow
+from jobmon.exceptions import WorkflowAlreadyComplete
 
 
 def build_workflow(workflow_args: str = "quickstart") -> Workflow:
@@ -40,7 +41,12 @@ def main() -> int:
     parser.add_argument("--resume", nargs="?", const="cold", default="cold", choices=["cold", "hot"])
     parser.add_argument("--workflow-args", default="quickstart")
     options = parser.parse_args()
-    return 0 if build_workflow(options.workflow_args).run(resume=options.resume) else 1
+    try:
+        is_done = build_workflow(options.workflow_args).run(resume=options.resume)
+    except WorkflowAlreadyComplete as complete:
+        print(complete)
+        return 0
+    return 0 if is_done else 1
 
 
 if __name__ == "__main__":

@@ -38,18 +38,18 @@ def find_local_server(home: Path, look_in_var_tmp: bool, var_tmp: Path = VAR_TMP
     return None
 
 
-def read_private(path: Path, secret: str = "token") -> str:
+def read_private(path: Path, what: str = "token") -> str:
     """The text of a file with a secret. Raises ConfigError if others may read it, or if it is somebody else's."""
     try:
         descriptor = os.open(str(path), os.O_RDONLY)
         with os.fdopen(descriptor, encoding="utf-8") as file:
             found = os.fstat(file.fileno())
             if found.st_uid != os.getuid():
-                raise ConfigError(f"{path} holds a {secret} but belongs to another user; it is not used. Remove it.")
+                raise ConfigError(f"{path} holds a {what} but belongs to another user; it is not used. Remove it.")
             if stat.S_IMODE(found.st_mode) & 0o077:
                 raise ConfigError(
-                    f"{path} holds a {secret} and others can read it; it is not used. "
-                    f"Run `chmod 600 {path}`, and make a new {secret} if others may have seen this one."
+                    f"{path} holds a {what} and others can read it; it is not used. "
+                    f"Run `chmod 600 {path}`, and make a new {what} if others may have seen this one."
                 )
             return file.read()
     except (OSError, UnicodeDecodeError) as error:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 # Not allowed in XML, but the program passes them on; the terminal must not get them either
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_ERROR = re.compile(r"ERROR (\d{4})(?: \(\w+\))?(?: at line \d+)?: (.*)")
+_ERROR = re.compile(r"ERROR (?:(\d{4}) )?(?:\(\w+\))?:?(?: ?at line \d+)?:? (.*)")
+_UNKNOWN_ERROR, _NO_CONNECTION = 1105, 2002
 
 
 def find_program() -> str | None:
@@ -35,7 +36,7 @@ def ask_program(argv: Sequence[str], password: str, sql: str) -> tuple[int, str,
     words = done.stderr.decode("utf-8", "replace").strip()
     if done.returncode:
         found = _ERROR.search(words)
-        return (int(found[1]), found[2], [], []) if found else (2002, words, [], [])
+        return (int(found[1] or _UNKNOWN_ERROR), found[2], [], []) if found else (_NO_CONNECTION, words, [], [])
     return (0, "", *read_xml(done.stdout))
 
 

@@ -132,17 +132,22 @@ def _ask_sqlite(address: Address, sql: str) -> tuple[list[str], list[Any]]:
     try:
         uri = f"file:{quote(address.path)}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=CONNECT_SECONDS)) as connection:
-            connection.execute("PRAGMA query_only = ON")
+            connection.set_authorizer(_forbid_attaching)
             cursor = connection.execute(sql)
             rows = cursor.fetchall()
             return [column[0] for column in cursor.description or ()], rows
     except (sqlite3.Error, sqlite3.Warning) as error:
         words = str(error)
-        if "readonly" in words:
+        if "readonly" in words or "not authorized" in words:
             raise _refuse_writing(words) from error
         if re.search(r"unable to open|locked|disk I/O|not a database", words):
             raise ServerUnreachable(f"{address.words} cannot be read: {words}. Is it the right file?") from error
         raise InvalidRequest(f"The database did not understand: {words}. Correct the statement.") from error
+
+
+def _forbid_attaching(action: int, *details: Any) -> int:
+    """Another file would not be read-only, and would be made if it is not there."""
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
 
 
 def _ask_mysql(address: Address, sql: str) -> tuple[list[str], list[Any]]:

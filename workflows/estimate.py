@@ -125,9 +125,9 @@ def choose_samples(tag: TagState) -> list[float]:
     return sorted(max(0.0, sample) for sample in own)
 
 
-def quantile(values: Sequence[float], level: float) -> float:
-    """Of sorted values, with straight lines between them."""
-    position = level * (len(values) - 1)
+def quantile(values: Sequence[float], level: float, start: int = 0) -> float:
+    """Of sorted values from `start` on, with straight lines between them."""
+    position = start + level * (len(values) - 1 - start)
     below = math.floor(position)
     above = min(below + 1, len(values) - 1)
     return values[below] + (values[above] - values[below]) * (position - below)
@@ -138,7 +138,7 @@ def residual(values: Sequence[float], elapsed: float, level: float) -> float:
     longer = bisect_right(values, elapsed)
     if longer == len(values):
         return elapsed * level
-    return quantile(values[longer:], level) - elapsed
+    return quantile(values, level, longer) - elapsed
 
 
 def sum_quantiles(count: int, values: Sequence[float]) -> tuple[float, float, float]:

@@ -16,7 +16,9 @@ MAX_COMMAND = 1024 * 1024
 MAX_PATH = 1000
 MAX_ERRORS_LISTED = 100
 MAX_RUNTIME = 10 * 366 * 24 * 3600
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f\x80-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
 _FORBIDDEN_IN_NAME = frozenset("/'\"\\")
 _BATCH_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,63}")
 

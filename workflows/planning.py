@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from django.db.models import Count, Min
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
-from workflows.models import Job, JobInstance, Workflow, WorkflowRun
+from workflows.models import ErrorGroup, Job, JobGroup, JobInstance, Workflow, WorkflowRun
+from workflows.models.definition import COUNT_FIELDS
 from workflows.models.execution import LIVE_LETTERS
 from workflows.scope import Scope, find_downstream
 from workflows.state_machine import JobStatus, Reason, RunStatus
 
-SAMPLES = 3
+SAMPLES, SAMPLED = 3, 1_000
 KEPT, AGAIN, FIRST, ADOPTED = "kept", "tried again", "first try", "still live"
 WHAT_OF: dict[str, tuple[str, str]] = {
     JobStatus.DONE: (KEPT, "done; it is not run again"),
@@ -80,12 +82,10 @@ def plan_start(workflow: Workflow, scope: Scope, resume: str) -> Plan:
 
 
 def _rows(workflow: Workflow, scope: Scope) -> list[PlanRow]:
-    jobs = scope.select(workflow.dag_id)
-    counted = jobs.values_list("group__name", "status").annotate(n=Count("pk"), first=Min("pk")).order_by()
     names = _samples(workflow, scope)
     merged: dict[tuple[str, str, str], int] = {}
     samples: dict[tuple[str, str, str], list[str]] = {}
-    for tag, status, count, _first in counted:
+    for tag, status, count in _count(workflow, scope):
         what, reason = WHAT_OF[status]
         merged[tag, what, reason] = merged.get((tag, what, reason), 0) + count
         samples.setdefault((tag, what, reason), []).extend(names.get((tag, status), []))
@@ -95,33 +95,49 @@ def _rows(workflow: Workflow, scope: Scope) -> list[PlanRow]:
     ]
 
 
+def _count(workflow: Workflow, scope: Scope) -> Iterator[tuple[str, str, int]]:
+    """(tag, letter, jobs): from the stored counts, unless single jobs are meant."""
+    if scope.job_ids or scope.error_group:
+        counted = scope.select(workflow.dag_id).values_list("group__name", "status").annotate(n=Count("pk")).order_by()
+        yield from counted
+        return
+    groups = JobGroup.objects.filter(dag_id=workflow.dag_id)
+    for group in groups.filter(name__in=scope.tags) if scope.tags else groups:
+        for status, column in COUNT_FIELDS.items():
+            if count := getattr(group, column):
+                yield group.name, status.value, count
+
+
 def _samples(workflow: Workflow, scope: Scope) -> dict[tuple[str, str], list[str]]:
-    """A few names per status; not one query per group."""
+    """A few names per tag and status, as far as one bounded read finds them: failed ones first."""
+    unfinished = [JobStatus.ERROR_RECOVERABLE.value, JobStatus.ERROR_FATAL.value, JobStatus.REGISTERED.value, JobStatus.QUEUED.value]
+    rows = scope.select(workflow.dag_id).filter(status__in=unfinished).order_by("status", "job_id")
     found: dict[tuple[str, str], list[str]] = {}
-    for status in (JobStatus.ERROR_FATAL, JobStatus.ERROR_RECOVERABLE, JobStatus.REGISTERED, JobStatus.QUEUED):
-        rows = scope.select(workflow.dag_id).filter(status=status.value).order_by("job_id")
-        for tag, name in rows.values_list("group__name", "name")[:200]:
-            names = found.setdefault((tag, status.value), [])
-            if len(names) < SAMPLES:
-                names.append(name)
+    for tag, status, name in rows.values_list("group__name", "status", "name")[:SAMPLED]:
+        names = found.setdefault((tag, status), [])
+        if len(names) < SAMPLES:
+            names.append(name)
     return found
 
 
-def _warnings(workflow: Workflow, scope: Scope, resume: str) -> list[str]:
-    warnings = []
-    live_run = WorkflowRun.objects.filter(workflow=workflow, status=RunStatus.RUNNING.value).first()
-    if live_run is not None and not live_run.stopping:
-        warnings.append(f"Run {live_run.pk} is live; stop it first.")
-    elif live_run is not None:
-        left = live_run.instances.filter(status__in=LIVE_LETTERS).count()
+def _warnings(workflow: Workflow, scope: Scope, resume: str) -> Iterator[str]:
+    live = JobInstance.objects.filter(workflow_run_id=OuterRef("pk"), status__in=LIVE_LETTERS).order_by()
+    left = live.values("workflow_run_id").annotate(n=Count("pk")).values("n")
+    run = WorkflowRun.objects.filter(workflow=workflow).annotate(left=Coalesce(Subquery(left), 0)).order_by("-id").first()
+    if run is not None and run.status == RunStatus.RUNNING and not run.stopping:
+        yield f"Run {run.pk} is live; stop it first."
+    elif run is not None and run.left:
         ending = "they will be adopted" if resume == "hot" else "a cold resume waits until they are confirmed gone"
-        warnings.append(f"{plural(left, 'attempt')} of run {live_run.pk} are not gone yet; {ending}.")
+        yield f"{plural(run.left, 'attempt')} of run {run.pk} are not gone yet; {ending}."
     failed = scope.select(workflow.dag_id).filter(status=JobStatus.ERROR_FATAL.value)
-    short = JobInstance.objects.filter(job__in=failed, reason__in=[Reason.MEMORY.value, Reason.RUNTIME.value])
-    count = short.values("job_id").distinct().count()
+    count = failed.filter(error_group_id__in=_short_of(workflow)).count()
     if count:
-        warnings.append(f"{plural(count)} failed over memory or run time and would ask for the same again.")
-    return warnings
+        yield f"{plural(count)} failed over memory or run time and would ask for the same again."
+
+
+def _short_of(workflow: Workflow) -> QuerySet[Any]:
+    reasons = [Reason.MEMORY.value, Reason.RUNTIME.value]
+    return ErrorGroup.objects.filter(workflow=workflow, reason__in=reasons).values("id")
 
 
 def plan_stop(run: WorkflowRun, mode: str) -> Plan:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from jobmon.workflow.executable_task import ExecutableTask
 
 JOB_KEYS = frozenset(
-    {"name", "command", "tag", "slots", "mem_free", "max_attempts", "max_runtime", "env_variables", "upstreams"}
+    {
+        "name", "command", "tag", "slots", "mem_free", "max_attempts", "max_runtime", "env_variables", "executor",
+        "resource_scale", "attributes", "upstreams",
+    }  # fmt: skip
 )
 WORKFLOW_KEYS = frozenset({*inspect.signature(WorkflowOptions).parameters, "resume"})
 

@@ -21,6 +21,8 @@ class ExecutableTask:
 
     slots: CPU slots. mem_free: memory in GB. max_attempts: how often it is tried. max_runtime: seconds, None for no
     limit. env_variables: set for the command, and part of it. tag: what summaries and pictures group by.
+    executor: another one than the workflow's. resource_scale: how much more memory or run time the next attempt asks for
+    after one that ended for it (0.5 is half as much again, the server's default). attributes: kept with the job.
     name: made from the command if not given. Raises ValueError for values that no task can have.
     """
 
@@ -28,6 +30,7 @@ class ExecutableTask:
         "__weakref__",
         "_command",
         "_downstreams",
+        "_extra",
         "_name",
         "_upstreams",
         "max_attempts",
@@ -50,6 +53,9 @@ class ExecutableTask:
         max_attempts: int = 3,
         max_runtime: int | None = None,
         tag: str | None = None,
+        executor: str | None = None,
+        resource_scale: float | None = None,
+        attributes: Mapping[str, object] | None = None,
         upstream_tasks: Iterable[ExecutableTask] = (),
     ) -> None:
         assignments = format_assignments(env_variables)
@@ -61,6 +67,7 @@ class ExecutableTask:
         self.max_attempts = _check_whole("max_attempts", max_attempts, command)
         self.max_runtime = None if max_runtime is None else _check_whole("max_runtime", max_runtime, command)
         self.tag = _check_tag(tag) if tag else ""
+        self._extra = _describe_extra(executor, resource_scale, attributes, command)
         # Most tasks of a large workflow have few neighbours: dictionaries are made when needed.
         self._upstreams: dict[ExecutableTask, None] | None = None
         self._downstreams: dict[ExecutableTask, None] | None = None
@@ -86,6 +93,11 @@ class ExecutableTask:
     def name(self) -> str:
         """The given name, or one made from the command, the same in every run."""
         return self._name or f"{self.name_prefix}_{self.hash[:NAME_DIGITS]}"
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What was chosen beyond the usual: executor, resource_scale, attributes."""
+        return self._extra or {}
 
     @property
     def upstream_tasks(self) -> list[ExecutableTask]:
@@ -131,6 +143,22 @@ class ExecutableTask:
     def __repr__(self) -> str:
         shown = self._command if len(self._command) <= 60 else self._command[:59] + "…"
         return f"{type(self).__name__}({shown!r}, name={self.name!r})"
+
+
+def _describe_extra(
+    executor: str | None, resource_scale: float | None, attributes: Mapping[str, object] | None, command: str
+) -> dict[str, Any] | None:
+    """Only what was chosen; None for most tasks, which saves memory."""
+    extra: dict[str, Any] = {}
+    if executor:
+        extra["executor"] = executor
+    if resource_scale is not None:
+        if isinstance(resource_scale, bool) or not isinstance(resource_scale, numbers.Real) or not 0 <= resource_scale <= 10:
+            raise ValueError(f"resource_scale of {command!r} is {resource_scale!r}; it should be a number from 0 to 10")
+        extra["resource_scale"] = float(resource_scale)
+    if attributes:
+        extra["attributes"] = {str(key): str(value) for key, value in attributes.items()}
+    return extra or None
 
 
 def _check_command(command: Any) -> str:

@@ -25,12 +25,16 @@ class WorkflowOptions:
     max_concurrently_running: int | None = None
     fail_fast: bool = False
     seconds_until_timeout: int | None = None
+    tag_limits: dict[str, int] | None = None
+    attributes: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         for field in ("workflow_args", "name", "description", "project", "stdout", "stderr"):
             _check_text(field, getattr(self, field))
         for field in ("max_concurrently_running", "seconds_until_timeout"):
             _check_count(field, getattr(self, field))
+        for tag, limit in (self.tag_limits or {}).items():
+            _check_count(f"the limit of tag {tag!r}", limit)
         self.stdout = _make_absolute(self.stdout)
         self.stderr = _make_absolute(self.stderr)
         self.working_dir = _make_absolute(self.working_dir or os.getcwd())
@@ -42,6 +46,8 @@ class WorkflowOptions:
             "name": self.name,
             "description": self.description,
             **self._describe_environment(),
+            **({"tag_limits": dict(self.tag_limits)} if self.tag_limits else {}),
+            **({"attributes": {str(k): str(v) for k, v in self.attributes.items()}} if self.attributes else {}),
         }
 
     def describe_run(self, resume: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def describe_task(task: ExecutableTask, upstreams: list[Any]) -> dict[str, Any]:
         "mem_free": task.mem_free,
         "max_attempts": task.max_attempts,
         "max_runtime": task.max_runtime,
+        **task.extra,
         "upstreams": upstreams,
     }
 

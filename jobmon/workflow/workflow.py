@@ -35,7 +35,8 @@ class Workflow:
 
     stdout, stderr: folders for the output of the jobs. working_dir: where they run, the present folder if not given.
     executor: the server's default if not given. max_concurrently_running: jobs at a time. fail_fast: start nothing
-    more once a job has failed for good. seconds_until_timeout: end the run after so many seconds. resume: "cold" ends
+    more once a job has failed for good. seconds_until_timeout: end the run after so many seconds. tag_limits: jobs at a time per
+    tag. attributes: kept with the workflow, for people and filters. resume: "cold" ends
     what is left of an earlier run first, "hot" adopts it. A TaskDag may be given first, as older scripts do.
     Raises ValueError for values that cannot be.
     """
@@ -54,6 +55,8 @@ class Workflow:
         max_concurrently_running: int | None = None,
         fail_fast: bool = False,
         seconds_until_timeout: int | None = None,
+        tag_limits: dict[str, int] | None = None,
+        attributes: dict[str, str] | None = None,
         resume: str = "cold",
         task_dag: TaskDag | None = None,
         client: Client | None = None,
@@ -78,6 +81,8 @@ class Workflow:
             max_concurrently_running,
             fail_fast,
             seconds_until_timeout,
+            tag_limits,
+            attributes,
         )
 
     @property

@@ -16,7 +16,7 @@ from tests.db.engine import drive, start
 from tests.factories import make_user
 from workflows.access import create_token
 from workflows.api.urls import urlpatterns
-from workflows.models import ApiToken, Draft, JobInstance, Workflow
+from workflows.models import ApiToken, Draft, ErrorGroup, JobInstance, Workflow
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +47,24 @@ ROUTES = [
     Route("GET", "workflows/{workflow}/runs/"),
     Route("GET", "workflows/{workflow}/jobs/"),
     Route("GET", "workflows/{workflow}/errors/"),
+    Route("GET", "workflows/{workflow}/graph/"),
+    Route("GET", "workflows/{workflow}/error-groups/"),
+    Route("GET", "error-groups/{group}/"),
+    Route("PATCH", "error-groups/{group}/", (200,), "operate", {"state": "fixed"}),
+    Route("GET", "executors/", private=False),
+    Route("GET", "tokens/", private=False),
+    Route("POST", "tokens/", (201,), "operate", {"name": "x", "scope": "read"}, private=False),
+    Route("DELETE", "tokens/{token}/", (204,), "operate"),
+    Route("GET", "jobs/{job}/tree/"),
+    Route("POST", "workflow-runs/{run}/hold/", (200, 202, 409), "operate", {"reason": "x"}),
+    Route("POST", "workflow-runs/{run}/release/", (200, 202, 409), "operate"),
+    Route("PUT", "workflows/{workflow}/limits/", (200,), "operate", {"max_concurrently_running": 5}),
+    Route("POST", "workflows/{workflow}/reset/", (200, 202, 409), "operate", {"job_ids": [1]}),
+    Route("POST", "workflows/{workflow}/requests/", (200,), "operate", {"job_ids": [1], "slots": 2}),
+    Route("PUT", "workflows/{workflow}/note/", (200, 204), "operate", {"note": "x"}),
+    Route("POST", "jobs/{job}/rerun/", (202, 409), "operate", {}),
+    Route("POST", "jobs/{job}/done/", (200, 202, 409), "operate", {}),
+    Route("GET", "jobs/{job}/why/"),
     Route("POST", "drafts/", (201,), "submit", {"workflow_args": "d"}, private=False),
     Route("PUT", "drafts/{draft}/chunks/0/", (204,), "submit", {"jobs": GRAPH["jobs"]}),
     Route("POST", "drafts/{draft}/commit/", (200, 201, 400), "submit"),
@@ -65,12 +83,17 @@ every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.n
 @pytest.fixture
 def ids(owner: User, api: Caller) -> dict[str, object]:
     """A workflow of the owner that has run, and a draft."""
-    workflow = Workflow.objects.get(pk=api.post("workflows/", GRAPH).body["id"])
+    failing = {"workflow_args": "x", "jobs": [*GRAPH["jobs"], {"name": "bad", "command": "exit=1", "max_attempts": 1}]}
+    workflow = Workflow.objects.get(pk=api.post("workflows/", failing).body["id"])
     run = start(workflow)
-    assert drive(run) == "D"
+    assert drive(run) == "E"
     draft = api.post("drafts/", {"workflow_args": "draft"}).body["id"]
-    attempt = JobInstance.objects.order_by("pk")[0]
-    return {"workflow": workflow.pk, "run": run.pk, "job": attempt.job_id, "instance": attempt.pk, "draft": draft}
+    attempt = JobInstance.objects.get(job__name="bad")
+    create_token(owner, "to be revoked")
+    return {
+        "workflow": workflow.pk, "run": run.pk, "job": attempt.job_id, "instance": attempt.pk, "draft": draft,
+        "group": ErrorGroup.objects.get().pk, "token": ApiToken.objects.get(name="to be revoked").prefix,
+    }  # fmt: skip
 
 
 def visit(caller: Caller, route: Route, ids: dict[str, object]) -> int:
@@ -118,7 +141,7 @@ def change_prefix(token: ApiToken) -> None:
 def test_a_token_that_is_not_valid_opens_nothing(
     api: Caller, owner: User, ids: dict[str, object], route: Route, spoil: object
 ) -> None:
-    spoil(ApiToken.objects.get(user=owner))  # type: ignore[operator]
+    spoil(ApiToken.objects.get(name="test"))  # type: ignore[operator]
     answer = api.call(route.method, route.path.format(**ids), route.body)
     assert (answer.status, answer.code) == (401, "not-authenticated")
 

@@ -328,6 +328,22 @@ def test_workflows_newest_first(api: Caller) -> None:
     assert api.get("workflows/?status=R").body["results"] == []
 
 
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [("user=alice", 2), ("user=bob", 0), ("name=N", 1), ("name=n", 0), ("workflow_args=1", 1), ("workflow_args=1&workflow_args=2", 2),
+     ("workflow_args=1&name=N", 0), ("name=", 2)],
+)  # fmt: skip
+def test_workflows_are_found_by_what_they_are(api: Caller, query: str, count: int) -> None:
+    api.post("workflows/", graph("a", args="1"))
+    api.post("workflows/", graph("a", args="2", name="N"))
+    assert len(api.get(f"workflows/?{query}").body["results"]) == count
+
+
+def test_a_job_is_found_by_its_name(api: Caller) -> None:
+    workflow = api.post("workflows/", graph("a", "ab")).body["id"]
+    assert [row["name"] for row in api.get(f"workflows/{workflow}/jobs/?name=a").body["results"]] == ["a"]
+
+
 # Drafts
 
 

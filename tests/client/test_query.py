@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-ODD = "a\tb\nc <&> ‘q’ \x1b[31m \x01 NULL"
+ODD = "a\tb\nc <&> \u2018q\u2019 \x1b[31m \x01 NULL"
 
 
 def query(*words: str, stdin: str | None = None) -> Result:
@@ -81,9 +82,8 @@ def test_a_statement_from_stdin(local: Path) -> None:
 def test_nothing_is_written(local: Path, home: Path, statement: str) -> None:
     before = local.read_bytes()
     answer = query(statement.format(home=home))
-    if not statement.startswith("ATTACH"):
-        assert answer.exit_code == 5
-        assert "Only reading is allowed" in answer.stderr
+    assert answer.exit_code == 5
+    assert "Only reading is allowed" in answer.stderr
     assert local.read_bytes() == before
     assert not (home / "new.db").exists()
 
@@ -216,7 +216,7 @@ def url_of(socket: Path, user: str = "jobs_read", password: str = "p%40ss%2Fword
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With the Python package, and on a machine where it is not installed."""
     if request.param == "program":
-        monkeypatch.setitem(__import__("sys").modules, "MySQLdb", None)
+        monkeypatch.setitem(sys.modules, "MySQLdb", None)
     return str(request.param)
 
 
@@ -254,7 +254,7 @@ def test_even_an_account_that_may_write_only_reads(mariadb: Path, way: str) -> N
     answer = query("DELETE FROM job", "--sql-url", url_of(mariadb, "root", ""))
     assert answer.exit_code == 5
     assert "Only reading is allowed" in answer.stderr
-    assert run_mariadb(mariadb, "SELECT count(*) FROM jobs.job") == [(3,)]
+    assert "3" in query("SELECT count(*) FROM job", "--sql-url", url_of(mariadb)).stdout
 
 
 def test_a_wrong_password_is_not_allowed_and_silence_is_no_answer(mariadb: Path, way: str) -> None:
@@ -265,7 +265,7 @@ def test_a_wrong_password_is_not_allowed_and_silence_is_no_answer(mariadb: Path,
 
 
 def test_without_any_client_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "MySQLdb", None)
+    monkeypatch.setitem(sys.modules, "MySQLdb", None)
     monkeypatch.setenv("PATH", str(home))
     with pytest.raises(ConfigError, match="mysqlclient"):
         sql.ask(sql.parse_address(Setting(url_of(home), "here")), "SELECT 1")

@@ -162,3 +162,11 @@ def test_miscounted_upstreams_are_found_and_repaired(caplog: pytest.LogCaptureFi
     assert housekeeping.verify_readiness(run.pk, workflow.dag_id) == 1
     assert Job.objects.get(name="b").upstreams_left == 1
     assert "ALARM" in caplog.text
+
+
+def test_options_of_a_run_replace_those_of_the_workflow() -> None:
+    workflow = submit([job("a")])
+    start(workflow, fail_fast=True, seconds_until_timeout=5, max_concurrently_running=3)
+    workflow.refresh_from_db()
+    assert (workflow.fail_fast, workflow.seconds_until_timeout) == (True, 5)
+    assert WorkflowRun.objects.get().max_concurrently_running == 3

@@ -360,7 +360,8 @@ def log_commands(binaries: Path, names: Sequence[str], folder: Path) -> tuple[Pa
     """Programs of these names that write one line into a log and become the real ones; (folder, log)."""
     folder.mkdir()
     log = folder / "log"
-    log.touch(0o666)
+    log.touch()
+    log.chmod(0o666)
     for name in names:
         program = folder / name
         program.write_text(f'#!/bin/sh\necho {name} >>{log}\nexec {binaries / name} "$@"\n')

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from django.http import Http404, HttpRequest
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, QueryDict
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -18,6 +19,7 @@ from workflows.models import Workflow
 from workflows.permissions import may_operate
 from workflows.queries.workflows import find_workflow
 
+M = TypeVar("M", bound=Model)
 MOST_PER_PAGE = 1000
 DEFAULT_PER_PAGE = 100
 
@@ -85,6 +87,15 @@ def next_link(request: HttpRequest | Request, cursor: str) -> str | None:
         return None
     query = [(key, value) for key, values in request.GET.lists() for value in values if key != "after"]
     return request.build_absolute_uri(f"{request.path}?{urlencode([*query, ('after', cursor)])}")
+
+
+def keep_exact(request: Request, rows: QuerySet[M], *fields: str) -> tuple[QueryDict, QuerySet[M]]:
+    """The rows with just these values in `fields`, where the query names any; and the rest of the query."""
+    query = request.query_params.copy()
+    for name in fields:
+        if values := [value for value in query.pop(name, []) if value]:
+            rows = rows.filter(**{f"{name}__in": values})
+    return query, rows
 
 
 def demand_understood(unknown: list[str], errors: Any) -> None:

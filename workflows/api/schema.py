@@ -238,6 +238,8 @@ class RunInput(Strict):
     home = serializers.CharField(required=False, allow_blank=True, max_length=1000)
     path = serializers.CharField(required=False, allow_blank=True, max_length=32000)
     max_concurrently_running = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
+    fail_fast = serializers.BooleanField(required=False)
+    seconds_until_timeout = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
     tags = serializers.ListField(required=False, child=serializers.CharField(max_length=255), max_length=200)
     job_ids = serializers.ListField(required=False, child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), max_length=10_000)
     error_group = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**63 - 1)

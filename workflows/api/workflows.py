@@ -18,6 +18,7 @@ from workflows.api.base import (
     demand_understood,
     get_workflow,
     is_dry_run,
+    keep_exact,
     next_link,
     per_page,
     raw_body,
@@ -116,7 +117,8 @@ class WorkflowsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Workflows that you may see, newest first."""
-        chosen = WorkflowFilter(request.query_params, listed(request.user).select_related("dag"), request.user)
+        query, rows = keep_exact(request, listed(request.user).select_related("dag"), "user", "name", "workflow_args")
+        chosen = WorkflowFilter(query, rows, request.user)
         demand_understood(chosen.unknown, chosen.form.errors)
         page = paginate(chosen.rows, Order("id", is_descending=True), request.query_params.get("after", ""), "", per_page(request))
         counts = counts_of_dags([row.dag_id for row in page.rows])
@@ -196,7 +198,8 @@ class WorkflowJobsView(ApiView):
     def get(self, request: Request, workflow_id: int) -> Response:
         """Its jobs; filters are those of the page."""
         workflow = get_workflow(request, workflow_id)
-        chosen = JobFilter(request.query_params, job_queries.jobs_of(workflow.dag_id), workflow.dag_id, groups_of(workflow.dag_id))
+        query, rows = keep_exact(request, job_queries.jobs_of(workflow.dag_id), "name")
+        chosen = JobFilter(query, rows, workflow.dag_id, groups_of(workflow.dag_id))
         demand_understood(chosen.unknown, chosen.form.errors)
         sort = request.query_params.get("sort") or job_queries.DEFAULT_ORDER
         if sort not in job_queries.ORDERS:

@@ -49,6 +49,8 @@ class RunOptions:
     home: str | None = None
     path: str | None = None
     max_concurrently_running: int | None = None
+    fail_fast: bool | None = None
+    seconds_until_timeout: int | None = None
     hostname: str = ""
     pid: int | None = None
     scope: Scope = Scope()
@@ -86,8 +88,12 @@ def start_run(workflow_id: int, actor: Actor, options: RunOptions) -> WorkflowRu
         live_run.instances.filter(status__in=LIVE_LETTERS).update(workflow_run=run, kill_asked_at=None, kill_asked_by="")
     _set_scope(workflow.dag_id, options.scope)
     _reset_unfinished(workflow.dag_id, now)
+    chosen = {"fail_fast": options.fail_fast, "seconds_until_timeout": options.seconds_until_timeout}
     Workflow.objects.filter(pk=workflow_id).update(
-        status=WorkflowStatus.RUNNING.value, status_date=now, change_no=F("change_no") + 1
+        status=WorkflowStatus.RUNNING.value,
+        status_date=now,
+        change_no=F("change_no") + 1,
+        **{key: value for key, value in chosen.items() if value is not None},
     )
     write_audit(actor, "start-run", f"run {run.pk}", workflow_id=workflow_id, after={"resume": options.resume})
     return run

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet, TextField, Value
 from django.utils import timezone
 
-from workflows.models import AuditEntry, ExecutorState, JobInstance, WorkflowRun
+from workflows.models import AuditEntry, ExecutorState, JobInstance, SystemState, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 
 SILENT_AFTER = timedelta(minutes=5)
+LATE_AFTER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,31 @@ def is_silent(state: ExecutorState) -> bool:
     return state.polled_at is None or state.polled_at < timezone.now() - SILENT_AFTER
 
 
-def silent_executors() -> list[ExecutorState]:
-    """Executors with live runs that were not heard of for five minutes: one query."""
+def _silent() -> QuerySet[ExecutorState]:
+    """Executors with live runs that were not heard of for five minutes."""
     limit = timezone.now() - SILENT_AFTER
     in_use = WorkflowRun.objects.filter(status="R", created_date__lt=limit).values("executor")
     quiet = Q(polled_at__lt=limit) | Q(polled_at=None, poll_started_at__lt=limit)
-    return list(ExecutorState.objects.filter(quiet, name__in=in_use))
+    return ExecutorState.objects.filter(quiet, name__in=in_use)
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What everybody should know: an executor (with its last failure) or the sweep was not heard of since then."""
+
+    what: str
+    name: str
+    since: datetime | None
+    failure: str
+
+
+def banners() -> list[Banner]:
+    """Silent executors, and a late sweep: one query."""
+    columns = ("what", "name", "since", "words")
+    sweep = SystemState.objects.filter(name="sweep", at__lt=timezone.now() - LATE_AFTER)
+    late = sweep.annotate(what=Value("sweep"), since=F("at"), words=Value("", output_field=TextField()))
+    silent = _silent().annotate(what=Value("executor"), since=F("polled_at"), words=F("failure"))
+    return [Banner(*row) for row in late.values_list(*columns).union(silent.values_list(*columns), all=True)]
 
 
 def executors() -> list[ExecutorView]:

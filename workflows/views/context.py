@@ -9,8 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from workflows.models import ExecutorState
-from workflows.queries.system import silent_executors
+from workflows.queries.system import Banner, banners
 from workflows.views.base import KEYS_COOKIE, THEME_COOKIE, THEMES, zone_of
 
 
@@ -19,9 +18,9 @@ def theme_of(request: HttpRequest) -> str:
     return theme if theme in THEMES else "auto"
 
 
-def _banners(request: HttpRequest) -> list[ExecutorState]:
+def _banners(request: HttpRequest) -> list[Banner]:
     user = getattr(request, "user", None)
-    return silent_executors() if user is not None and user.is_authenticated else []
+    return banners() if user is not None and user.is_authenticated else []
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -35,6 +34,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "zone_name": zone.key if zone else "UTC",
         "theme": theme_of(request),
         "keys": request.COOKIES.get(KEYS_COOKIE, "on"),
-        "silent_executors": SimpleLazyObject(lambda: _banners(request)),
+        "banners": SimpleLazyObject(lambda: _banners(request)),
         "server_url": f"{request.scheme}://{request.get_host()}" if request.META.get("HTTP_HOST") else "",
     }
