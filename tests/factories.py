@@ -104,13 +104,13 @@ def make_workflow(
         made.jobs[tag.name] = _make_jobs(dag, tag, rank, now)
     edges = _make_edges(made, tags)
     TaskDag.objects.filter(pk=dag.pk).update(edge_count=edges)
+    if status != "C":
+        made.run = _make_runs(workflow, owner, runs, begin, now)
+        _make_instances(made, tags, begin, now)
     if any(tag.counts.get("F") for tag in tags):
         forget_others([])
         refresh_blocked(workflow.pk, dag.pk)
         Workflow.objects.filter(pk=workflow.pk).update(change_no=workflow.change_no)
-    if status != "C":
-        made.run = _make_runs(workflow, owner, runs, begin, now)
-        _make_instances(made, tags, begin, now)
     return made
 
 

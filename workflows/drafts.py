@@ -11,7 +11,8 @@ import msgspec
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from workflows.graph import Graph, GraphError, InvalidGraph, JobInput, build_graph, parse_header, parse_jobs
+from workflows.graph import Graph, GraphError, InvalidGraph, JobInput, build_graph
+from workflows.graph_text import parse_header, parse_jobs
 from workflows.models import Draft, DraftChunk, Workflow
 from workflows.transactions import write_transaction
 
@@ -37,7 +38,9 @@ def store_chunk(draft: Draft, number: int, jobs: bytes) -> None:
 
 def assemble(draft: Draft) -> Graph:
     """All pieces as one checked graph. Raises InvalidGraph with everything that is wrong."""
-    header = parse_header(msgspec.json.encode({key: value for key, value in draft.header.items() if key != "job_count"}))
+    header = parse_header(
+        msgspec.json.encode({key: value for key, value in draft.header.items() if key != "job_count"})
+    )
     jobs: list[JobInput] = []
     errors: list[GraphError] = []
     expected = 0
@@ -49,10 +52,12 @@ def assemble(draft: Draft) -> Graph:
         try:
             jobs += parse_jobs(gzip.decompress(chunk.body), first=len(jobs))
         except InvalidGraph as error:
-            errors += error.errors
+            errors += error.every
     promised = draft.header.get("job_count")
     if promised is not None and not errors and len(jobs) != promised:
-        errors.append(GraphError("missing-jobs", "jobs", f"{promised:,} jobs were announced, {len(jobs):,} have arrived."))
+        errors.append(
+            GraphError("missing-jobs", "jobs", f"{promised:,} jobs were announced, {len(jobs):,} have arrived.")
+        )
     if errors:
         raise InvalidGraph(errors)
     return build_graph(header, jobs)

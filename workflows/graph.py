@@ -16,9 +16,7 @@ MAX_COMMAND = 1024 * 1024
 MAX_PATH = 1000
 MAX_ERRORS_LISTED = 100
 MAX_RUNTIME = 10 * 366 * 24 * 3600
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f\x80-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 _FORBIDDEN_IN_NAME = frozenset("/'\"\\")
 _BATCH_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,63}")
 
@@ -70,13 +68,25 @@ class GraphError:
 
 
 class InvalidGraph(Exception):
-    """The graph has errors; `errors` lists the first hundred, `count` all of them."""
+    """The graph has errors: `every` one, their `count` and `kinds`; `errors` lists a hundred, each kind among them."""
 
     def __init__(self, errors: Sequence[GraphError]) -> None:
+        self.every = list(errors)
         self.count = len(errors)
-        self.errors = list(errors[:MAX_ERRORS_LISTED])
         self.kinds = sorted({error.code for error in errors})
+        self.errors = _choose(self.every)
         super().__init__(f"{self.count} error{'s' if self.count != 1 else ''} in the graph; nothing was stored.")
+
+
+def _choose(errors: Sequence[GraphError]) -> list[GraphError]:
+    """The first of each kind, and the first of all, in order."""
+    chosen = {error.code: position for position, error in reversed(list(enumerate(errors)))}
+    positions = set(sorted(chosen.values())[:MAX_ERRORS_LISTED])
+    for position in range(len(errors)):
+        if len(positions) == MAX_ERRORS_LISTED:
+            break
+        positions.add(position)
+    return [errors[position] for position in sorted(positions)]
 
 
 @dataclass(slots=True)
@@ -100,87 +110,11 @@ def hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class _Submission(msgspec.Struct, forbid_unknown_fields=False):
-    jobs: list[msgspec.Raw]
-
-
-_HEADER = msgspec.json.Decoder(Header)
-_JOBS = msgspec.json.Decoder(list[JobInput])
-_RAW_JOBS = msgspec.json.Decoder(list[msgspec.Raw])
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_JOB = msgspec.json.Decoder(JobInput)
-
-
-def _locate(error: msgspec.ValidationError, where: str) -> tuple[str, str]:
-    """The message and the path of a msgspec error, the path rooted at `where`."""
-    message, _, place = str(error).partition(" - at `")
-    path = place.rstrip("`").removeprefix("$").lstrip(".")
-    joint = "." if where and path and not path.startswith("[") else ""
-    return message, f"{where}{joint}{path}"
-
-
-def split_body(body: bytes) -> tuple[dict[str, msgspec.Raw], msgspec.Raw]:
-    """The header's fields and the jobs of a posted workflow, both still as text. Raises InvalidGraph."""
-    try:
-        fields = _OBJECT.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidGraph([GraphError("invalid-json", "", f"The body is not a JSON object: {error}")]) from error
-    jobs = fields.pop("jobs", None)
-    if jobs is None:
-        raise InvalidGraph([GraphError("missing-jobs", "jobs", "`jobs` is missing: a list of at least one job.")])
-    return fields, jobs
-
-
-def parse_header(body: bytes) -> Header:
-    """Raises InvalidGraph naming the field."""
-    try:
-        header = _HEADER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message, path = _locate(error, "") if isinstance(error, msgspec.ValidationError) else (str(error), "")
-        raise InvalidGraph([GraphError("invalid-field", path, message)]) from error
-    errors = list(check_header(header))
-    if errors:
-        raise InvalidGraph(errors)
-    return header
-
-
-def parse_jobs(body: bytes, first: int = 0) -> list[JobInput]:
-    """Decode a list of jobs; on failure go through it one by one, so that every wrong job is named."""
-    try:
-        return _JOBS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidGraph(_name_bad_jobs(body, first, error)) from error
-
-
-def _name_bad_jobs(body: bytes, first: int, error: Exception) -> list[GraphError]:
-    try:
-        raw_jobs = _RAW_JOBS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        message, path = _locate(error, "jobs") if isinstance(error, msgspec.ValidationError) else (str(error), "jobs")
-        return [GraphError("invalid-json", path, f"`jobs` is not a list of jobs: {message}")]
-    errors = []
-    for position, raw in enumerate(raw_jobs, first):
-        try:
-            _JOB.decode(raw)
-        except msgspec.ValidationError as problem:
-            message, path = _locate(problem, f"jobs[{position}]")
-            errors.append(GraphError("invalid-field", path, message, _name_of(raw)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-            errors.append(GraphError("invalid-json", f"jobs[{position}]", str(problem)))
-    return errors or [GraphError("invalid-json", "jobs", str(error))]
-
-
-def _name_of(raw: msgspec.Raw) -> str:
-    try:
-        name = msgspec.json.decode(raw).get("name", "")
-    except (msgspec.DecodeError, AttributeError, UnicodeDecodeError, RecursionError):
-        return ""
-    return name if isinstance(name, str) else ""
-
-
 def check_header(header: Header) -> Iterable[GraphError]:
     if not header.workflow_args:
-        yield GraphError("empty-workflow-args", "workflow_args", "workflow_args is empty; send a UUID for a one-off workflow.")
+        yield GraphError(
+            "empty-workflow-args", "workflow_args", "workflow_args is empty; send a UUID for a one-off workflow."
+        )
     if len(header.workflow_args) > 10_000 or "\0" in header.workflow_args:
         yield GraphError("invalid-field", "workflow_args", "workflow_args holds a NUL or is over 10,000 characters.")
     if len(header.name) > MAX_NAME or _CONTROL.search(header.name):
@@ -194,7 +128,9 @@ def check_header(header: Header) -> Iterable[GraphError]:
     if len(header.path) > 32_000 or _CONTROL.search(header.path):
         yield GraphError("invalid-field", "path", "path is over 32,000 characters or holds control characters.")
     if header.project and not _BATCH_WORD.fullmatch(header.project):
-        yield GraphError("invalid-field", "project", "A project begins with a letter and holds letters, digits and _ . @ -")
+        yield GraphError(
+            "invalid-field", "project", "A project begins with a letter and holds letters, digits and _ . @ -"
+        )
     for key in ("max_concurrently_running", "seconds_until_timeout"):
         value = getattr(header, key)
         if value is not None and not 0 < value < 2**31:
@@ -215,7 +151,9 @@ def check_job(job: JobInput, position: int) -> Iterable[GraphError]:
     if not name:
         yield error("empty-name", "name", "The name is empty.")
     elif name[0].isdigit() or name[0] == "-":
-        yield error("invalid-name", "name", f"The name {name!r} begins with {name[0]!r}; the batch systems want a letter first.")
+        yield error(
+            "invalid-name", "name", f"The name {name!r} begins with {name[0]!r}; the batch systems want a letter first."
+        )
     elif not _FORBIDDEN_IN_NAME.isdisjoint(name):
         yield error("invalid-name", "name", f"The name {name!r} holds one of / ' \" \\")
     elif len(name) > MAX_NAME or name != name.strip() or _CONTROL.search(name):
@@ -223,7 +161,11 @@ def check_job(job: JobInput, position: int) -> Iterable[GraphError]:
     if not job.command.strip():
         yield error("empty-command", "command", f"The command of {name!r} is empty.")
     elif len(job.command) > MAX_COMMAND:
-        yield error("command-too-long", "command", f"The command of {name!r} is over {MAX_COMMAND:,} characters; put it into a script.")
+        yield error(
+            "command-too-long",
+            "command",
+            f"The command of {name!r} is over {MAX_COMMAND:,} characters; put it into a script.",
+        )
     elif "\0" in job.command:
         yield error("invalid-command", "command", f"The command of {name!r} holds a NUL character.")
     if len(job.tag) > MAX_NAME or job.tag != job.tag.strip() or _CONTROL.search(job.tag):
@@ -231,13 +173,27 @@ def check_job(job: JobInput, position: int) -> Iterable[GraphError]:
     if not 1 <= job.slots <= 100_000:
         yield error("invalid-slots", "slots", f"{name!r} asks for {job.slots} slots; at least 1 is needed.")
     if not (math.isfinite(job.mem_free) and 0 < job.mem_free <= 1_000_000):
-        yield error("invalid-mem-free", "mem_free", f"{name!r} asks for {job.mem_free} GB; a positive number is needed.")
+        yield error(
+            "invalid-mem-free", "mem_free", f"{name!r} asks for {job.mem_free} GB; a positive number is needed."
+        )
     if not 1 <= job.max_attempts <= 1000:
-        yield error("invalid-max-attempts", "max_attempts", f"max_attempts of {name!r} is {job.max_attempts}; 1 to 1000 is possible.")
+        yield error(
+            "invalid-max-attempts",
+            "max_attempts",
+            f"max_attempts of {name!r} is {job.max_attempts}; 1 to 1000 is possible.",
+        )
     if not (math.isfinite(job.resource_scale) and 0 <= job.resource_scale <= 10):
-        yield error("invalid-resource-scale", "resource_scale", f"resource_scale of {name!r} is {job.resource_scale}; 0 to 10 is possible.")
+        yield error(
+            "invalid-resource-scale",
+            "resource_scale",
+            f"resource_scale of {name!r} is {job.resource_scale}; 0 to 10 is possible.",
+        )
     if job.max_runtime is not None and not 1 <= job.max_runtime <= MAX_RUNTIME:
-        yield error("invalid-max-runtime", "max_runtime", f"max_runtime of {name!r} is {job.max_runtime} s; a positive number is needed.")
+        yield error(
+            "invalid-max-runtime",
+            "max_runtime",
+            f"max_runtime of {name!r} is {job.max_runtime} s; a positive number is needed.",
+        )
 
 
 def _find_duplicates(jobs: Sequence[JobInput], hashes: Sequence[str]) -> Iterable[GraphError]:
@@ -246,7 +202,12 @@ def _find_duplicates(jobs: Sequence[JobInput], hashes: Sequence[str]) -> Iterabl
     for position, (job, job_hash) in enumerate(zip(jobs, hashes, strict=True)):
         first = names.setdefault(job.name, position)
         if first != position:
-            yield GraphError("duplicate-name", f"jobs[{position}].name", f"jobs[{first}] has the name {job.name!r} already.", job.name)
+            yield GraphError(
+                "duplicate-name",
+                f"jobs[{position}].name",
+                f"jobs[{first}] has the name {job.name!r} already.",
+                job.name,
+            )
         first = commands.setdefault(job_hash, position)
         if first != position:
             yield GraphError(
@@ -267,11 +228,22 @@ def _resolve_upstreams(jobs: Sequence[JobInput], errors: list[GraphError]) -> li
             up = positions.get(reference, -1) if isinstance(reference, str) else reference
             where = f"jobs[{position}].upstreams[{index}]"
             if not 0 <= up < total:
-                errors.append(GraphError("unknown-upstream", where, f"{job.name!r} waits for {reference!r}, which is not in this graph.", job.name))
+                errors.append(
+                    GraphError(
+                        "unknown-upstream",
+                        where,
+                        f"{job.name!r} waits for {reference!r}, which is not in this graph.",
+                        job.name,
+                    )
+                )
             elif up == position:
                 errors.append(GraphError("self-upstream", where, f"{job.name!r} waits for itself.", job.name))
             elif up in ups:
-                errors.append(GraphError("duplicate-upstream", where, f"{job.name!r} names its upstream {reference!r} twice.", job.name))
+                errors.append(
+                    GraphError(
+                        "duplicate-upstream", where, f"{job.name!r} names its upstream {reference!r} twice.", job.name
+                    )
+                )
             else:
                 ups.add(up)
         resolved.append(sorted(ups))
@@ -327,7 +299,9 @@ def _name_cycle(jobs: Sequence[JobInput], cycle: Sequence[int]) -> GraphError:
 
 def hash_dag(hashes: Sequence[str], upstreams: Sequence[Sequence[int]]) -> str:
     """Independent of the order in which jobs were added: every job's hash with its upstreams' hashes, sorted."""
-    lines = sorted(f"{hashes[position]}:{','.join(sorted(hashes[up] for up in ups))}" for position, ups in enumerate(upstreams))
+    lines = sorted(
+        f"{hashes[position]}:{','.join(sorted(hashes[up] for up in ups))}" for position, ups in enumerate(upstreams)
+    )
     digest = hashlib.sha256()
     for line in lines:
         digest.update(line.encode())
@@ -340,7 +314,9 @@ def build_graph(header: Header, jobs: list[JobInput]) -> Graph:
     if not jobs:
         raise InvalidGraph([GraphError("missing-jobs", "jobs", "`jobs` is empty: a list of at least one job.")])
     if len(jobs) > MAX_JOBS:
-        raise InvalidGraph([GraphError("too-many-jobs", "jobs", f"{len(jobs):,} jobs; at most {MAX_JOBS:,} are possible.")])
+        raise InvalidGraph(
+            [GraphError("too-many-jobs", "jobs", f"{len(jobs):,} jobs; at most {MAX_JOBS:,} are possible.")]
+        )
     errors = list(check_header(header))
     for position, job in enumerate(jobs):
         errors.extend(check_job(job, position))

@@ -110,7 +110,12 @@ def _count(workflow: Workflow, scope: Scope) -> Iterator[tuple[str, str, int]]:
 
 def _samples(workflow: Workflow, scope: Scope) -> dict[tuple[str, str], list[str]]:
     """A few names per tag and status, as far as one bounded read finds them: failed ones first."""
-    unfinished = [JobStatus.ERROR_RECOVERABLE.value, JobStatus.ERROR_FATAL.value, JobStatus.REGISTERED.value, JobStatus.QUEUED.value]
+    unfinished = [
+        JobStatus.ERROR_RECOVERABLE.value,
+        JobStatus.ERROR_FATAL.value,
+        JobStatus.REGISTERED.value,
+        JobStatus.QUEUED.value,
+    ]
     rows = scope.select(workflow.dag_id).filter(status__in=unfinished).order_by("status", "job_id")
     found: dict[tuple[str, str], list[str]] = {}
     for tag, status, name in rows.values_list("group__name", "status", "name")[:SAMPLED]:
@@ -123,7 +128,9 @@ def _samples(workflow: Workflow, scope: Scope) -> dict[tuple[str, str], list[str
 def _warnings(workflow: Workflow, scope: Scope, resume: str) -> Iterator[str]:
     live = JobInstance.objects.filter(workflow_run_id=OuterRef("pk"), status__in=LIVE_LETTERS).order_by()
     left = live.values("workflow_run_id").annotate(n=Count("pk")).values("n")
-    run = WorkflowRun.objects.filter(workflow=workflow).annotate(left=Coalesce(Subquery(left), 0)).order_by("-id").first()
+    run = (
+        WorkflowRun.objects.filter(workflow=workflow).annotate(left=Coalesce(Subquery(left), 0)).order_by("-id").first()
+    )
     if run is not None and run.status == RunStatus.RUNNING and not run.stopping:
         yield f"Run {run.pk} is live; stop it first."
     elif run is not None and run.left:
@@ -166,7 +173,9 @@ def plan_rerun(job: Job, with_downstream: bool) -> Plan:
     ids = rerun_ids(job, with_downstream)
     counts: dict[str, int] = {}
     for start in range(0, len(ids), 900):
-        rows = Job.objects.filter(pk__in=ids[start : start + 900]).values_list("status").annotate(n=Count("pk")).order_by()
+        rows = (
+            Job.objects.filter(pk__in=ids[start : start + 900]).values_list("status").annotate(n=Count("pk")).order_by()
+        )
         for status, count in rows:
             counts[status] = counts.get(status, 0) + count
     done = counts.get(JobStatus.DONE, 0)

@@ -43,7 +43,6 @@ class Scope:
         return jobs
 
 
-
 def find_downstream(job_ids: Sequence[int]) -> set[int]:
     """Every job that these lead to, near or far; level by level, in sets."""
     found: set[int] = set()

@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 
-from workflows import bell
+from workflows import bell, operations
 from workflows.scheduling import back_ends, housekeeping, reconcile, stored_facts, tick
 from workflows.scheduling.watcher import Watcher
 
@@ -36,7 +36,17 @@ def sweep() -> None:
         bell.ring(run_id)
     for name in back_ends.executor_names():
         bell.send("workflows.tasks.poll", executor=name)
+    for operation_id in operations.unfinished():
+        bell.send(operations.TASK, operation_id=operation_id)
+    operations.remove_old_drafts()
     stored_facts.refresh_facts()
+
+
+@shared_task(name=operations.TASK)
+def carry_out(*, operation_id: int) -> None:
+    """Work on an action on many jobs, and ring again while something is left."""
+    if operations.carry_out(operation_id):
+        bell.send(operations.TASK, operation_id=operation_id)
 
 
 @worker_ready.connect

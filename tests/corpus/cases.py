@@ -45,7 +45,7 @@ def raw(name: str, code: str, text: str, content: bytes, status: int = 400) -> C
 def field(name: str, literal: str, code: str = "invalid-field", text: str = "") -> Case:
     """One job with this JSON literal in a field."""
     content = f'{{"workflow_args": "corpus", "jobs": [{{"name": "a", "command": "x", "{name}": {literal}}}]}}'.encode()
-    return raw(f"{name}={literal[:20]}", code, text or "jobs[0]", content)
+    return raw(f"{name} = {literal[:20]}", code, text or ("" if code == "invalid-json" else "jobs[0]"), content)
 
 
 def chain_back(count: int) -> bytes:
@@ -99,7 +99,7 @@ NAMES = [
             ("holds NUL", "a\0b", "invalid-name", "control"),
             ("holds a line feed", "a\nb", "invalid-name", "control"),
             ("holds a carriage return", "a\rb", "invalid-name", "control"),
-            ("ends with a line feed", "a\n", "invalid-name", "control"),
+            ("ends in a line feed", "a\n", "invalid-name", "control"),
             ("holds a tab", "a\tb", "invalid-name", "control"),
             ("holds escape", "a\x1b[31mb", "invalid-name", "control"),
             ("holds delete", "a\x7fb", "invalid-name", "control"),
@@ -196,7 +196,7 @@ ENVELOPES = [
     raw("lists 100,000 deep", "invalid-json", "", b"[" * 100_000),
     raw("jobs 100,000 deep", "invalid-json", "", b'{"workflow_args": "a", "jobs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
     raw("objects 100,000 deep", "invalid-json", "", b'{"workflow_args": "a", "attributes": ' + b'{"a":' * 100_000),
-    raw("a job 100,000 deep", "invalid-field", "", b'{"workflow_args": "a", "jobs": [{"name": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"),
+    raw("a job 100,000 deep", "invalid-json", "", b'{"workflow_args": "a", "jobs": [{"name": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"),
     case("no jobs at all", "missing-jobs", "at least one"),
     raw("jobs are missing", "missing-jobs", "missing", b'{"workflow_args": "a"}'),
     raw("jobs are null", "invalid-json", "not a list", b'{"workflow_args": "a", "jobs": null}'),

@@ -32,7 +32,7 @@ from tests.e2e.clusters import (
     sge_settings,
     wait_for_end,
 )
-from tests.executors.cluster import USER, SgeCluster, log_commands, sge_cluster  # noqa: F401 - a fixture
+from tests.executors.cluster import USER, SgeCluster, log_commands
 from tests.services import REPOSITORY, EmbeddedServer
 from tests.waiting import wait_until
 
@@ -49,7 +49,7 @@ def programs() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def server(sge_cluster: SgeCluster, programs: Path) -> Iterator[EmbeddedServer]:  # noqa: F811
+def server(sge_cluster: SgeCluster, programs: Path) -> Iterator[EmbeddedServer]:
     """Local jobs, and two ways to use the cell: `big` asks for memory that is enforced, and has limits of its own."""
     big = {"MEMORY_RESOURCES": "h_vmem", "MAX_MEMORY": "0.25"}
     environment = sge_settings(sge_cluster, BIN_DIR=str(programs)) | sge_settings(sge_cluster, "BIG", **big)
@@ -219,7 +219,7 @@ class TestEndings:
 
 
 class TestStopping:
-    def test_a_kill_leaves_nothing(self, server: EmbeddedServer, sge_cluster: SgeCluster, folder: Path) -> None:  # noqa: F811
+    def test_a_kill_leaves_nothing(self, server: EmbeddedServer, sge_cluster: SgeCluster, folder: Path) -> None:
         """More jobs than slots: running and pending ones."""
         tasks = [task(f"touch {folder}/s{number}; exec sleep 1000", f"j{number}") for number in range(40)]
         workflow = make_workflow(server, tasks, folder, "sge")
@@ -267,7 +267,7 @@ class TestStopping:
 
 class TestManyJobs:
     def test_a_thousand_ready_jobs_are_a_few_arrays_and_one_listing_a_second(
-        self, server: EmbeddedServer, sge_cluster: SgeCluster, programs: Path, folder: Path  # noqa: F811
+        self, server: EmbeddedServer, sge_cluster: SgeCluster, programs: Path, folder: Path
     ) -> None:
         """None can start: the queue is closed. Two runs are live; both together cause one listing per interval."""
         log = programs / "log"

@@ -20,10 +20,8 @@ from workflows.graph import (
     find_levels,
     hash_dag,
     hash_text,
-    parse_header,
-    parse_jobs,
-    split_body,
 )
+from workflows.graph_text import parse_header, parse_jobs, split_body
 
 HEADER = Header(workflow_args="a")
 

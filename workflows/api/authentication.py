@@ -26,7 +26,9 @@ class TokenAuthentication(authentication.BaseAuthentication):
             return None
         token = find_token(text.strip())
         if token is None:
-            raise exceptions.AuthenticationFailed("The token is unknown, expired or revoked. Make a new one on the account page.")
+            raise exceptions.AuthenticationFailed(
+                "The token is unknown, expired or revoked. Make a new one on the account page."
+            )
         note_token_use(token, request.META.get("REMOTE_ADDR", ""))
         return token.user, token
 

@@ -48,7 +48,12 @@ class ApiView(APIView):
         """Once it is clear who asks, a request with an Idempotency-Key acts at most once."""
         super().initial(request, *args, **kwargs)
         method = (request.method or "").lower()
-        if self.keeps_answers and request.headers.get("Idempotency-Key") and method in self.http_method_names and hasattr(self, method):
+        if (
+            self.keeps_answers
+            and request.headers.get("Idempotency-Key")
+            and method in self.http_method_names
+            and hasattr(self, method)
+        ):
             act, body = getattr(self, method), request._request.body
             once = lambda asked, *a, **k: answer_once(asked, body, lambda: act(asked, *a, **k))  # noqa: E731
             setattr(self, method, once)
@@ -100,5 +105,8 @@ def keep_exact(request: Request, rows: QuerySet[M], *fields: str) -> tuple[Query
 
 def demand_understood(unknown: list[str], errors: Any) -> None:
     if unknown:
-        listed = [{"code": "unknown-filter", "path": name, "detail": "; ".join(errors.get(name, ["there is no such filter"]))} for name in unknown]
+        listed = [
+            {"code": "unknown-filter", "path": name, "detail": "; ".join(errors.get(name, ["there is no such filter"]))}
+            for name in unknown
+        ]
         raise Problem(400, "invalid-request", f"Not understood: {', '.join(unknown)}.", errors=listed)

@@ -17,7 +17,8 @@ from workflows.api.authentication import actor_of
 from workflows.api.base import ApiView, RawBody, raw_body
 from workflows.api.problems import Problem
 from workflows.api.workflows import check_executors, show
-from workflows.graph import GraphError, InvalidGraph, parse_header, parse_jobs, split_body
+from workflows.graph import GraphError, InvalidGraph
+from workflows.graph_text import parse_header, parse_jobs, split_body
 from workflows.models import Draft, Workflow
 
 
@@ -33,7 +34,11 @@ class DraftsView(ApiView):
     scope = "submit"
     parser_classes = [RawBody]
 
-    @extend_schema(request=schema.DraftInput, responses={201: schema.DraftAnswer, 400: schema.ProblemShape}, operation_id="create_draft")
+    @extend_schema(
+        request=schema.DraftInput,
+        responses={201: schema.DraftAnswer, 400: schema.ProblemShape},
+        operation_id="create_draft",
+    )
     def post(self, request: Request) -> Response:
         """Begin a draft: all of a workflow but its jobs."""
         try:
@@ -67,7 +72,9 @@ class DraftChunkView(ApiView):
             raise Problem(400, "invalid-request", f"At most {drafts.MAX_CHUNKS:,} chunks are possible.")
         fields, jobs = split_body(raw_body(request))
         if fields:
-            raise Problem(400, "invalid-request", f"A chunk holds only `jobs`; not understood: {', '.join(sorted(fields))}.")
+            raise Problem(
+                400, "invalid-request", f"A chunk holds only `jobs`; not understood: {', '.join(sorted(fields))}."
+            )
         parse_jobs(bytes(jobs))
         drafts.store_chunk(draft, number, bytes(jobs))
         return Response(status=204)
@@ -78,7 +85,13 @@ class DraftCommitView(ApiView):
 
     @extend_schema(
         request=None,
-        responses={200: schema.Workflow, 201: schema.Workflow, 400: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape},
+        responses={
+            200: schema.Workflow,
+            201: schema.Workflow,
+            400: schema.ProblemShape,
+            404: schema.ProblemShape,
+            409: schema.ProblemShape,
+        },
         operation_id="commit_draft",
     )
     def post(self, request: Request, draft_id: uuid.UUID) -> Response:

@@ -42,7 +42,9 @@ class ErrorGroupsView(ApiView):
         """Failures that are alike, those with the most attempts first."""
         workflow = get_workflow(request, workflow_id)
         order = Order("id", "attempts", is_descending=True)
-        page = paginate(groups_of_workflow(workflow.pk), order, request.query_params.get("after", ""), "", per_page(request))
+        page = paginate(
+            groups_of_workflow(workflow.pk), order, request.query_params.get("after", ""), "", per_page(request)
+        )
         results = [show(row) for row in count_jobs(page.rows)]
         return Response({"results": results, "next": next_link(request, page.next)})
 
@@ -58,7 +60,12 @@ class ErrorGroupView(ApiView):
 
     @extend_schema(
         request=schema.ErrorGroupChange,
-        responses={200: schema.ErrorGroup, 400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape},
+        responses={
+            200: schema.ErrorGroup,
+            400: schema.ProblemShape,
+            403: schema.ProblemShape,
+            404: schema.ProblemShape,
+        },
         operation_id="change_error_group",
     )
     def patch(self, request: Request, group_id: int) -> Response:

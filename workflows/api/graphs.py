@@ -48,7 +48,13 @@ class TreeView(ApiView):
         """The jobs around one, at most two hops each way and 200 in all."""
         tree = read_tree(get_job(request, job_id), _hops(request, "up"), _hops(request, "down"))
         nodes = [
-            {"job_id": node.job_id, "name": node.name, "tag": node.tag, "status": node.status, "distance": node.distance}
+            {
+                "job_id": node.job_id,
+                "name": node.name,
+                "tag": node.tag,
+                "status": node.status,
+                "distance": node.distance,
+            }
             for node in tree.nodes
         ]
         return Response({"nodes": nodes, "edges": [list(edge) for edge in tree.edges], "truncated": tree.is_cut})

@@ -68,9 +68,13 @@ def _insert(user: User, key: str, print_: str) -> None:
 def _replay(user: User, key: str, print_: str) -> Response:
     record = IdempotencyRecord.objects.filter(user=user, key=key).first()
     if record is None or record.status is None:
-        raise Problem(409, "request-in-progress", "The first request with this Idempotency-Key is still at work; ask again.")
+        raise Problem(
+            409, "request-in-progress", "The first request with this Idempotency-Key is still at work; ask again."
+        )
     if record.fingerprint != print_:
-        raise Problem(409, "idempotency-key-reused", "This Idempotency-Key was used for another request; make a new one.")
+        raise Problem(
+            409, "idempotency-key-reused", "This Idempotency-Key was used for another request; make a new one."
+        )
     response = Response(record.answer, status=record.status)
     response["Idempotent-Replay"] = "true"
     return response

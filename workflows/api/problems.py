@@ -18,6 +18,7 @@ from workflows.queries.keyset import CursorError
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
+LONGEST = 500  # characters of a listed error: names come from outside
 CODES = {400: "invalid-request", 401: "not-authenticated", 403: "not-allowed", 404: "not-found", 405: "method-not-allowed",
          406: "not-acceptable", 413: "too-large", 415: "unsupported-media-type", 429: "too-many-requests"}  # fmt: skip
 
@@ -31,7 +32,13 @@ class Problem(Exception):
 
 
 def answer(status: int, code: str, detail: str, **more: Any) -> Response:
-    body = {"type": "about:blank", "title": code.replace("-", " ").capitalize(), "status": status, "code": code, "detail": detail}
+    body = {
+        "type": "about:blank",
+        "title": code.replace("-", " ").capitalize(),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
     return Response({**body, **more}, status=status, content_type=CONTENT_TYPE)
 
 
@@ -42,7 +49,11 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if isinstance(error, Refused):
         return answer(409, error.code, error.message, **error.facts)
     if isinstance(error, WorkflowInUse):
-        return answer(409, "workflow-in-use", "The same graph with the same workflow_args belongs to somebody else. Choose other workflow_args.")
+        return answer(
+            409,
+            "workflow-in-use",
+            "The same graph with the same workflow_args belongs to somebody else. Choose other workflow_args.",
+        )
     if isinstance(error, InvalidGraph):
         return _invalid_graph(error)
     if isinstance(error, CursorError):
@@ -64,7 +75,10 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
 
 
 def _invalid_graph(error: InvalidGraph) -> Response:
-    listed = [{"code": item.code, "path": item.path, "job": item.job, "detail": item.detail} for item in error.errors]
+    listed = [
+        {"code": item.code, "path": item.path[:LONGEST], "job": item.job[:LONGEST], "detail": item.detail[:LONGEST]}
+        for item in error.errors
+    ]
     return answer(400, "invalid-graph", str(error), errors=listed, error_count=error.count, kinds=error.kinds)
 
 

@@ -32,7 +32,9 @@ def show(request: Request, run: WorkflowRun) -> dict[str, object]:
 
 class RunView(ApiView):
     @extend_schema(
-        parameters=[OpenApiParameter("v", int, description="the change number that you know; 204 while it is the present one")],
+        parameters=[
+            OpenApiParameter("v", int, description="the change number that you know; 204 while it is the present one")
+        ],
         responses={200: schema.Run, 204: None, 404: schema.ProblemShape},
         operation_id="show_run",
     )
@@ -48,7 +50,14 @@ class StopView(ApiView):
     @extend_schema(
         request=schema.StopInput,
         parameters=[OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")],
-        responses={200: schema.Plan, 202: schema.Run, 400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape},
+        responses={
+            200: schema.Plan,
+            202: schema.Run,
+            400: schema.ProblemShape,
+            403: schema.ProblemShape,
+            404: schema.ProblemShape,
+            409: schema.ProblemShape,
+        },
         operation_id="stop_run",
     )
     def post(self, request: Request, run_id: int) -> Response:

@@ -67,7 +67,11 @@ class TokensView(ApiView):
         tokens = ApiToken.objects.filter(user_id=request.user.pk, revoked_at=None).order_by("-pk")
         return Response({"results": [_token(token) for token in tokens]})
 
-    @extend_schema(request=schema.TokenInput, responses={201: schema.NewToken, 400: schema.ProblemShape, 403: schema.ProblemShape}, operation_id="make_token")
+    @extend_schema(
+        request=schema.TokenInput,
+        responses={201: schema.NewToken, 400: schema.ProblemShape, 403: schema.ProblemShape},
+        operation_id="make_token",
+    )
     def post(self, request: Request) -> Response:
         """Make a token, at most as wide as the one you use. Its value is in the answer, and nowhere else."""
         wanted = schema.TokenInput(data=request.data)
@@ -94,11 +98,15 @@ class TokenView(ApiView):
 class SignInLinkView(ApiView):
     keeps_answers = False
 
-    @extend_schema(request=None, responses={201: schema.Link, 403: schema.ProblemShape}, operation_id="make_sign_in_link")
+    @extend_schema(
+        request=None, responses={201: schema.Link, 403: schema.ProblemShape}, operation_id="make_sign_in_link"
+    )
     def post(self, request: Request) -> Response:
         """A link that signs a browser in once, within ten minutes."""
         if not settings.IS_EMBEDDED:
-            raise Problem(403, "not-allowed", "Sign-in links exist in the embedded mode only; sign in on the login page.")
+            raise Problem(
+                403, "not-allowed", "Sign-in links exist in the embedded mode only; sign in on the login page."
+            )
         assert isinstance(request.user, User)
         code = access.make_sign_in_link(request.user)
         return Response({"url": request.build_absolute_uri(f"/login/once/?code={code}")}, status=201)

@@ -48,7 +48,12 @@ def own_jobs(workflow: Workflow, job_ids: Sequence[int]) -> list[int]:
 
 
 class RerunView(ApiView):
-    @extend_schema(request=schema.RerunInput, parameters=[DRY_RUN], responses={200: schema.Plan, 202: schema.Plan, **PROBLEMS}, operation_id="rerun_job")
+    @extend_schema(
+        request=schema.RerunInput,
+        parameters=[DRY_RUN],
+        responses={200: schema.Plan, 202: schema.Plan, **PROBLEMS},
+        operation_id="rerun_job",
+    )
     def post(self, request: Request, job_id: int) -> Response:
         """Run a job again, done or not, with or without all that is behind it. Without a live run a new one is
         started for just these jobs."""
@@ -74,7 +79,12 @@ class RerunView(ApiView):
 
 
 class DoneView(ApiView):
-    @extend_schema(request=schema.DoneInput, parameters=[DRY_RUN], responses={200: schema.Plan, 202: schema.Plan, **PROBLEMS}, operation_id="mark_job_done")
+    @extend_schema(
+        request=schema.DoneInput,
+        parameters=[DRY_RUN],
+        responses={200: schema.Plan, 202: schema.Plan, **PROBLEMS},
+        operation_id="mark_job_done",
+    )
     def post(self, request: Request, job_id: int) -> Response:
         """Your word that this job need not run: it counts as done, and is recorded as such."""
         job = get_job(request, job_id)
@@ -92,20 +102,26 @@ class DoneView(ApiView):
 
 
 class ResetView(ApiView):
-    @extend_schema(request=schema.JobIdsInput, responses={200: schema.SteeredJobs, **PROBLEMS}, operation_id="reset_jobs")
+    @extend_schema(
+        request=schema.JobIdsInput, responses={200: schema.SteeredJobs, **PROBLEMS}, operation_id="reset_jobs"
+    )
     def post(self, request: Request, workflow_id: int) -> Response:
         """Back to "registered" with all attempts; nothing is started unless a run is live."""
         workflow = get_workflow(request, workflow_id)
         demand_operator(request, workflow)
         wanted = schema.JobIdsInput(data=request.data)
         wanted.is_valid(raise_exception=True)
-        steered = lifecycle.reset_jobs(workflow_id, own_jobs(workflow, wanted.validated_data["job_ids"]), actor_of(request))
+        steered = lifecycle.reset_jobs(
+            workflow_id, own_jobs(workflow, wanted.validated_data["job_ids"]), actor_of(request)
+        )
         ring_live_run(workflow_id)
         return Response(_steered(steered))
 
 
 class RequestsView(ApiView):
-    @extend_schema(request=schema.RequestsInput, responses={200: schema.SteeredJobs, **PROBLEMS}, operation_id="change_requests")
+    @extend_schema(
+        request=schema.RequestsInput, responses={200: schema.SteeredJobs, **PROBLEMS}, operation_id="change_requests"
+    )
     def post(self, request: Request, workflow_id: int) -> Response:
         """Change slots, mem_free, max_runtime or max_attempts of unfinished jobs; live attempts keep theirs."""
         workflow = get_workflow(request, workflow_id)
@@ -124,7 +140,9 @@ def _steered(steered: lifecycle.Steered) -> dict[str, object]:
 
 
 class LimitsView(ApiView):
-    @extend_schema(request=schema.LimitsInput, responses={200: schema.LimitsInput, **PROBLEMS}, operation_id="set_limits")
+    @extend_schema(
+        request=schema.LimitsInput, responses={200: schema.LimitsInput, **PROBLEMS}, operation_id="set_limits"
+    )
     def put(self, request: Request, workflow_id: int) -> Response:
         """How many jobs may run at once, in the workflow and per tag; null takes a limit away. Holds for a live run."""
         workflow = get_workflow(request, workflow_id)
@@ -158,4 +176,6 @@ class WhyView(ApiView):
         side = view.upstreams
         failed = [neighbour.name for neighbour in side.jobs if neighbour.status == JobStatus.ERROR_FATAL]
         upstreams = explain.Upstreams(side.total, side.total - side.counts.get(JobStatus.DONE, 0), failed)
-        return Response({"job_id": job_id, "why": explain.why(view.job, view.last, view.run, upstreams, timezone.now())})
+        return Response(
+            {"job_id": job_id, "why": explain.why(view.job, view.last, view.run, upstreams, timezone.now())}
+        )

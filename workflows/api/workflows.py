@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -25,18 +27,8 @@ from workflows.api.base import (
 )
 from workflows.api.problems import Problem
 from workflows.filters import ErrorFilter, JobFilter, WorkflowFilter
-from workflows.graph import (
-    Graph,
-    GraphError,
-    Header,
-    InvalidGraph,
-    JobInput,
-    build_graph,
-    check_header,
-    parse_header,
-    parse_jobs,
-    split_body,
-)
+from workflows.graph import Graph, GraphError, Header, InvalidGraph, JobInput, build_graph, check_header
+from workflows.graph_text import parse_header, parse_jobs, split_body
 from workflows.models import JobInstance, Workflow, WorkflowRun
 from workflows.queries import attempts as attempt_queries
 from workflows.queries import jobs as job_queries
@@ -55,31 +47,37 @@ def read_graph(body: bytes) -> Graph:
     """The checked graph of a posted workflow. Raises InvalidGraph with everything that is wrong."""
     fields, jobs = split_body(body)
     errors: list[GraphError] = []
-    header: Header | None = None
-    parsed: list[JobInput] = []
+    header, parsed = Header(workflow_args="-"), list[JobInput]()
     try:
         header = parse_header(msgspec.json.encode(fields))
     except InvalidGraph as error:
-        errors += error.errors
+        errors += error.every
     try:
         parsed = parse_jobs(bytes(jobs))
+        errors += find_unknown_executors(header, parsed)
+        graph = build_graph(header, parsed)
     except InvalidGraph as error:
-        errors += error.errors
-    if errors or header is None:
+        raise InvalidGraph(errors + error.every) from error
+    if errors:
         raise InvalidGraph(errors)
-    check_executors(header, parsed)
-    return build_graph(header, parsed)
+    return graph
+
+
+def find_unknown_executors(header: Header, jobs: list[JobInput]) -> Iterator[GraphError]:
+    known = set(settings.EXECUTORS)
+    names = f"there are {', '.join(sorted(known))}"
+    places = [(header.executor, "executor", "")]
+    places += [
+        (job.executor, f"jobs[{position}].executor", job.name) for position, job in enumerate(jobs) if job.executor
+    ]
+    for name, path, job_name in places:
+        if name and name not in known:
+            yield GraphError("unknown-executor", path, f"There is no executor {name!r} here; {names}.", job_name)
 
 
 def check_executors(header: Header, jobs: list[JobInput]) -> None:
-    known = set(settings.EXECUTORS)
-    names = f"there are {', '.join(sorted(known))}"
-    errors = []
-    if header.executor and header.executor not in known:
-        errors.append(GraphError("unknown-executor", "executor", f"There is no executor {header.executor!r} here; {names}."))
-    for position, job in enumerate(jobs):
-        if job.executor and job.executor not in known:
-            errors.append(GraphError("unknown-executor", f"jobs[{position}].executor", f"There is no executor {job.executor!r} here; {names}.", job.name))  # fmt: skip
+    """Raises InvalidGraph naming every executor that is not there."""
+    errors = list(find_unknown_executors(header, jobs))
     if errors:
         raise InvalidGraph(errors)
 
@@ -120,7 +118,9 @@ class WorkflowsView(ApiView):
         query, rows = keep_exact(request, listed(request.user).select_related("dag"), "user", "name", "workflow_args")
         chosen = WorkflowFilter(query, rows, request.user)
         demand_understood(chosen.unknown, chosen.form.errors)
-        page = paginate(chosen.rows, Order("id", is_descending=True), request.query_params.get("after", ""), "", per_page(request))
+        page = paginate(
+            chosen.rows, Order("id", is_descending=True), request.query_params.get("after", ""), "", per_page(request)
+        )
         counts = counts_of_dags([row.dag_id for row in page.rows])
         latest = _latest_runs([row.pk for row in page.rows])
         results = [shapes.workflow(row, counts.get(row.dag_id, {}), latest.get(row.pk), request) for row in page.rows]
@@ -128,7 +128,13 @@ class WorkflowsView(ApiView):
 
     @extend_schema(
         request=schema.WorkflowInput,
-        responses={200: schema.Workflow, 201: schema.Workflow, 400: schema.ProblemShape, 409: schema.ProblemShape, 413: schema.ProblemShape},
+        responses={
+            200: schema.Workflow,
+            201: schema.Workflow,
+            400: schema.ProblemShape,
+            409: schema.ProblemShape,
+            413: schema.ProblemShape,
+        },
         operation_id="submit_workflow",
     )
     def post(self, request: Request) -> Response:
@@ -151,21 +157,38 @@ class WorkflowView(ApiView):
 class WorkflowRunsView(ApiView):
     scope = "submit"
 
-    @extend_schema(parameters=[AFTER, PER_PAGE], responses={200: schema.RunList, 404: schema.ProblemShape}, operation_id="list_workflow_runs")
+    @extend_schema(
+        parameters=[AFTER, PER_PAGE],
+        responses={200: schema.RunList, 404: schema.ProblemShape},
+        operation_id="list_workflow_runs",
+    )
     def get(self, request: Request, workflow_id: int) -> Response:
         """Its runs, newest first."""
         workflow = get_workflow(request, workflow_id)
         demand_understood([name for name in request.query_params if name not in ("after", "per_page")], {})
         counts = counts_of_dags([workflow.dag_id]).get(workflow.dag_id, {})
         order = Order("id", is_descending=True)
-        page = paginate(WorkflowRun.objects.filter(workflow=workflow), order, request.query_params.get("after", ""), "", per_page(request))
+        page = paginate(
+            WorkflowRun.objects.filter(workflow=workflow),
+            order,
+            request.query_params.get("after", ""),
+            "",
+            per_page(request),
+        )
         results = [shapes.run(row, counts, workflow.change_no, request) for row in page.rows]
         return Response({"results": results, "next": next_link(request, page.next)})
 
     @extend_schema(
         request=schema.RunInput,
         parameters=[DRY_RUN],
-        responses={200: schema.Plan, 201: schema.Run, 400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape},
+        responses={
+            200: schema.Plan,
+            201: schema.Run,
+            400: schema.ProblemShape,
+            403: schema.ProblemShape,
+            404: schema.ProblemShape,
+            409: schema.ProblemShape,
+        },
         operation_id="start_run",
     )
     def post(self, request: Request, workflow_id: int) -> Response:
@@ -191,7 +214,13 @@ class WorkflowRunsView(ApiView):
 
 class WorkflowJobsView(ApiView):
     @extend_schema(
-        parameters=[AFTER, PER_PAGE, OpenApiParameter("status", str, many=True), OpenApiParameter("tag", str, many=True), OpenApiParameter("q", str)],
+        parameters=[
+            AFTER,
+            PER_PAGE,
+            OpenApiParameter("status", str, many=True),
+            OpenApiParameter("tag", str, many=True),
+            OpenApiParameter("q", str),
+        ],
         responses={200: schema.JobList, 400: schema.ProblemShape, 404: schema.ProblemShape},
         operation_id="list_jobs",
     )
@@ -205,7 +234,9 @@ class WorkflowJobsView(ApiView):
         if sort not in job_queries.ORDERS:
             demand_understood(["sort"], {"sort": [f"sort by one of {', '.join(job_queries.ORDERS)}"]})
         page = job_queries.job_page(chosen.rows, sort, request.query_params.get("after", ""), "", per_page(request))
-        return Response({"results": [shapes.job(row, workflow.pk) for row in page.rows], "next": next_link(request, page.next)})
+        return Response(
+            {"results": [shapes.job(row, workflow.pk) for row in page.rows], "next": next_link(request, page.next)}
+        )
 
 
 class WorkflowErrorsView(ApiView):
@@ -220,7 +251,9 @@ class WorkflowErrorsView(ApiView):
         chosen = ErrorFilter(request.query_params, attempt_queries.failed_attempts(workflow.dag_id, workflow.pk))
         demand_understood(chosen.unknown, chosen.form.errors)
         order = Order("job_instance_id", is_descending=True)
-        page = paginate(with_error_text(chosen.rows), order, request.query_params.get("after", ""), "", per_page(request))
+        page = paginate(
+            with_error_text(chosen.rows), order, request.query_params.get("after", ""), "", per_page(request)
+        )
         return Response({"results": [_failed(row) for row in page.rows], "next": next_link(request, page.next)})
 
 

@@ -112,7 +112,9 @@ def record_intents(run_id: int, plans: Sequence[IntentPlan], deployment: str) ->
     ledger = Ledger(workflow)
     moved = [jobs[item.plan.job_id] for item in intended]
     move_jobs(ledger, moved, JobStatus.INSTANTIATED, now, submitted_date=now, not_before=None)
-    insert_rows("job_instance", INSTANCE_COLUMNS, [_instance_row(item, run_id, jobs, as_stored(now)) for item in intended])
+    insert_rows(
+        "job_instance", INSTANCE_COLUMNS, [_instance_row(item, run_id, jobs, as_stored(now)) for item in intended]
+    )
     log_moves((item.instance_id, InstanceStatus.INSTANTIATED, now) for item in intended)
     ledger.close()
     faults.point("before_intent_commit")

@@ -28,7 +28,15 @@ from workflows.lifecycle.moves import (
     tell_downstream,
 )
 from workflows.models import ErrorGroup, Job, JobInstance, Workflow
-from workflows.state_machine import JOB_LIVE, InstanceStatus, JobStatus, Reason, WorkflowStatus, job_after_attempt, uses_attempt
+from workflows.state_machine import (
+    JOB_LIVE,
+    InstanceStatus,
+    JobStatus,
+    Reason,
+    WorkflowStatus,
+    job_after_attempt,
+    uses_attempt,
+)
 from workflows.transactions import write_transaction
 
 FAILED_LETTERS = (JobStatus.ERROR_RECOVERABLE, JobStatus.ERROR_FATAL)
@@ -137,7 +145,9 @@ def _count_errors(workflow: Workflow, run_id: int, endings: Collection[Ending], 
         rows = ErrorGroup.objects.filter(workflow=workflow, fingerprint=fingerprint)
         rows.update(attempts=F("attempts") + count, last_seen_at=now)
         rows.filter(state="fixed").update(state="open")
-    return dict(ErrorGroup.objects.filter(workflow=workflow, fingerprint__in=list(counts)).values_list("fingerprint", "pk"))
+    return dict(
+        ErrorGroup.objects.filter(workflow=workflow, fingerprint__in=list(counts)).values_list("fingerprint", "pk")
+    )
 
 
 def _log_errors(endings: Sequence[Ending], groups: Mapping[str, int], now: datetime) -> None:
@@ -206,7 +216,9 @@ def _ask_for_more(endings: Sequence[Ending], job_of: Mapping[int, int]) -> None:
         if reason is Reason.RUNTIME:
             grown = Cast(Ceil(grown), IntegerField())
         for chunk in chunked(sorted(job_ids)):
-            retried = Job.objects.filter(pk__in=chunk, status=JobStatus.ERROR_RECOVERABLE, **{f"{column}__isnull": False})
+            retried = Job.objects.filter(
+                pk__in=chunk, status=JobStatus.ERROR_RECOVERABLE, **{f"{column}__isnull": False}
+            )
             retried.update(**{column: grown})
 
 

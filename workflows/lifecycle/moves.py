@@ -102,9 +102,7 @@ def lock_live(instance_ids: Iterable[int]) -> dict[int, LockedAttempt]:
     return locked
 
 
-def move_jobs(
-    ledger: Ledger, jobs: Collection[LockedJob], new: JobStatus, now: datetime, **values: Any
-) -> None:
+def move_jobs(ledger: Ledger, jobs: Collection[LockedJob], new: JobStatus, now: datetime, **values: Any) -> None:
     """Move locked jobs to one status. The WHERE clause names the statuses that were seen under the lock."""
     ordered = sorted(jobs, key=lambda job: job.job_id)
     for chunk in chunked(ordered):

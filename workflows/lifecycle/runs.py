@@ -58,7 +58,9 @@ class RunOptions:
 
 def sum_counts(dag_id: int) -> dict[str, int]:
     """Letter → number of jobs, from the stored counts."""
-    sums = JobGroup.objects.filter(dag_id=dag_id).aggregate(**{status.value: Sum(column) for status, column in COUNT_FIELDS.items()})
+    sums = JobGroup.objects.filter(dag_id=dag_id).aggregate(
+        **{status.value: Sum(column) for status, column in COUNT_FIELDS.items()}
+    )
     return {letter: value or 0 for letter, value in sums.items()}
 
 
@@ -80,12 +82,17 @@ def start_run(workflow_id: int, actor: Actor, options: RunOptions) -> WorkflowRu
     if not options.scope.select(workflow.dag_id).exclude(status=JobStatus.DONE).exists():
         if not options.scope.is_everything:
             raise Refused("nothing-to-do", "Nothing in this scope is left to run.")
-        raise Refused("workflow-already-complete", f"All {counts[JobStatus.DONE]:,} jobs of workflow {workflow_id} are done; there is nothing to run.")
+        raise Refused(
+            "workflow-already-complete",
+            f"All {counts[JobStatus.DONE]:,} jobs of workflow {workflow_id} are done; there is nothing to run.",
+        )
     if live_run is not None:
         _close_run(live_run, RunStatus.STOPPED, now, counts)
     run = _create_run(workflow, actor, options, now)
     if live_run is not None:
-        live_run.instances.filter(status__in=LIVE_LETTERS).update(workflow_run=run, kill_asked_at=None, kill_asked_by="")
+        live_run.instances.filter(status__in=LIVE_LETTERS).update(
+            workflow_run=run, kill_asked_at=None, kill_asked_by=""
+        )
     _set_scope(workflow.dag_id, options.scope)
     _reset_unfinished(workflow.dag_id, now)
     chosen = {"fail_fast": options.fail_fast, "seconds_until_timeout": options.seconds_until_timeout}
@@ -112,7 +119,12 @@ def _check_can_be_replaced(run: WorkflowRun, options: RunOptions) -> None:
             left=left,
         )
     if run.stopping == "kill" and left:
-        raise Refused("leftovers", f"Run {run.pk} is being killed: {left} attempts are not yet confirmed gone.", run_id=run.pk, left=left)
+        raise Refused(
+            "leftovers",
+            f"Run {run.pk} is being killed: {left} attempts are not yet confirmed gone.",
+            run_id=run.pk,
+            left=left,
+        )
 
 
 def _create_run(workflow: Workflow, actor: Actor, options: RunOptions, now: datetime) -> WorkflowRun:
@@ -175,7 +187,9 @@ def ask_stop(run_id: int, mode: str, actor: Actor) -> WorkflowRun:
     a kill. Raises Refused when the run is over."""
     workflow, run = lock_run(run_id)
     if run.status != RunStatus.RUNNING:
-        raise Refused("run-over", f"Run {run_id} is over since {run.ended_at:%Y-%m-%d %H:%M} UTC; there is nothing to stop.")
+        raise Refused(
+            "run-over", f"Run {run_id} is over since {run.ended_at:%Y-%m-%d %H:%M} UTC; there is nothing to stop."
+        )
     if run.stopping == mode or run.stopping == "kill":
         return run
     before = run.stopping
@@ -188,7 +202,14 @@ def ask_stop(run_id: int, mode: str, actor: Actor) -> WorkflowRun:
             kill_asked_at=run.stop_asked_at, kill_asked_by=actor.name
         )
     Ledger(workflow, has_changed=True).close()
-    write_audit(actor, f"stop-{mode}", f"run {run_id}", workflow_id=workflow.pk, before={"stopping": before}, after={"stopping": mode})
+    write_audit(
+        actor,
+        f"stop-{mode}",
+        f"run {run_id}",
+        workflow_id=workflow.pk,
+        before={"stopping": before},
+        after={"stopping": mode},
+    )
     return run
 
 
@@ -234,8 +255,12 @@ def _decide_outcome(workflow: Workflow, run: WorkflowRun, counts: dict[str, int]
 def _unqueue(dag_id: int, now: datetime) -> None:
     """In a stopped run nothing waits for its next attempt."""
     waiting = (JobStatus.QUEUED.value, JobStatus.ERROR_RECOVERABLE.value)
-    Job.objects.filter(dag_id=dag_id, status__in=waiting).update(status=JobStatus.REGISTERED.value, status_date=now, not_before=None)
-    JobGroup.objects.filter(dag_id=dag_id).update(count_g=F("count_g") + F("count_q") + F("count_e"), count_q=0, count_e=0)
+    Job.objects.filter(dag_id=dag_id, status__in=waiting).update(
+        status=JobStatus.REGISTERED.value, status_date=now, not_before=None
+    )
+    JobGroup.objects.filter(dag_id=dag_id).update(
+        count_g=F("count_g") + F("count_q") + F("count_e"), count_q=0, count_e=0
+    )
 
 
 @write_transaction
@@ -282,4 +307,11 @@ def hold_run(run_id: int, reason: str, actor: Actor) -> None:
     )
     Ledger(workflow, has_changed=True).close()
     action = "hold" if reason else "release"
-    write_audit(actor, action, f"run {run_id}", workflow_id=workflow.pk, before={"hold": run.hold_reason}, after={"hold": reason})
+    write_audit(
+        actor,
+        action,
+        f"run {run_id}",
+        workflow_id=workflow.pk,
+        before={"hold": run.hold_reason},
+        after={"hold": reason},
+    )

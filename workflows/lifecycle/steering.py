@@ -46,7 +46,9 @@ def reset_jobs(workflow_id: int, job_ids: Sequence[int], actor: Actor) -> Steere
     ledger = Ledger(workflow)
     was_done = [job.job_id for job in jobs if job.status is JobStatus.DONE]
     moving = [job for job in jobs if job.status is not JobStatus.REGISTERED]
-    move_jobs(ledger, moving, JobStatus.REGISTERED, now, num_attempts=0, not_before=None, is_in_scope=True, marked_done_by="")
+    move_jobs(
+        ledger, moving, JobStatus.REGISTERED, now, num_attempts=0, not_before=None, is_in_scope=True, marked_done_by=""
+    )
     waiting = [job.job_id for job in jobs if job.status is JobStatus.REGISTERED]
     for chunk in chunked(sorted(waiting)):
         Job.objects.filter(pk__in=chunk).update(num_attempts=0, not_before=None, is_in_scope=True)
@@ -93,7 +95,9 @@ def ask_kill(workflow_id: int, job_ids: Sequence[int], then: str, actor: Actor) 
         live = JobInstance.objects.filter(job_id__in=chunk, status__in=LIVE_LETTERS)
         asked += live.update(kill_asked_at=now, kill_asked_by=actor.name, kill_then=then)
     Ledger(workflow, has_changed=bool(asked)).close()
-    write_audit(actor, "kill-attempts", _target(job_ids), workflow_id=workflow_id, job_count=asked, after={"then": then})
+    write_audit(
+        actor, "kill-attempts", _target(job_ids), workflow_id=workflow_id, job_count=asked, after={"then": then}
+    )
     return Steered(asked, {})
 
 
@@ -105,7 +109,10 @@ def set_limits(workflow_id: int, actor: Actor, run_limit: int | None, tag_limits
     unknown = sorted(set(tag_limits) - set(known))
     if unknown:
         raise Refused("unknown-tag", f"Workflow {workflow_id} has no tag {', '.join(map(repr, unknown))}.")
-    before = {"run": workflow.max_concurrently_running, **{tag: known[tag].max_concurrently_running for tag in tag_limits}}
+    before = {
+        "run": workflow.max_concurrently_running,
+        **{tag: known[tag].max_concurrently_running for tag in tag_limits},
+    }
     Workflow.objects.filter(pk=workflow_id).update(max_concurrently_running=run_limit)
     live = WorkflowRun.objects.filter(workflow_id=workflow_id, status=RunStatus.RUNNING.value)
     live.update(max_concurrently_running=run_limit)
@@ -160,4 +167,6 @@ def change_error_group(group_id: int, actor: Actor, **values: str) -> None:
     ErrorGroup.objects.filter(pk=group_id).update(**values, changed_by=actor.name, changed_at=timezone.now())
     Ledger(workflow, has_changed=True).close()
     before = {key: getattr(group, key) for key in values}
-    write_audit(actor, "change-error-group", f"error group {group_id}", workflow_id=workflow.pk, before=before, after=values)
+    write_audit(
+        actor, "change-error-group", f"error group {group_id}", workflow_id=workflow.pk, before=before, after=values
+    )

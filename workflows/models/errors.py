@@ -15,6 +15,7 @@ class ErrorGroup(models.Model):
     title = models.CharField(max_length=255)
     reason = models.CharField(max_length=8)
     attempts = models.PositiveIntegerField(default=0)
+    count_blocked = models.PositiveIntegerField(default=0)  # jobs that wait for its failed ones; the sweep counts them
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     first_run_id = models.BigIntegerField(null=True, blank=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db.models import F
 
 from workflows.bulk import chunked
-from workflows.models import AuditEntry, Job, JobEdge, JobGroup, Workflow
+from workflows.models import AuditEntry, ErrorGroup, Job, JobEdge, JobGroup, Workflow
 from workflows.state_machine import JobStatus
 from workflows.transactions import write_transaction
 
@@ -28,14 +28,21 @@ class Blocked:
 def refresh_blocked(workflow_id: int, dag_id: int) -> bool:
     """Bring `job.blocked_by` and `job_group.count_blocked` up to date; whether anything was changed. What is stored is
     looked at again only after a job has failed or recovered, or a person has done something."""
-    failed = list(Job.objects.filter(dag_id=dag_id, status=JobStatus.ERROR_FATAL.value).order_by("pk").values_list("pk", flat=True))
-    last_action = AuditEntry.objects.filter(workflow_id=workflow_id).order_by("-id").values_list("id", flat=True).first()
+    failed = list(
+        Job.objects.filter(dag_id=dag_id, status=JobStatus.ERROR_FATAL.value)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+    last_action = (
+        AuditEntry.objects.filter(workflow_id=workflow_id).order_by("-id").values_list("id", flat=True).first()
+    )
     state = hash((tuple(failed), last_action))
     if _seen.get(workflow_id) == state:
         return False
     blocked = find_blocked(failed)
     has_changed = _store_causes(dag_id, blocked.causes)
     has_changed = _store_counts(workflow_id, dag_id, blocked.groups) or has_changed
+    _store_error_groups(workflow_id, blocked.causes)
     _seen[workflow_id] = state
     return has_changed
 
@@ -55,7 +62,9 @@ def find_blocked(failed: Sequence[int]) -> Blocked:
         following: dict[int, int] = {}
         for chunk in chunked(sorted(level)):
             edges = JobEdge.objects.filter(upstream_id__in=chunk, downstream__status=JobStatus.REGISTERED.value)
-            for upstream, downstream, group in edges.values_list("upstream_id", "downstream_id", "downstream__group_id"):
+            for upstream, downstream, group in edges.values_list(
+                "upstream_id", "downstream_id", "downstream__group_id"
+            ):
                 if downstream not in causes and downstream not in following:
                     following[downstream] = level[upstream]
                     groups[group] += 1
@@ -81,6 +90,26 @@ def _store_causes(dag_id: int, causes: Mapping[int, int]) -> bool:
 def _write_causes(statements: Sequence[tuple[int | None, list[int]]]) -> None:
     for cause, job_ids in statements:
         Job.objects.filter(pk__in=job_ids).update(blocked_by=cause)
+
+
+def _store_error_groups(workflow_id: int, causes: Mapping[int, int]) -> None:
+    """How many jobs wait for the failed ones of each error group."""
+    by_cause = Counter(causes.values())
+    counts: Counter[int] = Counter()
+    for chunk in chunked(sorted(by_cause)):
+        for job_id, group_id in Job.objects.filter(pk__in=chunk).values_list("pk", "error_group_id"):
+            if group_id is not None:
+                counts[group_id] += by_cause[job_id]
+    stored = dict(ErrorGroup.objects.filter(workflow_id=workflow_id).values_list("pk", "count_blocked"))
+    changes = {pk: counts[pk] for pk, old in stored.items() if old != counts[pk]}
+    if changes:
+        _write_error_groups(changes)
+
+
+@write_transaction
+def _write_error_groups(changes: Mapping[int, int]) -> None:
+    for group_id, count in sorted(changes.items()):
+        ErrorGroup.objects.filter(pk=group_id).update(count_blocked=count)
 
 
 def _store_counts(workflow_id: int, dag_id: int, counts: Mapping[int, int]) -> bool:

@@ -30,7 +30,12 @@ def refresh_forecast(run: WorkflowRun) -> None:
 
 @write_transaction
 def _store(run_id: int, found: Estimate, now: datetime) -> None:
-    values = {"made_at": now, "earliest": found.earliest, "latest": found.latest, "bound_by": (found.unknown or found.bound_by)[:200]}
+    values = {
+        "made_at": now,
+        "earliest": found.earliest,
+        "latest": found.latest,
+        "bound_by": (found.unknown or found.bound_by)[:200],
+    }
     if RunForecast.objects.filter(pk=run_id).update(**values) == 0:
         RunForecast.objects.create(run_id=run_id, **values)
 
@@ -42,7 +47,9 @@ def forecast(run: WorkflowRun, now: datetime) -> Estimate:
     if unknown := _find_unknown(run, groups, edges):
         return Estimate(None, None, "", unknown)
     tags = _tags(run, groups, edges, now)
-    executors = {run.executor: float(back_ends.local_slots() if run.executor in LOCAL else back_ends.max_live(run.executor))}
+    executors = {
+        run.executor: float(back_ends.local_slots() if run.executor in LOCAL else back_ends.max_live(run.executor))
+    }
     limit = min(run.max_concurrently_running or settings.MAX_CONCURRENTLY_RUNNING, settings.MAX_CONCURRENTLY_RUNNING)
     return estimate(tags, Limits(limit, executors, run.hold_reason), now)
 
@@ -59,7 +66,9 @@ def _find_unknown(run: WorkflowRun, groups: Sequence[JobGroup], edges: Sequence[
     return ""
 
 
-def _tags(run: WorkflowRun, groups: Sequence[JobGroup], edges: Sequence[tuple[int, int]], now: datetime) -> list[TagState]:
+def _tags(
+    run: WorkflowRun, groups: Sequence[JobGroup], edges: Sequence[tuple[int, int]], now: datetime
+) -> list[TagState]:
     names = {group.pk: group.name for group in groups}
     upstreams: dict[int, list[str]] = defaultdict(list)
     for up, down in edges:

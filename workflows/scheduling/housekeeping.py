@@ -46,7 +46,9 @@ def verify_readiness(run_id: int, dag_id: int) -> int:
         return 0
     repaired = lifecycle.repair_readiness(run_id, suspects)
     if repaired:
-        logger.error("ALARM: upstreams of %d jobs in graph %d were miscounted and have been counted again", repaired, dag_id)
+        logger.error(
+            "ALARM: upstreams of %d jobs in graph %d were miscounted and have been counted again", repaired, dag_id
+        )
     return repaired
 
 

@@ -36,7 +36,9 @@ def merge_usage(first: Usage | None, second: Usage | None) -> Usage:
     """The first one's numbers, filled up with the second's."""
     one, two = first or Usage(), second or Usage()
     pick = lambda a, b: b if a is None else a  # noqa: E731
-    return Usage(pick(one.wallclock, two.wallclock), pick(one.cpu, two.cpu), pick(one.maxvmem, two.maxvmem), pick(one.io, two.io))
+    return Usage(
+        pick(one.wallclock, two.wallclock), pick(one.cpu, two.cpu), pick(one.maxvmem, two.maxvmem), pick(one.io, two.io)
+    )
 
 
 def describe_signal(number: int) -> str:
@@ -95,7 +97,9 @@ def _used_memory(usage: Usage) -> str:
 def judge_void(asked: Asked) -> Ending:
     """The token is void: the attempt never started and never will."""
     if asked.is_kill_asked:
-        return Ending(asked.instance_id, Reason.KILLED, f"Killed by {asked.kill_asked_by or 'a person'} before it started.")
+        return Ending(
+            asked.instance_id, Reason.KILLED, f"Killed by {asked.kill_asked_by or 'a person'} before it started."
+        )
     return Ending(asked.instance_id, Reason.VOID, "Never started: its token is void. Not counted as an attempt.")
 
 
@@ -132,5 +136,8 @@ def _judge_absence(asked: Asked, evidence: Evidence, told: ExitInfo | None) -> t
         return Reason.KILLED, f"Killed by {asked.kill_asked_by or 'a person'}; absent from two listings."
     where = f" on {evidence.token.host}" if evidence.token and evidence.token.host else ""
     if told is not None and told.signal and not told.node_failed:
-        return Reason.SIGNAL, f"Ended{where} by {describe_signal(told.signal)}: no exit record, accounting says so{words}."
+        return (
+            Reason.SIGNAL,
+            f"Ended{where} by {describe_signal(told.signal)}: no exit record, accounting says so{words}.",
+        )
     return Reason.LOST, f"Lost after start{where}: no exit record, absent from two listings{words}."

@@ -58,7 +58,11 @@ def select_ready(run: WorkflowRun, limits: Limits) -> list[ReadyJob]:
         return []
     candidates = _may_start(run, limits.full)
     limited = list(_limited_groups(run))
-    chosen = list(_take(candidates.exclude(group_id__in=[group for group, _ in limited]), wanted)) if limited else list(_take(candidates, wanted))
+    chosen = (
+        list(_take(candidates.exclude(group_id__in=[group for group, _ in limited]), wanted))
+        if limited
+        else list(_take(candidates, wanted))
+    )
     for group, room in limited:
         if room > 0:
             chosen.extend(_take(candidates.filter(group_id=group), min(room, wanted)))
@@ -69,7 +73,9 @@ def _may_start(run: WorkflowRun, full: frozenset[str]) -> QuerySet[Job]:
     now = timezone.now()
     has_waited = Q(not_before=None) | Q(not_before__lte=now)
     jobs = Job.objects.filter(dag_id=run.workflow.dag_id, upstreams_left=0, is_in_scope=True).filter(has_waited)
-    jobs = jobs.filter(status__in=[JobStatus.REGISTERED.value, JobStatus.QUEUED.value, JobStatus.ERROR_RECOVERABLE.value])
+    jobs = jobs.filter(
+        status__in=[JobStatus.REGISTERED.value, JobStatus.QUEUED.value, JobStatus.ERROR_RECOVERABLE.value]
+    )
     if full:
         jobs = jobs.exclude(executor__in=full)
         if run.executor in full:

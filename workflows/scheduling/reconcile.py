@@ -87,7 +87,22 @@ def note_idle(name: str) -> set[int]:
 def read_live(name: str) -> list[LiveAttempt]:
     rows = JobInstance.objects.filter(executor_type=name, status__in=LIVE_LETTERS).order_by("pk").values_list(*COLUMNS)
     found = []
-    for pk, run_id, attempt_name, executor_id, status, submitted, absent, phase, message, stderr, kill_at, kill_by, mem, runtime in rows:
+    for (
+        pk,
+        run_id,
+        attempt_name,
+        executor_id,
+        status,
+        submitted,
+        absent,
+        phase,
+        message,
+        stderr,
+        kill_at,
+        kill_by,
+        mem,
+        runtime,
+    ) in rows:
         asked = Asked(pk, kill_at is not None, kill_by, mem, runtime)
         attempt = Attempt(pk, run_id, InstanceStatus(status), "", stderr, asked, name)
         ref = AttemptRef(pk, attempt_name, executor_id, submitted.timestamp())
@@ -161,7 +176,9 @@ def _see_present(findings: Findings, one: LiveAttempt, listed: Listed) -> None:
         )
         findings.observations[attempt.run_id].append(observation)
     if attempt.asked.is_kill_asked:
-        findings.to_cancel.append(AttemptRef(attempt.instance_id, one.ref.name, listed.executor_id, one.ref.intended_at))
+        findings.to_cancel.append(
+            AttemptRef(attempt.instance_id, one.ref.name, listed.executor_id, one.ref.intended_at)
+        )
 
 
 def _see_absent(

@@ -40,7 +40,10 @@ def refresh_facts() -> None:
 
 def _active_workflows() -> QuerySet[Workflow]:
     """Running ones, and those just over: their last failures block jobs as well."""
-    over = Q(status__in=[WorkflowStatus.STOPPED.value, WorkflowStatus.ERROR.value], status_date__gte=timezone.now() - JUST_ENDED)
+    over = Q(
+        status__in=[WorkflowStatus.STOPPED.value, WorkflowStatus.ERROR.value],
+        status_date__gte=timezone.now() - JUST_ENDED,
+    )
     return Workflow.objects.filter(Q(status=WorkflowStatus.RUNNING.value) | over)
 
 

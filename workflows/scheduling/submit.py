@@ -60,7 +60,9 @@ def _request(run: WorkflowRun, job: ReadyJob) -> Resources:
     return Resources(slots=job.slots, mem_free=job.mem_free, max_runtime=job.max_runtime, project=run.project or None)
 
 
-def _plan_one(run: WorkflowRun, job: ReadyJob, executor: str, request: Resources, key: int, is_single: bool) -> IntentPlan:
+def _plan_one(
+    run: WorkflowRun, job: ReadyJob, executor: str, request: Resources, key: int, is_single: bool
+) -> IntentPlan:
     return IntentPlan(
         job_id=job.job_id,
         job_name=job.name,
@@ -128,7 +130,9 @@ def _submit(run: WorkflowRun, executor: Executor, specs: Sequence[JobSpec], by_n
 
 def _accept(run: WorkflowRun, accepted: Mapping[str, str], by_name: dict[str, Intended]) -> None:
     if accepted:
-        lifecycle.record_submitted(run.pk, {by_name[name].instance_id: executor_id for name, executor_id in accepted.items()})
+        lifecycle.record_submitted(
+            run.pk, {by_name[name].instance_id: executor_id for name, executor_id in accepted.items()}
+        )
         faults.point("after_id_stored")
 
 

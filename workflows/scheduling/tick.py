@@ -54,7 +54,7 @@ def advance(run_id: int) -> Progress | None:
     """Take the run under a lease and move it on until it has to wait. None: somebody else is at it."""
     owner = f"{HOST}:{os.getpid()}:{threading.get_ident()}"
     if lifecycle.acquire_lease(run_id, owner, settings.LEASE_SECONDS) is None:
-        if not is_live(run_id):
+        if find_live(run_id) != run_id:
             collect(run_id)  # what a run that is over left behind: adopted by the next one, or late
         return None
     advancing.add(run_id)
@@ -151,6 +151,8 @@ def cancel_live(run: WorkflowRun) -> None:
     )
     by_executor: dict[str, list[AttemptRef]] = {}
     for name, instance_id, attempt_name, executor_id, submitted in rows:
-        by_executor.setdefault(name, []).append(AttemptRef(instance_id, attempt_name, executor_id, submitted.timestamp()))
+        by_executor.setdefault(name, []).append(
+            AttemptRef(instance_id, attempt_name, executor_id, submitted.timestamp())
+        )
     for name, refs in by_executor.items():
         cancel(back_ends.get(name), refs)

@@ -1,23 +1,10 @@
-"""The shapes of requests and answers, for the schema and for checking small request bodies."""
+"""The shapes of answers, for the schema."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework import serializers
 
-STATUSES = "one letter, see the status tables"
-Plain = serializers.Serializer[Any]
-
-
-class Strict(Plain):
-    """The body of a request: a field that is not understood is an error, never ignored."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        unknown = sorted(set(map(str, data)) - set(self.fields)) if isinstance(data, dict) else []
-        if unknown:
-            raise serializers.ValidationError({name: ["There is no such field."] for name in unknown})
-        return super().to_internal_value(data)
+from workflows.api.schema.base import Plain
 
 
 class Counts(Plain):
@@ -179,76 +166,8 @@ class Link(Plain):
     url = serializers.URLField()
 
 
-class JobInput(Plain):
-    name = serializers.CharField()
-    command = serializers.CharField()
-    tag = serializers.CharField(required=False, allow_blank=True)
-    slots = serializers.IntegerField(required=False, min_value=1)
-    mem_free = serializers.FloatField(required=False)
-    max_attempts = serializers.IntegerField(required=False, min_value=1)
-    max_runtime = serializers.IntegerField(required=False, allow_null=True, min_value=1)
-    executor = serializers.CharField(required=False, allow_blank=True)
-    upstreams = serializers.ListField(required=False, child=serializers.CharField())
-    attributes = serializers.DictField(required=False, child=serializers.CharField(allow_blank=True))
-
-
-class WorkflowHeader(Plain):
-    workflow_args = serializers.CharField()
-    name = serializers.CharField(required=False, allow_blank=True)
-    description = serializers.CharField(required=False, allow_blank=True)
-    project = serializers.CharField(required=False, allow_blank=True)
-    stdout = serializers.CharField(required=False, allow_blank=True)
-    stderr = serializers.CharField(required=False, allow_blank=True)
-    working_dir = serializers.CharField(required=False, allow_blank=True)
-    executor = serializers.CharField(required=False, allow_blank=True)
-    home = serializers.CharField(required=False, allow_blank=True)
-    path = serializers.CharField(required=False, allow_blank=True)
-    max_concurrently_running = serializers.IntegerField(required=False, allow_null=True, min_value=1)
-    tag_limits = serializers.DictField(required=False, child=serializers.IntegerField(min_value=1))
-    fail_fast = serializers.BooleanField(required=False)
-    seconds_until_timeout = serializers.IntegerField(required=False, allow_null=True, min_value=1)
-    attributes = serializers.DictField(required=False, child=serializers.CharField(allow_blank=True))
-
-
-class WorkflowInput(WorkflowHeader):
-    jobs = JobInput(many=True)
-
-
-class DraftInput(WorkflowHeader):
-    job_count = serializers.IntegerField(required=False, min_value=0)
-
-
 class DraftAnswer(Plain):
     id = serializers.UUIDField()
-
-
-class ChunkInput(Plain):
-    jobs = JobInput(many=True)
-
-
-class RunInput(Strict):
-    """How to run; what is left out is taken from the workflow."""
-
-    resume = serializers.ChoiceField(["cold", "hot"], required=False, default="cold")
-    executor = serializers.CharField(required=False, max_length=64)
-    project = serializers.CharField(required=False, allow_blank=True, max_length=64)
-    stdout = serializers.CharField(required=False, allow_blank=True, max_length=1000)
-    stderr = serializers.CharField(required=False, allow_blank=True, max_length=1000)
-    working_dir = serializers.CharField(required=False, allow_blank=True, max_length=1000)
-    home = serializers.CharField(required=False, allow_blank=True, max_length=1000)
-    path = serializers.CharField(required=False, allow_blank=True, max_length=32000)
-    max_concurrently_running = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
-    fail_fast = serializers.BooleanField(required=False)
-    seconds_until_timeout = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
-    tags = serializers.ListField(required=False, child=serializers.CharField(max_length=255), max_length=200)
-    job_ids = serializers.ListField(required=False, child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), max_length=10_000)
-    error_group = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**63 - 1)
-    hostname = serializers.CharField(required=False, allow_blank=True, max_length=255)
-    pid = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=2**31 - 1)
-
-
-class StopInput(Strict):
-    mode = serializers.ChoiceField(["drain", "kill"])
 
 
 class PlanGroup(Plain):
@@ -270,46 +189,9 @@ class Plan(Plain):
     run_id = serializers.IntegerField(allow_null=True, required=False)
 
 
-class RerunInput(Strict):
-    downstream = serializers.BooleanField(required=False, default=False)
-
-
-class DoneInput(Strict):
-    note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
-
-
-class LimitsInput(Strict):
-    max_concurrently_running = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
-    tag_limits = serializers.DictField(
-        required=False, child=serializers.IntegerField(min_value=1, max_value=2**31 - 1, allow_null=True)
-    )
-
-
-class RequestsInput(Strict):
-    """New requests for unfinished jobs."""
-
-    job_ids = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=10_000)
-    slots = serializers.IntegerField(required=False, min_value=1, max_value=100_000)
-    mem_free = serializers.FloatField(required=False, min_value=0.001, max_value=1_000_000)
-    max_runtime = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=316_224_000)
-    max_attempts = serializers.IntegerField(required=False, min_value=1, max_value=1000)
-
-
 class SteeredJobs(Plain):
     changed = serializers.IntegerField()
     skipped = serializers.DictField(child=serializers.CharField())
-
-
-class JobIdsInput(Strict):
-    job_ids = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=10_000)
-
-
-class HoldInput(Strict):
-    reason = serializers.CharField(max_length=1000)
-
-
-class NoteInput(Strict):
-    note = serializers.CharField(allow_blank=True, max_length=10_000)
 
 
 class Why(Plain):
@@ -362,11 +244,6 @@ class ErrorGroup(Plain):
     note = serializers.CharField(allow_blank=True)
 
 
-class ErrorGroupChange(Strict):
-    state = serializers.ChoiceField(["open", "acknowledged", "fixed"], required=False)
-    note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
-
-
 class ExecutorShape(Plain):
     name = serializers.CharField()
     kind = serializers.CharField()
@@ -379,12 +256,6 @@ class ExecutorShape(Plain):
 
 class ExecutorList(Plain):
     results = ExecutorShape(many=True)
-
-
-class TokenInput(Strict):
-    name = serializers.CharField(max_length=100)
-    scope = serializers.ChoiceField(["read", "submit", "operate"], required=False, default="operate")
-    days = serializers.IntegerField(required=False, min_value=1, max_value=90, default=30)
 
 
 class Token(Plain):

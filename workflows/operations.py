@@ -1,0 +1,203 @@
+"""Actions on many jobs: frozen first, confirmed by a person, then carried out in chunks by a worker. Every chunk is one
+transaction and checks the person's rights anew, so a lost, doubled or late message does no harm."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import DatabaseError, connection
+from django.db.models import Count, F, QuerySet
+from django.utils import timezone
+
+from workflows import bell, lifecycle
+from workflows.actor import Actor
+from workflows.models import Job, Operation, OperationItem, Workflow, WorkflowRun
+from workflows.permissions import may_operate, may_stop
+from workflows.transactions import write_transaction
+
+logger = logging.getLogger(__name__)
+CHUNK = 1_000
+LONGEST_PASS = 15.0
+DRAFT_LIFE = timedelta(minutes=30)
+KEPT_DRAFTS = timedelta(days=1)
+SAMPLES = 10
+TASK = "workflows.tasks.carry_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One kind of action. `letters`: jobs in these statuses are acted on; `otherwise`: why the others are skipped."""
+
+    word: str
+    verb: str
+    letters: str
+    otherwise: str
+    may_act: Callable[[User, Workflow], bool]
+    is_dangerous: bool = False
+    form: str = ""
+
+
+ACTIONS: dict[str, Action] = {
+    "retry": Action("Retry", "Retry", "FE", "it has not failed", may_operate),
+    "kill": Action("Kill attempts", "Kill", "IR", "no attempt of it is live", may_stop, True, "actions/kill.html"),
+    "done": Action("Mark done", "Mark done", "GQEF", "done already, or an attempt is live", may_operate, False, "actions/note_field.html"),
+    "rerun": Action("Run again", "Run again", "GQEFD", "an attempt of it is live", may_operate, True),
+    "requests": Action("Change requests", "Change", "GQIREF", "it is done", may_operate, False, "actions/requests.html"),
+}  # fmt: skip
+
+
+@write_transaction
+def freeze(workflow: Workflow, actor: Actor, action: str, jobs: QuerySet[Job], said: str) -> Operation | None:
+    """A draft of this action on exactly these jobs, whatever becomes of them later. None: there are none."""
+    counted = list(jobs.order_by().values_list("group__name", "status").annotate(n=Count("pk")))
+    total = sum(row[2] for row in counted)
+    if not total:
+        return None
+    operation = Operation.objects.create(
+        workflow=workflow, user=actor.user, action=action, said=said, via=actor.via, address=actor.address,
+        request_id=actor.request_id, jobs=total, created_at=timezone.now(),
+        options={"counts": sorted(counted), "samples": list(jobs.order_by("pk").values_list("name", flat=True)[:SAMPLES])},
+    )  # fmt: skip
+    statement, values = jobs.order_by("pk").values("pk").query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO operation_item (operation_id, job_id, outcome, why)"  # noqa: S608 - the ORM's own statement
+            f" SELECT {int(operation.pk)}, chosen.*, '', '' FROM ({statement}) chosen",
+            values,
+        )
+    return operation
+
+
+def is_expired(operation: Operation) -> bool:
+    return operation.state == "draft" and operation.created_at < timezone.now() - DRAFT_LIFE
+
+
+def planned(operation: Operation) -> tuple[int, int]:
+    """How many jobs a draft would act on and skip, as they were when they were frozen."""
+    letters = ACTIONS[operation.action].letters
+    acted = sum(count for _, letter, count in operation.options["counts"] if letter in letters)
+    return acted, operation.jobs - acted
+
+
+@write_transaction
+def confirm(operation: Operation, options: Mapping[str, Any]) -> bool:
+    """Let the workers begin. False: it is no draft any more, or too old."""
+    drafts = Operation.objects.filter(pk=operation.pk, state="draft", created_at__gte=timezone.now() - DRAFT_LIFE)
+    values = {"state": "working", "confirmed_at": timezone.now(), "options": {**operation.options, **options}}
+    return drafts.update(**values) == 1
+
+
+@write_transaction
+def ask_stop(operation: Operation, actor: Actor) -> bool:
+    """Leave the rest as it is. What is done stays done."""
+    rows = Operation.objects.filter(pk=operation.pk, state="working")
+    return rows.update(state="stopped", stop_asked_by=actor.name, ended_at=timezone.now()) == 1
+
+
+def carry_out(operation_id: int) -> bool:
+    """Work on an operation for a while; whether something is left. A chunk that fails is tried again by the sweep."""
+    until = time.monotonic() + LONGEST_PASS
+    is_left = True
+    try:
+        while is_left and time.monotonic() < until:
+            is_left = _take_chunk(operation_id)
+    except DatabaseError as error:
+        logger.exception("operation %d", operation_id)
+        _note_problem(operation_id, f"A chunk failed and is tried again: {error}"[:500])
+        return False
+    run = WorkflowRun.objects.filter(workflow__operations=operation_id, status="R").first()
+    if run is not None:
+        bell.ring(run.pk)
+    return is_left
+
+
+@write_transaction
+def _note_problem(operation_id: int, problem: str) -> None:
+    Operation.objects.filter(pk=operation_id).update(problem=problem)
+
+
+@write_transaction
+def _take_chunk(operation_id: int) -> bool:
+    """The next jobs of an operation, in one transaction with their outcomes; whether there may be more."""
+    locked = Operation.objects.select_for_update().get(pk=operation_id)
+    if locked.state != "working":
+        return False
+    operation = Operation.objects.select_related("workflow", "user").get(pk=operation_id)
+    action = ACTIONS[operation.action]
+    if not (operation.user.is_active and action.may_act(operation.user, operation.workflow)):
+        problem = f"{operation.user.get_username()} may not do this any more; the rest was left as it is."
+        _end(operation, "failed", problem=problem)
+        return False
+    items = OperationItem.objects.filter(operation=operation, outcome="").order_by("job_id")
+    job_ids = list(items.values_list("job_id", flat=True)[:CHUNK])
+    if not job_ids:
+        _end(operation, "finished", problem="")
+        return False
+    skipped = _act(operation, action, job_ids)
+    _store_outcomes(operation, job_ids, skipped)
+    return True
+
+
+def _end(operation: Operation, state: str, problem: str) -> None:
+    Operation.objects.filter(pk=operation.pk).update(state=state, ended_at=timezone.now(), problem=problem)
+
+
+def _act(operation: Operation, action: Action, job_ids: Sequence[int]) -> dict[int, str]:
+    """Job → why it was skipped."""
+    statuses = dict(Job.objects.filter(dag_id=operation.workflow.dag_id, pk__in=job_ids).values_list("pk", "status"))
+    chosen = [job_id for job_id in job_ids if statuses.get(job_id, "") in tuple(action.letters)]
+    skipped = dict.fromkeys(set(job_ids) - set(chosen), action.otherwise)
+    if chosen:
+        actor = Actor(operation.user, operation.via, address=operation.address, request_id=operation.request_id)
+        skipped |= _call(operation, chosen, actor).skipped
+    return skipped
+
+
+def _call(operation: Operation, job_ids: Sequence[int], actor: Actor) -> lifecycle.Steered:
+    workflow_id, options = operation.workflow_id, operation.options
+    if operation.action in ("retry", "rerun"):
+        return lifecycle.reset_jobs(workflow_id, job_ids, actor)
+    if operation.action == "done":
+        return lifecycle.mark_done(workflow_id, job_ids, actor, options.get("note", ""))
+    if operation.action == "kill":
+        return lifecycle.ask_kill(workflow_id, job_ids, options["then"], actor)
+    return lifecycle.change_requests(workflow_id, job_ids, actor, **options["values"])
+
+
+def _store_outcomes(operation: Operation, job_ids: Sequence[int], skipped: Mapping[int, str]) -> None:
+    items = OperationItem.objects.filter(operation=operation)
+    changed = [job_id for job_id in job_ids if job_id not in skipped]
+    for start in range(0, len(changed), 900):
+        items.filter(job_id__in=changed[start : start + 900]).update(outcome="changed")
+    for why in Counter(skipped.values()):
+        left = [job_id for job_id, said in skipped.items() if said == why]
+        for start in range(0, len(left), 900):
+            items.filter(job_id__in=left[start : start + 900]).update(outcome="skipped", why=why[:100])
+    Operation.objects.filter(pk=operation.pk).update(
+        changed=F("changed") + len(changed), skipped=F("skipped") + len(skipped), problem=""
+    )
+
+
+def unfinished() -> list[int]:
+    """What a worker should look at, for the sweep."""
+    return list(Operation.objects.filter(state="working").values_list("pk", flat=True))
+
+
+def remove_old_drafts() -> None:
+    """Drafts that nobody confirmed."""
+    old = Operation.objects.filter(state="draft", created_at__lt=timezone.now() - KEPT_DRAFTS)
+    if old.exists():
+        _remove(list(old.values_list("pk", flat=True)))
+
+
+@write_transaction
+def _remove(operation_ids: Sequence[int]) -> None:
+    OperationItem.objects.filter(operation_id__in=operation_ids).delete()
+    Operation.objects.filter(pk__in=operation_ids, state="draft").delete()
