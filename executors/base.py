@@ -223,7 +223,10 @@ class Executor(Protocol):
     kind: str
     poll_interval: float
     grace: float
-    store: AttemptStore
+
+    @property
+    def store(self) -> AttemptStore:
+        """Where its attempts leave their evidence."""
 
     def plan_batches(self, resources: Sequence[tuple[Resources, str | None]]) -> list[list[int]]:
         """Pure: which of these (resources, working_dir) may share one submission; lists of positions. Executors

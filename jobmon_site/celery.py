@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
+import structlog
 from celery import Celery
-from celery.signals import beat_init, worker_ready
+from celery.signals import beat_init, task_postrun, task_prerun, worker_ready
+from django.conf import settings
 
+from jobmon_site.counters import note_task
 from jobmon_site.readiness import announce_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobmon_site.settings")
@@ -27,3 +31,20 @@ def _sweep_at_once(**_: Any) -> None:
 @beat_init.connect
 def _announce_beat(**_: Any) -> None:
     announce_ready()
+
+
+_begun: dict[str, float] = {}
+
+
+@task_prerun.connect
+def _begin_task(task_id: str, kwargs: dict[str, Any], **_: Any) -> None:
+    """What is logged meanwhile names the run, the executor or the operation that the task is about."""
+    structlog.contextvars.bind_contextvars(task_id=task_id, **kwargs)
+    _begun[task_id] = time.monotonic()
+
+
+@task_postrun.connect
+def _end_task(task_id: str, task: Any, **_: Any) -> None:
+    structlog.contextvars.clear_contextvars()
+    seconds = time.monotonic() - _begun.pop(task_id, time.monotonic())
+    note_task(settings.METRICS_FILE, task.name.rpartition(".")[2], seconds)

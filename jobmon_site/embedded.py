@@ -19,6 +19,7 @@ PASSED_ON = frozenset(
     ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
 )
 CELERY = [sys.executable, "-m", "celery", "--skip-checks", "-A", "jobmon_site"]  # checks would import all pages
+FAULT_VARIABLES = ("JOBMON_FAULTS", "JOBMON_FAULTS_ONCE")  # the shepherd has fault points of its own
 PASSED_ON_PREFIXES = ("JOBMON_", "LC_", "SGE_", "SLURM_")
 
 
@@ -57,7 +58,7 @@ def pick_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def bare_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """For programs that need no settings and must hold no secret of ours."""
-    return {name: environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in environ}
+    return {name: environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", *FAULT_VARIABLES) if name in environ}
 
 
 def redis_part(home: Home, program: str, environ: Mapping[str, str], descriptors: list[int]) -> Part:

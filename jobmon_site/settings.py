@@ -20,6 +20,7 @@ from jobmon_site.environment import (
     env_text,
 )
 from jobmon_site.home import locate, make_private, read_or_make_secret
+from jobmon_site.log_format import make_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -62,6 +63,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "workflows.middleware.RequestContextMiddleware",
+    "jobmon_site.observe.ObserveMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "workflows.middleware.SlashMiddleware",
     "workflows.middleware.GzipRequestMiddleware",
@@ -171,6 +173,7 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 if not IS_EMBEDDED:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = env_bool("JOBMON_SSL_REDIRECT", True)
+    SECURE_REDIRECT_EXEMPT = ["^(healthz|readyz|metrics)$"]  # asked by machines, on this side of the proxy
     SECURE_HSTS_SECONDS = env_int("JOBMON_HSTS_SECONDS", 31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env_bool("JOBMON_HSTS_INCLUDE_SUBDOMAINS", True)
     SECURE_HSTS_PRELOAD = env_bool("JOBMON_HSTS_PRELOAD", True)
@@ -262,13 +265,11 @@ MAX_CONCURRENTLY_RUNNING = env_int("JOBMON_MAX_CONCURRENTLY_RUNNING", 10_000, 1)
 LEASE_SECONDS = env_int("JOBMON_LEASE_SECONDS", 30, 5)
 
 LOG_LEVEL = env_choice("JOBMON_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"celery": {"level": "WARNING"}, "waitress": {"level": "WARNING"}, "kombu": {"level": "WARNING"}},
-}
+LOG_FORMAT = env_choice("JOBMON_LOG_FORMAT", ("plain", "json"), "plain")
+LOGGING = make_logging(LOG_FORMAT, LOG_LEVEL)
+
+# Probes and metrics: see docs/monitoring.md.
+METRICS_TOKEN = env_secret("JOBMON_METRICS_TOKEN")
+METRICS_FILE = Path(env_text("JOBMON_METRICS_FILE") or HOME.local / "counters.sqlite3")
 
 os.environ.setdefault("TZ", "UTC")

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from django.urls import include, path
 
+from jobmon_site.metrics import metrics
+from jobmon_site.probes import healthz, readyz
+
 urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("api/", include("workflows.api.urls")),
     path("", include("workflows.urls")),
 ]

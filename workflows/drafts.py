@@ -43,12 +43,11 @@ def assemble(draft: Draft) -> Graph:
     )
     jobs: list[JobInput] = []
     errors: list[GraphError] = []
-    expected = 0
-    for chunk in DraftChunk.objects.filter(draft=draft).order_by("number").iterator(chunk_size=1):
+    chunks = DraftChunk.objects.filter(draft=draft).order_by("number").iterator(chunk_size=1)
+    for expected, chunk in enumerate(chunks):
         if chunk.number != expected:
             errors.append(GraphError("missing-chunk", "chunks", f"Chunk {expected} has not arrived."))
             break
-        expected += 1
         try:
             jobs += parse_jobs(gzip.decompress(chunk.body), first=len(jobs))
         except InvalidGraph as error:

@@ -22,7 +22,7 @@ from workflows.models import AuditEntry, Job, JobEdge, JobGroup, JobInstance, Wo
 from workflows.queries import jobs as job_queries
 from workflows.queries.workflows import has_failures, needs_a_person
 
-VIEW_NAMES = frozenset({"after", "before", "per_page", "sort", "cols", "export", "v", "dag_id", "format"})
+VIEW_NAMES = frozenset({"fields", "after", "before", "per_page", "sort", "cols", "export", "v", "dag_id", "format"})
 JOB_CHOICES = [(letter, look.word) for letter, look in looks.JOB.items()]
 WORKFLOW_CHOICES = [(letter, look.word) for letter, look in looks.WORKFLOW.items()]
 REASON_CHOICES = list(words.REASON_WORDS.items())
@@ -221,6 +221,7 @@ class JobFilter(UrlFilterSet):
         label="attempts at least", field_name="num_attempts", lookup_expr="gte", min_value=0, max_value=10**6
     )
     since = SinceFilter(label="changed since", field_name="status_date", lookup_expr="gte")
+    id = IdsFilter(label="ids", field_name="job_id", lookup_expr="in")
     upstream_of = df.NumberFilter(label="upstream of", method="keep_upstreams", min_value=1, max_value=2**63 - 1)
     downstream_of = df.NumberFilter(label="downstream of", method="keep_downstreams", min_value=1, max_value=2**63 - 1)
 
@@ -257,7 +258,7 @@ class JobFilter(UrlFilterSet):
     def too_wide(self) -> list[str]:
         """Filters without an index of their own; they want a status or a tag beside them in a large graph."""
         applied = set(self.applied)
-        if applied & {"status", "blocked", "tag", "error", "upstream_of", "downstream_of"}:
+        if applied & {"status", "blocked", "id", "tag", "error", "upstream_of", "downstream_of"}:
             return []
         return [self.label_of(name) for name in self.NARROW_FIRST if name in applied]
 

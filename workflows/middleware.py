@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 import zlib
@@ -9,11 +10,15 @@ from collections.abc import Callable
 from io import BytesIO
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.module_loading import import_string
 from django.middleware.common import CommonMiddleware
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+AWAY_MYSQL = frozenset({1040, 1053, 2002, 2003, 2005, 2006, 2013})
+logger = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,36}")
 
 
@@ -105,3 +110,28 @@ class SameOriginMiddleware:
             return False
         own = f"{request.scheme}://{request.get_host()}"
         return origin != own and origin not in settings.CSRF_TRUSTED_ORIGINS
+
+
+class DatabaseAwayMiddleware:
+    """A database that cannot be reached is said so (503, with a page that tries again), not shown as a broken server."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not is_database_away(exception):
+            return None
+        logger.error("the database is away: %s", exception)
+        return import_string("workflows.views.errors.unavailable")(request)  # type: ignore[no-any-return]
+
+
+def is_database_away(error: Exception) -> bool:
+    """No connection, or it was lost, or the file cannot be opened; not: a statement that was wrong."""
+    if isinstance(error, InterfaceError):
+        return True
+    code = error.args[0] if error.args else None
+    away = code in AWAY_MYSQL or any(words in str(error) for words in ("unable to open database", "disk I/O error"))
+    return isinstance(error, OperationalError) and away

@@ -54,7 +54,8 @@
   }
 
   function copy(box, button) {
-    var text = box.querySelector("pre, code, input").textContent;
+    var source = box.querySelector("pre, code, input");
+    var text = source.value || source.textContent;
     navigator.clipboard.writeText(text).then(
       function () { button.textContent = "Copied"; window.setTimeout(function () { button.textContent = "Copy"; }, 2000); },
       function () { button.textContent = "Select and copy by hand"; }
@@ -62,7 +63,7 @@
   }
 
   // Keys: none acts, at most a key opens a page.
-  var places = { w: "/workflows/", e: "/executors/", a: "/audit/" };
+  var places = { w: "/workflows/", o: "/operations/", e: "/executors/", a: "/audit/" };
   var goPending = 0;
   var atEnd = false;
 
@@ -104,6 +105,8 @@
 
   document.addEventListener("click", function (event) {
     if (event.target.closest("[data-live-pause]")) togglePause();
+    var all = event.target.closest("[data-tick-all]");
+    if (all) document.querySelectorAll("input[name=job]").forEach(function (box) { box.checked = all.checked; });
     if (event.target.closest("[data-open-keys]")) document.querySelector("#key-help").showModal();
     document.querySelectorAll("details.menu-box[open]").forEach(function (menu) {
       if (!menu.contains(event.target)) menu.removeAttribute("open");

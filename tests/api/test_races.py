@@ -34,7 +34,7 @@ def together(caller: Caller, call: Callable[[Caller, int], Answer | object]) -> 
         try:
             gate.wait(30)
             answers.append(call(own, number))
-        except BaseException as error:  # noqa: BLE001 - shown by the test
+        except BaseException as error:
             errors.append(error)
         finally:
             connections.close_all()

@@ -194,7 +194,7 @@ PLANTED: list[tuple[Callable[[], None], str, str]] = [
 def test_a_planted_violation_is_named(plant: Callable[[], None], name: str, subject: str) -> None:
     a_mixed_workflow()
     assert broken() == {}
-    ids = {found: pk for found, pk in Job.objects.values_list("name", "pk")}
+    ids = dict(Job.objects.values_list("name", "pk"))
     plant()
     found = broken()
     assert name in found, found

@@ -149,7 +149,10 @@ class TestEndings:
         workflow = make_workflow(server, [task(f"exit {code}", f"exit_{code}") for code in codes], folder, "sge")
         workflow.run(wait=False)
         assert wait_for_end(server, workflow) == "E"
-        found = {name: [(one["exit_code"], one["reason"]) for one in some] for name, some in list_attempts(server, workflow).items()}
+        found = {
+            name: [(one["exit_code"], one["reason"]) for one in some]
+            for name, some in list_attempts(server, workflow).items()
+        }
         assert found == {
             "exit_0": [(0, "")],
             "exit_1": [(1, "exit")],
@@ -251,7 +254,9 @@ class TestStopping:
 
     def test_cold_resume_waits_for_the_end_of_what_runs(self, server: EmbeddedServer, folder: Path) -> None:
         def tasks() -> list[BashTask]:
-            return [task(f"echo x >> lines; touch {folder}/started; until test -e {folder}/go; do sleep 0.2; done", "a")]
+            return [
+                task(f"echo x >> lines; touch {folder}/started; until test -e {folder}/go; do sleep 0.2; done", "a")
+            ]
 
         workflow = make_workflow(server, tasks(), folder, "sge")
         workflow.run(wait=False)
@@ -280,7 +285,10 @@ class TestManyJobs:
             other.run(wait=False)
             workflow.run(wait=False)
             dag_id = find_dag_id(server, workflow.workflow_id)
-            submitted = f"SELECT count(*) FROM job_instance i JOIN job j ON j.job_id=i.job_id WHERE i.status='B' AND j.dag_id={dag_id}"
+            submitted = (
+                "SELECT count(*) FROM job_instance i JOIN job j ON j.job_id = i.job_id"
+                f" WHERE i.status = 'B' AND j.dag_id = {dag_id}"
+            )
             wait_until(lambda: server.query(submitted)[0][0] == 1000, 60, "all are submitted")
             commands = log.read_text().removeprefix(before).split()
             assert 1 <= commands.count("qsub") <= 4

@@ -107,15 +107,20 @@ def test_qmaster_dies_while_jobs_run_and_are_submitted(sge_cluster: SgeCluster, 
     with serving("sge", **sge_settings(sge_cluster)) as server:
         tasks = write_lines(JOBS, folder, upstreams_of=5, pause=0.3)
         for number in range(JOBS, JOBS + 4):
-            command = f"touch {folder}/s{number}; until test -e {folder}/go; do sleep 0.2; done; echo {number} >> {folder}/lines"
+            wait = f"touch {folder}/s{number}; until test -e {folder}/go; do sleep 0.2; done"
+            command = f"{wait}; echo {number} >> {folder}/lines"
             tasks.append(BashTask(command, name=f"job_{number}", mem_free=0.01))
         workflow = start(server, folder, tasks)
-        wait_until(lambda: len(list(folder.glob("s*"))) == 4 and count_lines(folder).total() >= 8, 60, "it is under way")
+        wait_until(
+            lambda: len(list(folder.glob("s*"))) == 4 and count_lines(folder).total() >= 8, 60, "it is under way"
+        )
         sge_cluster.kill("qmaster")
         state = "SELECT failures_in_a_row FROM executor_state WHERE name='sge'"
         wait_until(lambda: server.query(state)[0][0] >= 2, 60, "it is known that Grid Engine does not answer")
         (folder / "go").touch()
-        wait_until(lambda: count_lines(folder).keys() >= {str(n) for n in range(JOBS, JOBS + 4)}, 60, "the long jobs end")
+        wait_until(
+            lambda: count_lines(folder).keys() >= {str(n) for n in range(JOBS, JOBS + 4)}, 60, "the long jobs end"
+        )
         sge_cluster.up()
         assert wait_for_end(server, workflow, 180) == "D"
         check_all_ran_once(server, workflow, folder, JOBS + 4)

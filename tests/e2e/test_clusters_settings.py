@@ -108,5 +108,3 @@ class TestSlurm:
         first, second = done.stdout.splitlines()
         assert first.split() == ["ok", "slurm"]
         assert "invalid partition" in second.lower()
-
-

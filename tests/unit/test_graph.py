@@ -170,7 +170,7 @@ def test_no_bytes_crash_the_parsers(body: bytes) -> None:
         try:
             parse(body)
         except InvalidGraph as refused:
-            assert refused.errors  # noqa: PT017
+            assert refused.errors
 
 
 json_values = st.recursive(
@@ -190,7 +190,7 @@ def test_any_jobs_are_taken_or_refused_with_reasons(jobs: list[dict[str, object]
     try:
         graph = build_graph(HEADER, parse_jobs(body))
     except InvalidGraph as refused:
-        assert refused.count == 0 or all(error.code and error.detail for error in refused.errors)  # noqa: PT017
+        assert refused.count == 0 or all(error.code and error.detail for error in refused.errors)
     else:
         assert len(graph.jobs) == len(jobs)
 

@@ -53,7 +53,7 @@ def test_every_status_has_a_label_of_its_own(kind: type[StrEnum]) -> None:
 
 
 def test_an_attempt_is_live_or_over() -> None:
-    assert LIVE | ENDED == set(InstanceStatus)
+    assert set(InstanceStatus) == LIVE | ENDED
     assert not LIVE & ENDED
     assert not JOB_LIVE & JOB_WAITS_FOR_ATTEMPT
 

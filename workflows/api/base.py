@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from workflows.api.authentication import HasScope
 from workflows.api.idempotency import answer_once
-from workflows.api.problems import Problem
+from workflows.api.problems import Problem, answer
 from workflows.models import Workflow
 from workflows.permissions import may_operate
 from workflows.queries.workflows import find_workflow
@@ -57,6 +57,28 @@ class ApiView(APIView):
             act, body = getattr(self, method), request._request.body
             once = lambda asked, *a, **k: answer_once(asked, body, lambda: act(asked, *a, **k))  # noqa: E731
             setattr(self, method, once)
+
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """`?fields=id,status` leaves the rest out, of one object or of each in a list."""
+        fields = request.GET.get("fields", "")
+        data = getattr(response, "data", None)
+        if fields and isinstance(data, dict) and response.status_code == 200 and request.method == "GET":
+            try:
+                response.data = choose_fields(data, fields.split(","))
+            except Problem as problem:
+                response = answer(problem.status, problem.code, problem.detail)
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+def choose_fields(data: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Only these fields of an object, or of each in its `results`. Raises Problem for a name that none has."""
+    rows = data["results"] if "results" in data else [data]
+    unknown = sorted({name for name in names if any(name not in row for row in rows)})
+    if unknown:
+        raise Problem(400, "invalid-request", f"fields: there is no {', '.join(unknown)}.")
+    chosen = [{name: row[name] for name in names} for row in rows]
+    return {**data, "results": chosen} if "results" in data else chosen[0]
 
 
 def is_dry_run(request: Request) -> bool:

@@ -12,6 +12,7 @@ from workflows.api import schema, shapes
 from workflows.api.authentication import actor_of
 from workflows.api.base import ApiView, is_dry_run
 from workflows.api.problems import Problem
+from workflows.api.waiting import wait_for_change
 from workflows.models import WorkflowRun
 from workflows.permissions import may_stop
 from workflows.queries.attempts import find_run
@@ -25,6 +26,14 @@ def get_run(request: Request, run_id: int) -> WorkflowRun:
     return run
 
 
+def number(request: Request, name: str) -> int | None:
+    """A query parameter as a number; None if it is not given."""
+    text = request.query_params.get(name, "")
+    if text and not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise Problem(400, "invalid-request", f"{name} must be a whole number.")
+    return int(text) if text else None
+
+
 def show(request: Request, run: WorkflowRun) -> dict[str, object]:
     dag_id = run.workflow.dag_id
     return shapes.run(run, counts_of_dags([dag_id]).get(dag_id, {}), run.workflow.change_no, request)
@@ -33,15 +42,20 @@ def show(request: Request, run: WorkflowRun) -> dict[str, object]:
 class RunView(ApiView):
     @extend_schema(
         parameters=[
-            OpenApiParameter("v", int, description="the change number that you know; 204 while it is the present one")
+            OpenApiParameter("v", int, description="the change number that you know; 204 while it is the present one"),
+            OpenApiParameter("wait", int, description="with v: wait up to so many seconds (25 at most) for a change"),
         ],
-        responses={200: schema.Run, 204: None, 404: schema.ProblemShape},
+        responses={200: schema.Run, 204: None, 400: schema.ProblemShape, 404: schema.ProblemShape},
         operation_id="show_run",
     )
     def get(self, request: Request, run_id: int) -> Response:
         """One run with its workflow's counts."""
         run = get_run(request, run_id)
-        if request.query_params.get("v") == str(run.workflow.change_no):
+        known, seconds = number(request, "v"), number(request, "wait")
+        if known == run.workflow.change_no and seconds:
+            wait_for_change(run.workflow_id, known, seconds)
+            run = get_run(request, run_id)
+        if known == run.workflow.change_no:
             return Response(status=204)
         return Response(show(request, run))
 

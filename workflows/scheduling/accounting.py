@@ -31,6 +31,11 @@ AT_ONCE = 2000
 _settled: dict[str, int] = {}
 
 
+def forget() -> None:
+    """Look at all ended attempts anew."""
+    _settled.clear()
+
+
 def may_tell_more(executor_name: str, asked: Asked, ended: Exit) -> bool:
     """Whether the verdict on this recorded exit should wait for accounting: a command that was ended for its memory or
     its run time often leaves no more than a failure."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import signal as signals
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from executors.base import Evidence, ExitInfo, TokenKind, Usage
 from workflows.lifecycle import Ending
 from workflows.state_machine import Reason
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,16 @@ def moment(seconds: float | None) -> datetime | None:
 def merge_usage(first: Usage | None, second: Usage | None) -> Usage:
     """The first one's numbers, filled up with the second's."""
     one, two = first or Usage(), second or Usage()
-    pick = lambda a, b: b if a is None else a  # noqa: E731
     return Usage(
-        pick(one.wallclock, two.wallclock), pick(one.cpu, two.cpu), pick(one.maxvmem, two.maxvmem), pick(one.io, two.io)
+        wallclock=_first_known(one.wallclock, two.wallclock),
+        cpu=_first_known(one.cpu, two.cpu),
+        maxvmem=_first_known(one.maxvmem, two.maxvmem),
+        io=_first_known(one.io, two.io),
     )
+
+
+def _first_known(one: Number | None, two: Number | None) -> Number | None:
+    return two if one is None else one
 
 
 def describe_signal(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Resume and stop: a confirm page with counts, then one lifecycle call."""
+"""Stop: a confirm page with counts, then one lifecycle call."""
 
 from __future__ import annotations
 
@@ -9,66 +9,13 @@ from django.views.decorators.http import require_http_methods
 
 from workflows import bell, lifecycle, words
 from workflows.models import Workflow
-from workflows.permissions import may_operate, may_stop
+from workflows.permissions import may_stop
 from workflows.queries import attempts as attempt_queries
 from workflows.queries import workflows as queries
-from workflows.queries.counts import group_counts
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, show, user_of
 from workflows.views.workflows import crumbs_of
 
 MOST_WITHOUT_TYPING = 1000
-
-
-def _digest(counts: dict[str, int]) -> str:
-    return "-".join(str(counts.get(letter, 0)) for letter in "GQIREFD")
-
-
-@page
-@require_http_methods(["GET", "HEAD", "POST"])
-def resume(request: HttpRequest, workflow_id: int) -> HttpResponse:
-    user = user_of(request)
-    workflow = found(queries.find_workflow(user, workflow_id))
-    view = queries.view_workflow(workflow)
-    if request.method == "POST":
-        if not may_operate(user, workflow):
-            raise PermissionDenied
-        if request.POST.get("seen") == _digest(view.counts):
-            return _start(request, workflow)
-        messages.warning(request, "Meanwhile some jobs changed. Look at the numbers again, then confirm.")
-    return _resume_page(request, workflow, view)
-
-
-def _start(request: HttpRequest, workflow: Workflow) -> HttpResponse:
-    mode = "hot" if request.POST.get("resume") == "hot" else "cold"
-    try:
-        run = lifecycle.start_run(workflow.pk, actor_of(request), lifecycle.RunOptions(resume=mode))
-    except lifecycle.Refused as refusal:
-        messages.error(request, str(refusal))
-        return HttpResponseRedirect(f"/workflows/{workflow.pk}/")
-    bell.ring(run.pk)
-    messages.success(request, f"Run {run.pk} is started.")
-    return HttpResponseRedirect(f"/workflow-runs/{run.pk}/")
-
-
-def _resume_page(request: HttpRequest, workflow: Workflow, view: queries.WorkflowView) -> HttpResponse:
-    user = user_of(request)
-    counts = view.counts
-    to_do = sum(counts.values()) - counts.get("D", 0)
-    context = {
-        "workflow": workflow,
-        "view": view,
-        "groups": [(group, group_counts(group)) for group in view.groups],
-        "to_do": to_do,
-        "kept": counts.get("D", 0),
-        "verb": "Start" if not view.runs else "Resume",
-        "seen": _digest(counts),
-        "live_run": view.live_run,
-        "may_operate": may_operate(user, workflow),
-        "crumbs": crumbs_of(workflow, Crumb("Resume" if view.runs else "Start")),
-        "section": "workflows",
-        "terminal": Terminal(f"jobmon workflow resume {workflow.pk} --dry-run", f"/api/v1/workflows/{workflow.pk}/"),
-    }
-    return show(request, "workflows/resume.html", context)
 
 
 @page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -11,14 +12,27 @@ from django.views.decorators.http import require_safe
 from workflows import explain, log_text, logs, looks
 from workflows.filters import JobFilter
 from workflows.models import JobInstance, Workflow
-from workflows.permissions import visible_workflows
+from workflows.operations import ACTIONS
+from workflows.permissions import may_operate, may_stop, visible_workflows
 from workflows.queries import job_detail
 from workflows.queries import jobs as queries
 from workflows.queries.counts import groups_of
 from workflows.queries.keyset import CursorError
 from workflows.queries.workflows import find_workflow
 from workflows.tables import JobTable
-from workflows.views.base import Crumb, Terminal, found, is_unchanged, nothing_new, page, per_page, poll, show, user_of
+from workflows.views.base import (
+    Crumb,
+    Terminal,
+    found,
+    is_unchanged,
+    nothing_new,
+    page,
+    per_page,
+    poll,
+    query_without,
+    show,
+    user_of,
+)
 from workflows.views.export import export
 from workflows.views.workflows import POLL_IDLE, POLL_LIVE, TABS, crumbs_of
 
@@ -67,6 +81,9 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "page": this_page,
         "total": filters.total(),
         "wrong_cursor": wrong_cursor,
+        "actions": _actions(request, workflow) if not filters.unknown else [],
+        "list_query": query_without(request.GET),
+        "once": uuid.uuid4().hex,
         "live": poll(request, workflow.change_no, _poll_seconds(workflow)),
         "tab": "jobs",
         "tabs": TABS,
@@ -75,6 +92,11 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "terminal": Terminal(_cli(workflow, filters), f"/api/v1/workflows/{workflow.pk}/jobs/"),
     }
     return show(request, "jobs/list.html", context, fragment="jobs/list_live.html")
+
+
+def _actions(request: HttpRequest, workflow: Workflow) -> list[tuple[str, str]]:
+    """What this person may do to many jobs of the workflow."""
+    return [(name, action.word) for name, action in ACTIONS.items() if action.may_act(user_of(request), workflow)]
 
 
 def _poll_seconds(workflow: Workflow) -> int:
@@ -133,6 +155,8 @@ def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
         "why": explain.why(job, view.last, view.run, upstreams, timezone.now()),
         "attempts": [(attempt, explain.ended_because(attempt)) for attempt in view.attempts],
         "look": looks.BLOCKED if job.status == "G" and (failed or getattr(job, "blocked_by_name", None)) else looks.JOB[job.status],
+        "may_operate": may_operate(user_of(request), workflow),
+        "may_stop": may_stop(user_of(request), workflow),
         "tails": tails_of(view.last),
         "last_failed": next((attempt for attempt in view.attempts if attempt.status == "E"), None),
         "neighbours": [

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from workflows import explain, graph_layout
 from workflows.models import JobGroup, JobInstance
 from workflows.queries import graph as queries
+from workflows.queries import timeline as timeline_queries
 from workflows.queries.counts import Counts, add_shown, groups_of, shown_counts
 from workflows.queries.job_detail import find_job
 from workflows.queries.workflows import find_workflow
@@ -21,7 +22,7 @@ from workflows.views.workflows import TABS, crumbs_of
 
 MOST_GROUPS = 60
 TICKS = 6
-ROOM, TOP = 900, 20
+ROOM, TOP, COLUMN_ROOM = 900, 20, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,27 @@ class Strand:
     reason: str
     y: float = 0
     height: float = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One bin of the time line: jobs running and queued, and how tall they are drawn. None: no data."""
+
+    at: datetime
+    x: float
+    width: float
+    running: int | None
+    queued: int | None
+    running_height: float
+    queued_height: float
+
+    @property
+    def running_y(self) -> float:
+        return round(TOP + COLUMN_ROOM - self.running_height, 1)
+
+    @property
+    def queued_y(self) -> float:
+        return round(self.running_y - self.queued_height, 1)
 
 
 @page
@@ -121,11 +143,15 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponse:
     attempts = queries.drawn_attempts(run.pk) if run else []
     is_cut = len(attempts) > queries.ATTEMPTS_DRAWN
     attempts = attempts[-queries.ATTEMPTS_DRAWN :]
+    minutes = timeline_queries.read_minutes(run.pk) if run and is_cut else None
     begin, end = _window(attempts)
     context = {
         "workflow": workflow,
         "run": run,
         "runs": runs,
+        "minutes": minutes,
+        "columns": _columns(minutes) if minutes else [],
+        "most": _most(minutes) if minutes else 0,
         "strands": [
             _strand(attempt, begin, end, row, _row_height(len(attempts))) for row, attempt in enumerate(attempts)
         ],
@@ -140,6 +166,22 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "terminal": Terminal("", f"/api/v1/workflows/{workflow.pk}/runs/"),
     }
     return show(request, "pictures/timeline.html", context)
+
+
+def _most(minutes: timeline_queries.Minutes) -> int:
+    return max(((bin.queued or 0) + (bin.running or 0) for bin in minutes.bins), default=0)
+
+
+def _columns(minutes: timeline_queries.Minutes) -> list[Column]:
+    """Running jobs at the bottom, queued ones on them; what nobody looked at is a gap."""
+    most, width = max(_most(minutes), 1), 1000 / max(len(minutes.bins), 1)
+    return [
+        Column(
+            bin.at, round(width * index, 1), round(max(width - 0.5, 0.5), 1), bin.running, bin.queued,
+            round((bin.running or 0) / most * COLUMN_ROOM, 1), round((bin.queued or 0) / most * COLUMN_ROOM, 1),
+        )
+        for index, bin in enumerate(minutes.bins)
+    ]  # fmt: skip
 
 
 def _window(attempts: list[JobInstance]) -> tuple[datetime, datetime]:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from workflows.filters import AuditFilter
 from workflows.queries import search as search_queries
 from workflows.queries import system as queries
+from workflows.queries.hosts import find_hosts
 from workflows.queries.keyset import CursorError, Order, Page, paginate
 from workflows.queries.workflows import find_workflow
 from workflows.views.base import Crumb, Terminal, found, page, per_page, show, user_of
@@ -38,8 +39,11 @@ def search(request: HttpRequest) -> HttpResponse:
 @page
 @require_safe
 def executors(request: HttpRequest) -> HttpResponse:
+    hosts, compared = find_hosts()
     context = {
         "executors": queries.executors(),
+        "hosts": hosts,
+        "compared": compared,
         "is_staff": user_of(request).is_staff,
         "crumbs": [Crumb("Executors")],
         "section": "executors",

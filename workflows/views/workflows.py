@@ -37,6 +37,7 @@ TABS = (
     ("errors", "Errors", "errors/"),
     ("graph", "Graph", "graph/"),
     ("timeline", "Timeline", "timeline/"),
+    ("resources", "Resources", "resources/"),
     ("activity", "Activity", "activity/"),
 )
 

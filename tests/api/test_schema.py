@@ -1,0 +1,89 @@
+"""The published description is valid, and whatever Schemathesis thinks of is answered as it says."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+import schemathesis
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import CHECKS
+
+from tests.api.answers import PROBLEM, description
+from tests.api.caller import GRAPH, Caller
+from tests.db.engine import drive, start
+from tests.factories import make_user
+from workflows.access import create_token
+from workflows.models import Workflow
+
+HELD = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
+EXAMPLES = 12
+
+
+def operations() -> list[str]:
+    return sorted(
+        f"{method.upper()} {path}" for path, methods in description()["paths"].items() for method in methods
+    )
+
+
+def test_the_description_is_valid_and_complete() -> None:
+    output = StringIO()
+    call_command("spectacular", validate=True, fail_on_warn=True, stdout=output)
+    assert "openapi: 3.0" in output.getvalue()
+
+
+@pytest.mark.parametrize("operation", operations())
+def test_every_operation_documents_its_refusals(operation: str) -> None:
+    method, path = operation.split(" ")
+    responses = description()["paths"][path][method.lower()]["responses"]
+    for status in ("400", "401", "403", "503", *(["404"] if "{" in path else [])):
+        assert list(responses[status]["content"]) == [PROBLEM]
+    assert any(status < "300" for status in responses)
+
+
+@pytest.mark.django_db
+def test_the_description_can_be_fetched(client: Any) -> None:
+    assert client.get("/api/schema/?format=json").json()["info"]["title"] == "Jobmon"
+
+
+@pytest.fixture
+def tokens(db: None, owner: User, api: Caller) -> dict[str, str]:
+    """There is something to find: a workflow of the owner with ids that begin at 1."""
+    start_run = start(Workflow.objects.get(pk=api.post("workflows/", GRAPH).body["id"]))
+    drive(start_run)
+    return {
+        "owner": create_token(owner, "fuzz"),
+        "stranger": create_token(make_user("bob"), "fuzz"),
+        "anonymous": "",
+    }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("who", ["owner", "stranger", "anonymous"])
+@pytest.mark.parametrize("operation", operations())
+def test_no_call_meets_an_undocumented_answer(tokens: dict[str, str], operation: str, who: str) -> None:
+    """In this process, through WSGI. No 5xx, no status, media type or shape that is not described."""
+    method, path = operation.split(" ")
+    schema = schemathesis.openapi.from_dict(description())
+    schema.app = get_wsgi_application()
+    checks = CHECKS.get_by_names(list(HELD))
+    headers = {"Host": "127.0.0.1", **({"Authorization": f"Bearer {tokens[who]}"} if tokens[who] else {})}
+
+    for found in schema.include(path=path, method=method).get_all_operations():
+        run_operation(found.ok(), headers, checks)
+
+
+def run_operation(operation: Any, headers: dict[str, str], checks: Any) -> None:
+    @settings(
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(case=operation.as_strategy())
+    def call(case: schemathesis.Case) -> None:
+        case.validate_response(case.call(headers=headers), checks=checks)
+
+    call()

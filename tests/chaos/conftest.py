@@ -1,0 +1,13 @@
+"""The long form of the chaos tests runs on request (`make chaos`); its short form is always part of the suite."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.markexpr:
+        return
+    for item in items:
+        if "tests/chaos/" in str(item.path) and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="the long form; `make chaos` runs it"))

@@ -1,0 +1,135 @@
+"""The killer: which faults a seed means, and how they are done to a real server."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from jobmon_site.home import Home
+from tests.services import PARTS, EmbeddedServer, is_living
+
+# The fault points of the path of a job on this machine, with the passage at which each fires (in one process).
+POINTS = (
+    "before_intent_commit:kill@2", "after_intent_commit:kill@2", "mid_directory:kill@3", "submit_refused:raise@1",
+    "after_submit:kill@1", "pause_before_submit:sleep=7@2", "after_id_stored:kill@2", "after_exit_read:kill@2",
+    "before_downstream:kill@2", "in_kill:kill@1", "after_void_link:kill@1", "in_recovery:kill@1",
+    "before_spawn:kill@4", "after_spawn:kill@6", "before_hint:kill@9",
+)  # fmt: skip
+# Fires only after an attempt was given up; the pause makes one that is.
+NEEDS_A_PAUSE = "after_void_link"
+PAUSE = "pause_before_submit:sleep=7@1"
+START_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`kind` is kill, stop, crash (everything at once), flush or arm (a crash, and a start with `points` armed).
+    `after`: seconds since the fault before; `seconds`: how long a stopped part stays stopped."""
+
+    kind: str
+    after: float
+    part: str = ""
+    seconds: float = 0.0
+    points: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} {self.part}".strip()
+
+
+def plan_faults(rng: random.Random, count: int, points: Sequence[str] = ()) -> list[Fault]:
+    """`count` faults; the first arms the points, if there are any."""
+    kinds = rng.choices(("kill", "stop", "crash", "flush"), weights=(6, 4, 1, 1), k=count)
+    planned = [
+        Fault(kind, round(rng.uniform(0.2, 1.5), 2), _choose_part(rng, kind), round(rng.uniform(0.3, 3.0), 2))
+        for kind in kinds
+    ]
+    if points:
+        planned[0] = Fault("arm", planned[0].after, points=tuple(points))
+    return planned
+
+
+def _choose_part(rng: random.Random, kind: str) -> str:
+    return rng.choice((*PARTS, "worker", "shepherd")) if kind in ("kill", "stop") else ""
+
+
+def share_points(waves: int) -> list[tuple[str, ...]]:
+    """Every point in exactly one of the waves."""
+    return [tuple(itertools.islice(POINTS, wave, None, waves)) for wave in range(waves)]
+
+
+class Killer:
+    """Does faults to one server. `fired` is the folder in which points that have fired are remembered."""
+
+    def __init__(self, server: EmbeddedServer, fired: Path) -> None:
+        self._server = server
+        self._fired = fired
+        self.failed_starts = 0
+        fired.mkdir(parents=True, exist_ok=True)
+
+    def do(self, fault: Fault) -> float:
+        """The time (since the epoch) at which the fault was over and repair could begin."""
+        match fault.kind:
+            case "kill":
+                self._signal(fault.part, signal.SIGKILL)
+            case "stop":
+                self._pause(fault)
+            case "flush":
+                self._flush()
+            case _:
+                self._crash(fault.points)
+        return time.time()
+
+    def _signal(self, part: str, number: signal.Signals) -> int:
+        """To the part, if it lives just now; its pid, or 0."""
+        pid = self._server.parts.get(part, 0)
+        if pid and is_living(pid):
+            os.kill(pid, number)
+            return pid
+        return 0
+
+    def _pause(self, fault: Fault) -> None:
+        pid = self._signal(fault.part, signal.SIGSTOP)
+        if pid:
+            time.sleep(fault.seconds)
+            if is_living(pid):
+                os.kill(pid, signal.SIGCONT)
+
+    def _flush(self) -> None:
+        """Everything in the broker is gone. It may be away itself: then it is empty anyway."""
+        path = Home(self._server.home, self._server.home).redis_socket
+        with contextlib.suppress(redis.RedisError):
+            redis.Redis(unix_socket_path=str(path), socket_timeout=2.0).flushall()
+
+    def _crash(self, points: Sequence[str]) -> None:
+        self._server.kill_everything()
+        self._server.environment.pop("JOBMON_FAULTS", None)
+        if points:
+            extra = [PAUSE] if any(point.startswith(NEEDS_A_PAUSE) for point in points) else []
+            self._server.environment["JOBMON_FAULTS"] = ",".join([*points, *extra])
+            self._server.environment["JOBMON_FAULTS_ONCE"] = str(self._fired)
+        self.start()
+
+    def start(self) -> None:
+        """As whoever supervises the server would: a start that an armed point has spoiled is tried again."""
+        for left in reversed(range(START_TRIES)):
+            try:
+                self._server.start()
+            except AssertionError:
+                if not left:
+                    raise
+                self.failed_starts += 1
+            else:
+                return
+
+    def fired_points(self) -> list[str]:
+        return sorted(path.name for path in self._fired.iterdir())

@@ -1,0 +1,121 @@
+"""What impatient people do to one workflow: everything twice at the same time, and stops in the middle."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from jobmon.api import Client
+from jobmon.exceptions import (
+    ConfigError,
+    LeftoversRemain,
+    RequestRefused,
+    ServerError,
+    ServerUnreachable,
+    WorkflowAlreadyComplete,
+    WorkflowRunning,
+)
+from tests.chaos.graphs import Graph
+from tests.services import EmbeddedServer
+
+T = TypeVar("T")
+PATIENCE = 180.0
+PAUSE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """`stop` is "", "kill" or "drain", asked for `after` seconds."""
+
+    stop: str = ""
+    after: float = 0.0
+
+
+def choose_habit(rng: random.Random) -> Habit:
+    return Habit(rng.choice(("", "", "kill", "drain")), round(rng.uniform(0.5, 4.0), 2))
+
+
+class User:
+    """One person with one workflow on a server that may be away at any moment."""
+
+    def __init__(self, server: EmbeddedServer, workflow_args: str, graph: Graph, folder: Path) -> None:
+        self._server = server
+        self._body = graph.as_body(workflow_args, folder)
+        self.workflow_id = 0
+        self.has_finished_acting = False
+
+    def act(self, habit: Habit) -> None:
+        """Submit and start; stop and resume, if that is the habit."""
+        first, second = self._twice(lambda client: client.submit_workflow(self._body))
+        assert first["id"] == second["id"], f"the same graph became the workflows {first['id']} and {second['id']}"
+        self.workflow_id = int(first["id"])
+        self._twice(self._start)
+        if habit.stop:
+            time.sleep(habit.after)
+            self._twice(lambda client: self._stop(client, habit.stop))
+            self._wait_until_at_rest()
+            self._twice(self._start)
+        self.has_finished_acting = True
+
+    def _twice(self, call: Callable[[Client], T]) -> list[T]:
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(lambda _: self._insist(call), range(2)))
+
+    def _insist(self, call: Callable[[Client], T]) -> T:
+        """Ask until there is an answer: the server may be away, and may come back elsewhere."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                client = Client(server=self._server.url, token=self._server.token)
+                client.transport.retry_seconds = 1.0
+                return call(client)
+            except (ServerUnreachable, ServerError, ConfigError, KeyError, OSError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(PAUSE)
+
+    def _start(self, client: Client) -> str:
+        """Until a run is live or nothing is left to do: leftovers of a stop need a moment."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                client.start_run(self.workflow_id, {})
+            except (WorkflowRunning, WorkflowAlreadyComplete) as error:
+                return type(error).__name__
+            except LeftoversRemain:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(PAUSE)
+            else:
+                return "started"
+
+    def _stop(self, client: Client, mode: str) -> None:
+        run = client.get_workflow(self.workflow_id)["latest_run"]
+        if run is None:
+            return
+        try:
+            client.stop_run(int(run["id"]), mode)
+        except RequestRefused as error:
+            assert "is over" in str(error), f"a stop was refused: {error}"
+
+    def _wait_until_at_rest(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self.status() == "R":
+            assert time.monotonic() < deadline, f"workflow {self.workflow_id} does not stop"
+            time.sleep(PAUSE)
+
+    def status(self) -> str:
+        return ask_status(self._server, self.workflow_id)
+
+    def is_done(self) -> bool:
+        return self.has_finished_acting and self.status() == "D"
+
+
+def ask_status(server: EmbeddedServer, workflow_id: int) -> str:
+    rows = server.query(f"SELECT status FROM workflow WHERE id = {workflow_id}")
+    return str(rows[0][0])

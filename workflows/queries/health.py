@@ -1,0 +1,56 @@
+"""Reads for probes and metrics: few, cheap at any size, and nothing that names a person or a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Sum
+from django.utils import timezone
+
+from workflows.models import ErrorGroup, ExecutorState, JobGroup, SystemState, WorkflowRun
+from workflows.models.definition import COUNT_FIELDS
+from workflows.queries.system import LATE_AFTER
+
+LATE_SECONDS = LATE_AFTER.total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorFacts:
+    """`poll_age`: seconds since the last listing that succeeded; None: there was none."""
+
+    name: str
+    poll_age: float | None
+    failures_in_a_row: int
+
+
+def _age(moment: datetime | None) -> float | None:
+    return None if moment is None else max(0.0, (timezone.now() - moment).total_seconds())
+
+
+def sweep_age() -> float | None:
+    """Seconds since the last sweep ended, which takes a beat, a Redis and a worker; None: there was none."""
+    return _age(SystemState.objects.filter(name="sweep").values_list("at", flat=True).first())
+
+
+def count_live_runs() -> int:
+    return WorkflowRun.objects.filter(status="R").count()
+
+
+def count_jobs() -> dict[str, int]:
+    """Letter → jobs of all workflows, from the counts that are stored per group."""
+    sums = JobGroup.objects.aggregate(**{status.value: Sum(field) for status, field in COUNT_FIELDS.items()})
+    return {letter: int(total or 0) for letter, total in sums.items()}
+
+
+def count_failed_attempts() -> dict[str, int]:
+    """Reason → failed attempts of all workflows that are kept, from the counts that are stored per error group."""
+    rows = ErrorGroup.objects.values_list("reason").annotate(total=Sum("attempts")).order_by("reason")
+    return {reason: int(total or 0) for reason, total in rows}
+
+
+def list_executors() -> list[ExecutorFacts]:
+    return [
+        ExecutorFacts(state.name, _age(state.polled_at), state.failures_in_a_row)
+        for state in ExecutorState.objects.order_by("name")
+    ]

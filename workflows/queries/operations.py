@@ -1,0 +1,32 @@
+"""Reads of operations: what was done to many jobs at once."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import QuerySet
+
+from workflows.models import Job, Operation, OperationItem
+from workflows.permissions import visible_workflows
+
+SKIPPED_SHOWN = 50
+
+
+def listed(user: User | AnonymousUser) -> QuerySet[Operation]:
+    """All operations on workflows that this person may see."""
+    return Operation.objects.select_related("workflow", "user").filter(workflow__in=visible_workflows(user))
+
+
+def find_operation(user: User | AnonymousUser, key: uuid.UUID) -> Operation | None:
+    return listed(user).filter(uuid=key).first()
+
+
+def skipped_items(operation: Operation) -> list[tuple[int, str, str]]:
+    """(job id, name, why) of the first skipped jobs: two queries at most."""
+    if not operation.skipped:
+        return []
+    items = OperationItem.objects.filter(operation=operation, outcome="skipped").order_by("job_id")
+    rows = list(items.values_list("job_id", "why")[:SKIPPED_SHOWN])
+    names = dict(Job.objects.filter(pk__in=[job_id for job_id, _ in rows]).values_list("pk", "name"))
+    return [(job_id, names.get(job_id, ""), why) for job_id, why in rows]

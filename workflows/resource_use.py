@@ -1,0 +1,122 @@
+"""Pure: what attempts asked for and used, by tag, and how memory and run time go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from workflows.requests import Suggestion, from_samples, request_line, suggest_memory, suggest_runtime
+
+GB = 10**9
+COLUMNS, ROWS = 24, 16
+IDS_PER_CELL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An ended attempt. Memory in GB, times in seconds; None: not measured, or not asked for."""
+
+    job_id: int
+    tag: str
+    memory_asked: float
+    memory_used: float | None
+    time_asked: float | None
+    time_used: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Median, 95 % and largest of what was measured; None where nothing was."""
+
+    median: float | None = None
+    high: float | None = None
+    largest: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagUse:
+    tag: str
+    attempts: int
+    not_measured: int
+    memory_asked: float
+    memory: Spread
+    time_asked: float | None
+    time: Spread
+    unused_gb_hours: float
+    over_memory: int
+    over_time: int
+    memory_hint: Suggestion
+    time_hint: Suggestion
+
+    @property
+    def line(self) -> str:
+        return request_line(self.memory_hint, self.time_hint)
+
+
+@dataclass(slots=True)
+class Cell:
+    """A field of the map: memory from and to in GB, run time from and to in seconds, jobs in it."""
+
+    column: int
+    row: int
+    memory: tuple[float, float]
+    time: tuple[float, float]
+    jobs: int = 0
+    ids: list[int] = field(default_factory=list)
+
+
+def spread(values: Iterable[float]) -> Spread:
+    ordered = sorted(values)
+    if not ordered:
+        return Spread()
+    last = len(ordered) - 1
+    return Spread(ordered[last // 2], ordered[min(last, int(0.95 * len(ordered)))], ordered[-1])
+
+
+def by_tag(attempts: Iterable[Attempt]) -> list[TagUse]:
+    groups: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        groups.setdefault(attempt.tag, []).append(attempt)
+    return sorted((_tag_use(tag, own) for tag, own in groups.items()), key=lambda use: -use.unused_gb_hours)
+
+
+def _tag_use(tag: str, attempts: Sequence[Attempt]) -> TagUse:
+    memory = [attempt.memory_used for attempt in attempts if attempt.memory_used is not None]
+    times = [attempt.time_used for attempt in attempts if attempt.time_used is not None]
+    over_memory = sum(attempt.reason == "memory" for attempt in attempts)
+    over_time = sum(attempt.reason == "runtime" for attempt in attempts)
+    asked = sum(attempt.memory_asked for attempt in attempts) / len(attempts)
+    hours = sum(times) / 3600
+    return TagUse(
+        tag, len(attempts), sum(attempt.memory_used is None for attempt in attempts), asked, spread(memory),
+        max((attempt.time_asked for attempt in attempts if attempt.time_asked), default=None), spread(times),
+        sum(_unused(attempt) for attempt in attempts), over_memory, over_time,
+        suggest_memory(from_samples((a.memory_used for a in attempts if a.reason != "memory"), over_memory), asked, hours),
+        suggest_runtime(from_samples((a.time_used for a in attempts if a.reason != "runtime"), over_time)),
+    )  # fmt: skip
+
+
+def _unused(attempt: Attempt) -> float:
+    """GB-hours asked for and not used."""
+    if attempt.memory_used is None or attempt.time_used is None:
+        return 0.0
+    return max(0.0, attempt.memory_asked - attempt.memory_used) * attempt.time_used / 3600
+
+
+def make_map(attempts: Sequence[Attempt]) -> list[Cell]:
+    """The cells that are not empty, of a map of 24 by 16 from zero to the largest memory and run time."""
+    points = [(a.memory_used, a.time_used, a.job_id) for a in attempts if a.memory_used is not None and a.time_used is not None]
+    if not points:
+        return []
+    width = (max(memory for memory, _, _ in points) or 1.0) / COLUMNS
+    height = (max(time for _, time, _ in points) or 1.0) / ROWS
+    cells: dict[tuple[int, int], Cell] = {}
+    for memory, time, job_id in points:
+        column, row = min(COLUMNS - 1, int(memory / width)), min(ROWS - 1, int(time / height))
+        edges = (column * width, (column + 1) * width), (row * height, (row + 1) * height)
+        cell = cells.setdefault((column, row), Cell(column, row, *edges))
+        cell.jobs += 1
+        if len(cell.ids) < IDS_PER_CELL and job_id not in cell.ids:
+            cell.ids.append(job_id)
+    return [cells[key] for key in sorted(cells)]

@@ -1,0 +1,201 @@
+"""Actions on many jobs: a draft with frozen ids, its confirm page, and its progress."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from workflows import bell, operations, words
+from workflows.filters import JobFilter
+from workflows.models import Job, Operation, Workflow
+from workflows.planning import PlanRow
+from workflows.queries import jobs as job_queries
+from workflows.queries import operations as queries
+from workflows.queries.counts import groups_of
+from workflows.queries.keyset import Order
+from workflows.queries.workflows import find_workflow
+from workflows.views.base import Crumb, actor_of, found, is_unchanged, nothing_new, page, poll, show, user_of
+from workflows.views.confirm import Confirm, do_once, number_to_type, show_confirm, typed_wrong
+from workflows.views.steering import read_requests
+from workflows.views.system import page_of
+from workflows.views.workflows import crumbs_of
+
+NEWEST = Order("id", is_descending=True)
+MOST_TICKED = 1_000
+POLL_SECONDS = 2
+
+
+@page
+@require_safe
+def operation_list(request: HttpRequest) -> HttpResponse:
+    this_page, wrong_cursor = page_of(request, queries.listed(user_of(request)), NEWEST, 50)
+    context = {
+        "page": this_page,
+        "rows": [(row, operations.ACTIONS[row.action], operations.is_expired(row)) for row in this_page.rows],
+        "wrong_cursor": wrong_cursor,
+        "crumbs": [Crumb("Operations")],
+        "section": "operations",
+    }
+    return show(request, "operations/list.html", context)
+
+
+@page
+@require_POST
+def make_draft(request: HttpRequest, workflow_id: int) -> HttpResponse:
+    """Freeze what is meant: the ticked rows, or all that match the filter of the page."""
+    workflow = found(find_workflow(user_of(request), workflow_id))
+    action = operations.ACTIONS.get(request.POST.get("action", ""))
+    back = f"/workflows/{workflow.pk}/jobs/?{request.POST.get('query', '')}"
+    if action is None:
+        messages.error(request, "Choose what to do with the jobs.")
+        return HttpResponseRedirect(back)
+    if not action.may_act(user_of(request), workflow):
+        raise PermissionDenied
+    return do_once(request, lambda: _freeze(request, workflow, back))
+
+
+def _freeze(request: HttpRequest, workflow: Workflow, back: str) -> HttpResponse:
+    chosen = _chosen(request, workflow)
+    if isinstance(chosen, str):
+        messages.error(request, chosen)
+        return HttpResponseRedirect(back)
+    jobs, said = chosen
+    operation = operations.freeze(workflow, actor_of(request), request.POST["action"], jobs, said)
+    if operation is None:
+        messages.error(request, "No job is chosen; nothing was done.")
+        return HttpResponseRedirect(back)
+    return HttpResponseRedirect(f"/operations/{operation.uuid}/")
+
+
+def _chosen(request: HttpRequest, workflow: Workflow) -> tuple[Any, str] | str:
+    """The jobs and the selection in words, or what is wrong with it."""
+    if request.POST.get("which") != "all":
+        ids = [int(text) for text in request.POST.getlist("job") if text.isdigit() and len(text) < 19]
+        if not ids:
+            return "No job is ticked; nothing was done. Tick some, or use the button for all that match."
+        jobs = Job.objects.filter(dag_id=workflow.dag_id, pk__in=ids[:MOST_TICKED])
+        return jobs, f"{words.plural(len(ids), 'job')} ticked in the job table"
+    groups = groups_of(workflow.dag_id)
+    query = QueryDict(request.POST.get("query", ""))
+    filters = JobFilter(query, job_queries.jobs_of(workflow.dag_id), workflow.dag_id, groups)
+    if filters.unknown:
+        return f"A filter was not understood ({', '.join(filters.unknown)[:200]}); nothing was done."
+    said = "; ".join(chip.label for chip in filters.chips) or "all jobs"
+    return filters.rows, said
+
+
+def _find(request: HttpRequest, key: uuid.UUID) -> Operation:
+    operation = queries.find_operation(user_of(request), key)
+    if operation is None or (operation.state == "draft" and operation.user_id != user_of(request).pk):
+        raise Http404
+    return operation
+
+
+@page
+@require_http_methods(["GET", "HEAD", "POST"])
+def operation_page(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
+    """A draft's confirm page, or the progress of what was confirmed."""
+    operation = _find(request, key)
+    action = operations.ACTIONS[operation.action]
+    if request.method == "POST":
+        if not action.may_act(user_of(request), operation.workflow):
+            raise PermissionDenied
+        if request.POST.get("do") == "stop":
+            return _stop(request, operation)
+    if operation.state == "draft" and not operations.is_expired(operation):
+        return _draft(request, operation, action)
+    if request.method == "POST":
+        return HttpResponseRedirect(request.path)
+    return _progress(request, operation, action)
+
+
+def _draft(request: HttpRequest, operation: Operation, action: operations.Action) -> HttpResponse:
+    is_post = request.method == "POST"
+    options, problem = _read_options(request.POST, operation.action) if is_post else ({}, "")
+    acted, _ = operations.planned(operation)
+    must_type = number_to_type(user_of(request), operation.workflow, acted)
+    problem = problem or (typed_wrong(request, must_type) if is_post else "")
+    if is_post and not problem:
+        return _confirm(request, operation, options)
+    return _draft_page(request, operation, action, problem, must_type)
+
+
+def _draft_page(
+    request: HttpRequest, operation: Operation, action: operations.Action, problem: str, must_type: int | None
+) -> HttpResponse:
+    acted, skipped = operations.planned(operation)
+    sentence = f"{words.plural(acted, 'job')} of {words.plural(operation.jobs, 'job')} chosen ({operation.said})."
+    sentence += f" {words.plural(skipped, 'job')} skipped: {action.otherwise}." if skipped else ""
+    workflow = operation.workflow
+    confirm = Confirm(
+        f"{action.word}: {words.plural(acted, 'job')}", sentence, f"{action.verb} {words.plural(acted, 'job')}",
+        f"/workflows/{workflow.pk}/jobs/", rows=_rows(operation, action), problem=problem,
+        refusal="" if acted else f"None of them: {action.otherwise}.", is_dangerous=action.is_dangerous,
+        must_type=must_type, form=action.form,
+        warnings=["What they wrote is written over."] if operation.action == "rerun" else [],
+        values={name: request.POST.get(name, "") for name in ("then", "note", "slots", "mem_free", "max_runtime", "max_attempts")},
+    )  # fmt: skip
+    return show_confirm(request, confirm, crumbs_of(workflow, Crumb(action.word)))
+
+
+def _rows(operation: Operation, action: operations.Action) -> list[PlanRow]:
+    """What was frozen, by tag, and the names of some."""
+    merged: dict[tuple[str, bool], int] = {}
+    for tag, letter, count in operation.options["counts"]:
+        key = (tag, letter in action.letters)
+        merged[key] = merged.get(key, 0) + count
+    rows = [
+        PlanRow(tag, action.word.lower() if is_acted else "skipped", count, "" if is_acted else action.otherwise)
+        for (tag, is_acted), count in sorted(merged.items())
+    ]
+    return [*rows, PlanRow("", "among them", operation.jobs, "", tuple(operation.options["samples"]))]
+
+
+def _read_options(data: QueryDict, action: str) -> tuple[dict[str, Any], str]:
+    """What the action needs beside its jobs, and what is wrong with it."""
+    if action == "kill":
+        then = data.get("then", "")
+        return {"then": then}, "" if then in ("retry", "fail") else "Choose what becomes of the jobs."
+    if action == "done":
+        return {"note": data.get("note", "")[:500]}, ""
+    if action == "requests":
+        values, problem = read_requests(data)
+        return {"values": values}, problem or ("" if values else "Fill in at least one number.")
+    return {}, ""
+
+
+def _confirm(request: HttpRequest, operation: Operation, options: dict[str, Any]) -> HttpResponse:
+    if operations.confirm(operation, options):
+        bell.send(operations.TASK, operation_id=operation.pk)
+    return HttpResponseRedirect(request.path)
+
+
+def _stop(request: HttpRequest, operation: Operation) -> HttpResponse:
+    if operations.ask_stop(operation, actor_of(request)):
+        messages.success(request, "The rest is left as it is.")
+    return HttpResponseRedirect(request.path)
+
+
+def _progress(request: HttpRequest, operation: Operation, action: operations.Action) -> HttpResponse:
+    over = operation.changed + operation.skipped
+    version = over * 10 + (operation.state == "working")
+    if is_unchanged(request, version):
+        return nothing_new()
+    context = {
+        "operation": operation,
+        "action": action,
+        "is_expired": operations.is_expired(operation),
+        "over": over,
+        "left": operation.jobs - over,
+        "skipped": queries.skipped_items(operation),
+        "may_act": action.may_act(user_of(request), operation.workflow),
+        "live": poll(request, version, POLL_SECONDS if operation.state == "working" else 0),
+        "crumbs": [Crumb("Operations", "/operations/"), Crumb(f"{action.word}: {words.plural(operation.jobs, 'job')}")],
+        "section": "operations",
+    }
+    return show(request, "operations/detail.html", context, fragment="operations/detail_live.html")

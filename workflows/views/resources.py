@@ -1,0 +1,77 @@
+"""Asked and used: memory and run time by tag, a suggestion, and a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from workflows import resource_use, words
+from workflows.queries import resources as queries
+from workflows.queries.counts import groups_of
+from workflows.queries.workflows import find_workflow
+from workflows.views.base import Crumb, Terminal, found, page, show, user_of
+from workflows.views.workflows import TABS, crumbs_of
+
+CELL_WIDTH, CELL_HEIGHT = 36, 18
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A cell of the map as drawn; `strength` 1 to 5 says how many of all jobs are in it."""
+
+    x: int
+    y: int
+    strength: int
+    label: str
+    jobs: int
+    ids: str
+
+
+@page
+@require_safe
+def resources(request: HttpRequest, workflow_id: int) -> HttpResponse:
+    workflow = found(find_workflow(user_of(request), workflow_id))
+    groups = groups_of(workflow.dag_id)
+    runs = queries.runs_with_ends(workflow.pk)
+    run = next((run for run in runs if str(run.pk) == request.GET.get("run", "")), runs[0] if runs else None)
+    tag = next((group for group in groups if group.name == request.GET.get("tag", "")), None)
+    attempts = queries.ended_attempts(run.pk, tag.pk if tag else None) if run else []
+    cells = resource_use.make_map(attempts)
+    context = {
+        "workflow": workflow,
+        "groups": groups,
+        "runs": runs,
+        "run": run,
+        "tag": tag,
+        "uses": resource_use.by_tag(attempts),
+        "fields": _fields(cells),
+        "width": resource_use.COLUMNS * CELL_WIDTH,
+        "height": resource_use.ROWS * CELL_HEIGHT,
+        "largest": (max(cell.memory[1] for cell in cells), max(cell.time[1] for cell in cells)) if cells else None,
+        "read": len(attempts),
+        "is_cut": len(attempts) >= queries.DONE_READ,
+        "tab": "resources",
+        "tabs": TABS,
+        "crumbs": crumbs_of(workflow, Crumb("Resources")),
+        "section": "workflows",
+        "terminal": Terminal("", f"/api/v1/workflows/{workflow.pk}/jobs/"),
+    }
+    return show(request, "workflows/resources.html", context)
+
+
+def _fields(cells: list[resource_use.Cell]) -> list[Field]:
+    most = max((cell.jobs for cell in cells), default=1)
+    return [
+        Field(
+            cell.column * CELL_WIDTH,
+            (resource_use.ROWS - 1 - cell.row) * CELL_HEIGHT,
+            1 + min(4, int(cell.jobs / most * 4.999)),
+            f"{cell.memory[0]:.3g}–{cell.memory[1]:.3g} GB, {words.duration(cell.time[0])}–{words.duration(cell.time[1])}, "
+            f"{words.plural(cell.jobs, 'attempt')}",
+            cell.jobs,
+            ",".join(map(str, cell.ids)),
+        )
+        for cell in cells
+    ]
