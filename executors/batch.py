@@ -1,13 +1,12 @@
-"""What all batch systems share: the attempts' folders, arrays, one runner of commands, the checks before a deletion.
+"""What all batch systems share: arrays, one runner of commands, the checks before a deletion.
 
-A concrete executor is an argument builder and an output parser (see `sge_parse.py`, `slurm_parse.py`); everything that
-touches the world is here.
+A concrete executor is an argument builder and an output parser (see `sge_parse.py`, `slurm_parse.py`); what touches the
+world is here and, for the attempts' folders, in `batch_folders.py`.
 """
 
 from __future__ import annotations
 
 import os
-import pwd
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +28,9 @@ from executors.base import (
     SubmitResult,
 )
 from executors.batch_config import BatchConfig, refuse_spec
-from executors.script import job_environment
-from executors.script_batch import install_wrapper, render_setup
+from executors.batch_folders import BatchFolders
 from executors.shell import Completed
-from executors.spool import Spool, hint_path
+from executors.spool import Spool
 
 JOB_ID = re.compile(r"[0-9]+([._][0-9]+)?")
 IDS_PER_COMMAND = 2000
@@ -106,6 +104,7 @@ class BatchExecutor(ABC):
         )
         self._spool = store or Spool(config.spool)
         self.store: AttemptStore = self._spool
+        self._folders = BatchFolders(config, self._spool)
         # Times are printed in the zone of the command's environment: UTC can be read without knowing the machine's.
         self._environment = {**environment, "TZ": "UTC"}
 
@@ -153,9 +152,9 @@ class BatchExecutor(ABC):
         """A sentence if no job can be run here, else None. Asks the batch system once; raises ExecutorUnavailable."""
         if sentence := self._spool.check():
             return sentence
-        if closed := self._find_closed_folder():
+        if closed := self._folders.find_closed():
             return f"{self.name}: {self.config.user} may not pass {closed} on the way to the spool; move JOBMON_SPOOL"
-        wrapper = self._create_spool()
+        wrapper = self._folders.create()
         program = self.submit_argv([SMALLEST], wrapper, Path("/dev/null"))[0]
         if not os.access(program, os.X_OK):
             return f"{self.name}: there is no {program}; set JOBMON_{self.name.upper().replace('-', '_')}_BIN_DIR"
@@ -176,9 +175,9 @@ class BatchExecutor(ABC):
         rejected = {spec.name: words for spec in specs if (words := refuse_spec(spec) or self.refuse(spec.resources))}
         batches = group_by_batch(spec for spec in specs if spec.name not in rejected)
         try:
-            wrapper = self._create_spool()
-            prepared = [ready for batch in batches.values() if (ready := self._prepare(batch))]
-            targets = [self._target(batch) for batch in prepared]
+            wrapper = self._folders.create()
+            prepared = [ready for batch in batches.values() if (ready := self._folders.prepare(batch))]
+            targets = [self._folders.make_target(batch) for batch in prepared]
         except OSError as error:
             where = error.filename or self.config.spool
             raise ExecutorUnavailable(f"cannot prepare attempts at {where}: {error.strerror}") from error
@@ -254,85 +253,3 @@ class BatchExecutor(ABC):
     def _listed(self, row: Row) -> Listed:
         executor_id = self.member_id(row.job, row.task)
         return Listed(row.name, executor_id, row.phase, host=row.host, message=row.message, since=row.since)
-
-    # The spool
-
-    def _create_spool(self) -> Path:
-        self._spool.create()
-        batches = self.config.spool / "batches"
-        batches.mkdir(exist_ok=True, mode=0o700)
-        self._let_through(self.config.spool, batches)
-        self._hand_over(self.config.spool / "ended")
-        return install_wrapper(self.config.spool)
-
-    def _prepare(self, batch: Sequence[JobSpec]) -> list[JobSpec]:
-        """Make the attempts' folders; the answer leaves out those that somebody else has decided about."""
-        return [spec for spec in batch if self._prepare_one(spec)]
-
-    def _prepare_one(self, spec: JobSpec) -> bool:
-        if not self._spool.prepare(spec.instance_id, spec.command):
-            return False
-        folder = self._spool.folder(spec.instance_id)
-        text = render_setup(
-            hint=hint_path(self.config.spool, spec.run_id, spec.instance_id),
-            working_dir=spec.working_dir or "",
-            stdout_path=spec.stdout_path or str(folder / "out"),
-            stderr_path=spec.stderr_path or str(folder / "err"),
-            environment=job_environment(spec),
-        )
-        write_private(folder / "setup", text)
-        self._let_through(folder.parent)
-        self._hand_over(folder / "command", folder / "setup", folder)
-        return True
-
-    def _target(self, batch: Sequence[JobSpec]) -> Path:
-        """The wrapper's argument: the attempt's folder, or the batch's with one line for each task."""
-        if batch[0].index == 0:
-            return self._spool.folder(batch[0].instance_id)
-        folder = self.config.spool / "batches" / batch[0].batch
-        folder.mkdir(mode=0o700, exist_ok=True)
-        folders = {spec.index: str(self._spool.folder(spec.instance_id)) for spec in batch}
-        lines = [folders.get(index, "") for index in range(1, max(folders) + 1)]
-        write_private(folder / "tasks", "\n".join(lines) + "\n")
-        self._hand_over(folder / "tasks", folder)
-        return folder
-
-    def _has_another_owner(self) -> bool:
-        return os.geteuid() == 0 and self.config.user != "root"
-
-    def _find_closed_folder(self) -> Path | None:
-        """The folder above the spool that its jobs' user may not enter, if there is one."""
-        if not self._has_another_owner():
-            return None
-        account = pwd.getpwnam(self.config.user)
-        groups = os.getgrouplist(account.pw_name, account.pw_gid)
-        for folder in reversed(self.config.spool.parents):
-            found = folder.stat()
-            bit = 0o100 if found.st_uid == account.pw_uid else 0o010 if found.st_gid in groups else 0o001
-            if not found.st_mode & bit:
-                return folder
-        return None
-
-    def _hand_over(self, *paths: Path) -> None:
-        """A server that is root submits as somebody else, whose jobs must be able to read what it wrote. A folder comes
-        after its files: from then on its new owner could put anything in their place."""
-        if not self._has_another_owner():
-            return
-        account = pwd.getpwnam(self.config.user)
-        for path in paths:
-            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
-
-    def _let_through(self, *folders: Path) -> None:
-        """Folders that stay the server's but lead to what was handed over."""
-        if self._has_another_owner():
-            for folder in folders:
-                folder.chmod(0o711)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read; it appears whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-    temporary.rename(path)

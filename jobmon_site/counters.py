@@ -45,15 +45,16 @@ class Counters:
         if time.monotonic() - self._written_at >= WRITE_EVERY:
             self.write()
 
-    def write(self) -> None:
-        """Move the counts to the file. Never raises."""
+    def write(self, is_last: bool = False) -> None:
+        """Move the counts to the file. Never raises; the last time, at exit, there may be nobody left to tell."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
             self._written_at = time.monotonic()
         try:
             self._store(waiting)
         except (sqlite3.Error, OSError) as error:
-            logger.warning("counters are not written to %s: %s", self.file, error)
+            if not is_last:
+                logger.warning("counters are not written to %s: %s", self.file, error)
             for (name, labels), amount in waiting.items():
                 self.add(name, labels, amount)
 
@@ -101,7 +102,7 @@ def counters(file: Path) -> Counters:
     """The one of this process for this file; what it holds is written when the process ends."""
     if file not in _made:
         _made[file] = Counters(file)
-        atexit.register(_made[file].write)
+        atexit.register(_made[file].write, is_last=True)
     return _made[file]
 
 

@@ -74,6 +74,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "csp.middleware.CSPMiddleware",
+    "workflows.middleware.DatabaseAwayMiddleware",
 ]
 ROOT_URLCONF = "jobmon_site.urls"
 WSGI_APPLICATION = "jobmon_site.wsgi.application"

@@ -73,9 +73,9 @@ def _store_token_use(token_id: int, address: str) -> None:
 
 
 @write_transaction
-def revoke_token(user_id: int | None, prefix: str) -> bool:
+def revoke_token(user: User, prefix: str) -> bool:
     """Whether there was such a token of this user."""
-    tokens = ApiToken.objects.filter(user_id=user_id, prefix=prefix, revoked_at=None)
+    tokens = ApiToken.objects.filter(user=user, prefix=prefix, revoked_at=None)
     return tokens.update(revoked_at=timezone.now()) == 1
 
 

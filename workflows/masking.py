@@ -34,4 +34,4 @@ def _masked(name: str, value: str) -> str:
 def _masked_option(name: str, between: str, value: str) -> str:
     """A plain --key is the name of a column or a file; a flag may be followed by another option."""
     is_plain = name.lstrip("-").upper() in ("KEY", "KEYS", "PASS", "PASSES") or value.startswith("-")
-    return value if is_plain or between != "=" and name.count("-") < 2 else _masked(name.lstrip("-"), value)
+    return value if is_plain or (between != "=" and name.count("-") < 2) else _masked(name.lstrip("-"), value)

@@ -1,8 +1,8 @@
 """The chaos harness as a program; see docs/reliability.md.
 
-    python -m tests.chaos                                 20 short rounds
-    python -m tests.chaos --jobs 300 --waves 50           200 long ones
-    python -m tests.chaos --seed 7 --first-wave 3 --waves 1     one wave again
+python -m tests.chaos                                 20 short rounds
+python -m tests.chaos --jobs 300 --waves 50           200 long ones
+python -m tests.chaos --seed 7 --first-wave 3 --waves 1     one wave again
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.report import Report
-from tests.chaos.session import Session, Shape
 from tests.chaos.servers import chaos_server
+from tests.chaos.session import Session, Shape
 from tests.services import MariaDB
 
 

@@ -34,8 +34,9 @@ class Graph:
 
     def as_body(self, workflow_args: str, folder: Path) -> dict[str, Any]:
         """What the REST interface takes."""
+        requests = {"mem_free": 0.001, "max_attempts": MOST_ATTEMPTS}
         jobs = [
-            {"name": name, "command": command, "upstreams": self.upstreams[name], "mem_free": 0.001, "max_attempts": MOST_ATTEMPTS}
+            {"name": name, "command": command, "upstreams": self.upstreams[name], **requests}
             for name, command in self.jobs.items()
         ]
         return {"workflow_args": workflow_args, "working_dir": str(folder), "executor": "local", "jobs": jobs}

@@ -28,6 +28,7 @@ POINTS = (
 NEEDS_A_PAUSE = "after_void_link"
 PAUSE = "pause_before_submit:sleep=7@1"
 START_TRIES = 4
+LAST = (("kill", "worker"), ("kill", "worker"), ("kill", "shepherd"), ("kill", "redis"), ("crash", ""), ("flush", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,14 @@ class Fault:
 
 
 def plan_faults(rng: random.Random, count: int, points: Sequence[str] = ()) -> list[Fault]:
-    """`count` faults; the first arms the points, if there are any."""
+    """`count` faults; the first arms the points, if there are any, and after the last recovery is measured."""
     kinds = rng.choices(("kill", "stop", "crash", "flush"), weights=(6, 4, 1, 1), k=count)
     planned = [
         Fault(kind, round(rng.uniform(0.2, 1.5), 2), _choose_part(rng, kind), round(rng.uniform(0.3, 3.0), 2))
         for kind in kinds
     ]
+    kind, part = rng.choice(LAST)
+    planned[-1] = Fault(kind, planned[-1].after, part)
     if points:
         planned[0] = Fault("arm", planned[0].after, points=tuple(points))
     return planned

@@ -124,10 +124,11 @@ class Session:
         self.report.jobs += len(one.graph.jobs)
         lines, problems = parse((one.folder / LEDGER).read_text())
         self.report.starts += sum(line.code is None for line in lines)
-        statuses, attempts = read_statuses(self.server, one.user.workflow_id), read_attempts(self.server, one.user.workflow_id)
+        workflow_id = one.user.workflow_id
+        statuses, attempts = read_statuses(self.server, workflow_id), read_attempts(self.server, workflow_id)
         for problem in [*problems, *check(lines, one.graph.upstreams, statuses, attempts)]:
             self.report.note_problem(wave, problem.kind, f"round {one.name}: {problem.text}")
-        recovery = measure_recovery(self.server, one.user.workflow_id, fault_at)
+        recovery = measure_recovery(self.server, workflow_id, fault_at)
         if recovery is not None:
             self.report.recoveries.append((round(recovery, 2), last))
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.factories import Made, Tag, make_user, make_workflow
-from workflows.models import AuditEntry, Job, Workflow, WorkflowRun
+from workflows.models import AuditEntry, Job, JobGroup, Workflow, WorkflowRun
 
 pytestmark = pytest.mark.django_db
+
+
+def digest_of(client: Client, url: str) -> str:
+    found = re.search(r'name="seen" value="(\w+)"', client.get(url).content.decode())
+    assert found is not None
+    return found[1]
 
 
 @pytest.fixture
@@ -24,14 +32,14 @@ def live(owner: User) -> Made:
 
 def test_the_resume_page_says_what_happens_to_the_jobs(client: Client, stopped: Made) -> None:
     text = client.get(f"/workflows/{stopped.workflow.pk}/resume/").content.decode()
-    assert "3 jobs are kept, 3 jobs still to do" in text
+    assert "3 jobs kept, 2 tried again, 1 run for the first time." in text
     assert "Resume 3 jobs</button>" in text
     assert WorkflowRun.objects.count() == 1
 
 
 def test_resume_starts_one_run_and_tells_who(client: Client, stopped: Made) -> None:
     url = f"/workflows/{stopped.workflow.pk}/resume/"
-    form = {"seen": "1-0-0-0-0-2-3", "resume": "cold"}
+    form = {"seen": digest_of(client, url), "resume": "cold"}
     response = client.post(url, form)
     run = WorkflowRun.objects.get(status="R")
     assert (response.status_code, response["Location"]) == (302, f"/workflow-runs/{run.pk}/")
@@ -42,8 +50,12 @@ def test_resume_starts_one_run_and_tells_who(client: Client, stopped: Made) -> N
 
 
 def test_resume_with_old_numbers_shows_the_page_again(client: Client, stopped: Made) -> None:
-    response = client.post(f"/workflows/{stopped.workflow.pk}/resume/", {"seen": "0-0-0-0-0-0-6"})
+    url = f"/workflows/{stopped.workflow.pk}/resume/"
+    seen = digest_of(client, url)
+    JobGroup.objects.update(count_f=1, count_g=2)
+    response = client.post(url, {"seen": seen, "numbers": "3-2-1-0"})
     assert response.status_code == 200
+    assert "tried again: 2 before, 1 now" in response.content.decode()
     assert "Look at the numbers again" in response.content.decode()
     assert not WorkflowRun.objects.filter(status="R").exists()
 

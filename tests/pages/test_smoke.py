@@ -13,6 +13,9 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.factories import Made, Tag, make_audit, make_workflow
 from tests.seed import seed
+from workflows import operations
+from workflows.actor import Actor
+from workflows.models import Job, Operation
 
 pytestmark = pytest.mark.django_db
 BUDGETS = json.loads((Path(__file__).parents[1] / "query_counts.json").read_text(encoding="utf-8"))
@@ -23,6 +26,8 @@ LARGER = {"job-graph": 2 * MOST_BYTES, "job-graph, two hops": 2 * MOST_BYTES, "w
 def urls_of(made: Made) -> dict[str, str]:
     assert made.run is not None
     workflow, job, attempt = made.workflow.pk, made.job("F").pk, made.instance("E").pk
+    draft, done = make_operation(made), make_operation(made)
+    operations.confirm(done, {"note": ""})
     return {
         "workflow-list": "/workflows/?mine=1",
         "workflow-list, all": "/workflows/",
@@ -44,11 +49,32 @@ def urls_of(made: Made) -> dict[str, str]:
         "job-graph, two hops": f"/jobs/{job}/graph/?up=2&down=2",
         "job-instance": f"/job-instances/{attempt}/",
         "log-stdout": f"/job-instances/{attempt}/log/stdout/",
+        "workflow-resources": f"/workflows/{workflow}/resources/",
+        "workflow-hold": f"/workflows/{workflow}/hold/",
+        "workflow-limits": f"/workflows/{workflow}/limits/",
+        "workflow-note": f"/workflows/{workflow}/note/",
+        "operations": "/operations/",
+        "operation": f"/operations/{done.uuid}/",
+        "operation, draft": f"/operations/{draft.uuid}/",
+        "tokens": "/account/tokens/",
+        "job-retry": f"/jobs/{job}/retry/",
+        "job-rerun": f"/jobs/{job}/rerun/",
+        "job-done": f"/jobs/{job}/done/",
+        "job-kill": f"/jobs/{made.job('R').pk}/kill/",
+        "job-requests": f"/jobs/{job}/requests/",
         "executors": "/executors/",
         "account": "/account/",
         "search, text": "/search/?q=fit",
         "search, number": f"/search/?q={workflow}",
     }
+
+
+def make_operation(made: Made) -> Operation:
+    """A draft of marking the waiting jobs done."""
+    jobs = Job.objects.filter(dag_id=made.workflow.dag_id, status="G")
+    found = operations.freeze(made.workflow, Actor(made.workflow.owner, "page"), "done", jobs, "status: waiting")
+    assert found is not None
+    return found
 
 
 def count_queries(client: Client, url: str) -> int:

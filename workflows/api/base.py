@@ -73,7 +73,7 @@ class ApiView(APIView):
 
 def choose_fields(data: dict[str, Any], names: list[str]) -> dict[str, Any]:
     """Only these fields of an object, or of each in its `results`. Raises Problem for a name that none has."""
-    rows = data["results"] if "results" in data else [data]
+    rows = data.get("results", [data])
     unknown = sorted({name for name in names if any(name not in row for row in rows)})
     if unknown:
         raise Problem(400, "invalid-request", f"fields: there is no {', '.join(unknown)}.")

@@ -64,7 +64,8 @@ class TokensView(ApiView):
     @extend_schema(responses=schema.TokenList, operation_id="list_tokens")
     def get(self, request: Request) -> Response:
         """Your tokens that work; their values are shown once, when they are made."""
-        tokens = ApiToken.objects.filter(user_id=request.user.pk, revoked_at=None).order_by("-pk")
+        assert isinstance(request.user, User)
+        tokens = ApiToken.objects.filter(user=request.user, revoked_at=None).order_by("-pk")
         return Response({"results": [_token(token) for token in tokens]})
 
     @extend_schema(
@@ -90,7 +91,8 @@ class TokenView(ApiView):
     @extend_schema(responses={204: None, 404: schema.ProblemShape}, operation_id="revoke_token")
     def delete(self, request: Request, prefix: str) -> Response:
         """Revoke a token of yours; runs that it started go on."""
-        if not access.revoke_token(request.user.pk, prefix):
+        assert isinstance(request.user, User)
+        if not access.revoke_token(request.user, prefix):
             raise Http404
         return Response(status=204)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -68,7 +68,7 @@ class Ending:
     executor_id: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     description: str = ""
     fingerprint: str = ""
     title: str = ""

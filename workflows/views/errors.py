@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 WORDS: dict[int, tuple[str, str]] = {
     400: ("This request was not understood", "A part of the address or of the form is not valid."),
@@ -30,10 +32,16 @@ def _answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse
     if request.path.startswith("/api/"):
         return _problem(status, title, detail or text)
     context = {"status": status, "title": title, "text": detail or text, "is_error_page": True}
-    response = render(request, "errors/error.html", context, status=status)
     if status == 503:
-        response["Retry-After"] = "10"
-    return response
+        return _without_database(request, context)
+    return render(request, "errors/error.html", context, status=status)
+
+
+def _without_database(request: HttpRequest, context: dict[str, object]) -> HttpResponse:
+    """Neither user nor session can be asked now: the page is drawn without them."""
+    known = {"request_id": getattr(request, "request_id", ""), "version": settings.VERSION}
+    text = render_to_string("errors/error.html", {**context, **known})
+    return HttpResponse(text, status=503, headers={"Retry-After": "10", "Cache-Control": "no-store"})
 
 
 def _problem(status: int, title: str, detail: str) -> HttpResponse:

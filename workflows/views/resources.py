@@ -68,7 +68,7 @@ def _fields(cells: list[resource_use.Cell]) -> list[Field]:
             cell.column * CELL_WIDTH,
             (resource_use.ROWS - 1 - cell.row) * CELL_HEIGHT,
             1 + min(4, int(cell.jobs / most * 4.999)),
-            f"{cell.memory[0]:.3g}–{cell.memory[1]:.3g} GB, {words.duration(cell.time[0])}–{words.duration(cell.time[1])}, "
+            f"{cell.memory[0]:.3g} to {cell.memory[1]:.3g} GB, {words.duration(cell.time[0])} to {words.duration(cell.time[1])}, "
             f"{words.plural(cell.jobs, 'attempt')}",
             cell.jobs,
             ",".join(map(str, cell.ids)),

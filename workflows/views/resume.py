@@ -14,7 +14,6 @@ from workflows import bell, lifecycle, planning
 from workflows.models import Workflow
 from workflows.permissions import may_operate
 from workflows.queries import workflows as queries
-from workflows.queries.counts import groups_of
 from workflows.scope import Scope
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, show, user_of
 from workflows.views.confirm import do_once
@@ -101,7 +100,7 @@ def _show(request: HttpRequest, workflow: Workflow, asked: Asked, *, before: str
         "differences": _differences(before, numbers),
         "to_do": to_do,
         "kept": numbers[planning.KEPT],
-        "tags": groups_of(workflow.dag_id) if scope.tags or scope.is_everything else [],
+        "tags": list(dict.fromkeys(row.tag for row in plan.rows)) if scope.tags or scope.is_everything else [],
         "jobs": ",".join(map(str, scope.job_ids)),
         "verb": verb,
         "is_live": any(" is live; stop it first" in text for text in plan.warnings),

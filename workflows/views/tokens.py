@@ -81,7 +81,7 @@ def _state(token: ApiToken) -> str:
 @page
 @require_POST
 def revoke(request: HttpRequest, prefix: str) -> HttpResponse:
-    if revoke_token(user_of(request).pk, prefix):
+    if revoke_token(user_of(request), prefix):
         messages.success(request, f"The token {prefix} is revoked; it works no more.")
     else:
         messages.info(request, f"There is no valid token {prefix} of yours.")

@@ -294,7 +294,7 @@ class ProblemShape(Plain):
     status = serializers.IntegerField()
     code = serializers.CharField()
     detail = serializers.CharField()
-    errors = ProblemItem(many=True, required=False)
+    errors = ProblemItem(many=True, required=False)  # type: ignore[assignment]
     error_count = serializers.IntegerField(required=False)
     kinds = serializers.ListField(required=False, child=serializers.CharField())
     run_id = serializers.IntegerField(required=False)
