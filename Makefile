@@ -36,7 +36,7 @@ screenshots: setup-dev ## make docs/screenshots anew from a real server (needs C
 	@$(PY) docs/screenshots/make.py
 
 chaos: setup-dev ## the long fault tests: parts of the server killed again and again
-	@$(PY) -m pytest tests/e2e -m slow -p no:randomly --timeout 1800
+	@$(PY) -m pytest tests/chaos tests/e2e -m slow -p no:randomly --timeout 1800 -rP
 
 cluster-up: ## a one-node Grid Engine and Slurm on this machine, for tests (root)
 	@deploy/cluster/sge_up

@@ -35,14 +35,32 @@ class UnknownKind(Exception):
     """No executor of this kind is installed."""
 
 
+def prefix_of(name: str) -> str:
+    return f"JOBMON_{name.upper().replace('-', '_')}_"
+
+
+def pick_settings(name: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Setting → text of one executor. What begins with the longer name of another (`sge-big` beside `sge`) is its."""
+    prefix = prefix_of(name)
+    listed = (other.strip() for other in variables.get("JOBMON_EXECUTORS", "").split(","))
+    longer = tuple(other for one in listed if one and (other := prefix_of(one)).startswith(prefix) and other != prefix)
+    return {
+        key.removeprefix(prefix).lower(): text
+        for key, text in variables.items()
+        if key.startswith(prefix) and not key.startswith(longer)
+    }
+
+
 def create(name: str, spool: Spool, variables: Mapping[str, str]) -> Executor:
     """The executor of this name. Raises UnknownKind, or ValueError with a sentence about a setting."""
-    prefix = f"JOBMON_{name.upper().replace('-', '_')}_"
-    settings = {key.removeprefix(prefix).lower(): text for key, text in variables.items() if key.startswith(prefix)}
+    prefix = prefix_of(name)
+    settings = pick_settings(name, variables)
     kind = settings.pop("kind", name)
-    if kind in _BUILT_IN:
-        settings.setdefault("name_prefix", f"jm{variables.get('JOBMON_DEPLOYMENT', '1')}-")
     try:
+        if kind in _BUILT_IN:
+            if "name_prefix" in settings:
+                raise ValueError("NAME_PREFIX cannot be set: it follows from JOBMON_DEPLOYMENT")  # noqa: TRY301
+            settings["name_prefix"] = f"jm{variables.get('JOBMON_DEPLOYMENT', '1')}-"
         return find_factory(kind)(name, spool, settings)
     except ValueError as error:
         raise ValueError(f"executor {name} ({prefix}…): {error}") from error

@@ -133,7 +133,8 @@ class Transport:
 
     def _send_patiently(self, call: Call, payload: bytes | None, headers: Mapping[str, str]) -> Answer:
         patience = self._retry_seconds if self._has_answered else min(FIRST_CONTACT_SECONDS, self._retry_seconds)
-        deadline = time.monotonic() + patience
+        begun = time.monotonic()
+        deadline = begun + patience
         pause, told = 0.1, False
         while True:
             answer, why = self._try_once(call, payload, headers)
@@ -143,6 +144,7 @@ class Transport:
                 return answer
             if answer is not None:
                 pause = max(pause, _retry_after(answer))
+                deadline = max(deadline, begun + self._retry_seconds if _is_at_work(answer) else 0.0)
             if time.monotonic() + pause > deadline:
                 if answer is not None:
                     return answer
@@ -215,7 +217,13 @@ class Transport:
 
 
 def _asks_to_wait(call: Call, answer: Answer) -> bool:
-    return answer.status in TRY_LATER and (call.is_repeatable or answer.status == 429)
+    return _is_at_work(answer) or (answer.status in TRY_LATER and (call.is_repeatable or answer.status == 429))
+
+
+def _is_at_work(answer: Answer) -> bool:
+    """An earlier sending of this very request is being carried out, or was when the server died: it has not answered
+    yet, and asking again repeats nothing."""
+    return answer.status == 409 and b'"request-in-progress"' in answer.body
 
 
 def _retry_after(answer: Answer) -> float:

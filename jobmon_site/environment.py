@@ -78,3 +78,18 @@ def env_secret(name: str) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingError(f"{name}_FILE={path}: {error.strerror}") from None
+
+
+SHORTEST_SECRET = 50
+
+
+def demand_safe_server(secret_key: str, hosts: list[str], is_debug: bool) -> None:
+    """What a shared server must not do without, or do. Raises SettingError."""
+    if len(secret_key) < SHORTEST_SECRET:
+        raise SettingError(f"JOBMON_SECRET_KEY has {len(secret_key)} characters; it needs at least {SHORTEST_SECRET}")
+    if any(host.startswith(("*", ".")) for host in hosts):
+        raise SettingError("JOBMON_ALLOWED_HOSTS holds a pattern; name every host")
+    if is_debug:
+        raise SettingError("JOBMON_DEBUG=1 shows settings to everybody; it is not for JOBMON_MODE=server")
+    if not env_secret("JOBMON_REDIS_URL"):
+        raise SettingError("JOBMON_REDIS_URL is missing: JOBMON_MODE=server starts no Redis of its own")

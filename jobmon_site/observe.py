@@ -1,4 +1,4 @@
-"""Counts and logs every request, and names its id in all that is logged meanwhile."""
+"""Counts and logs every request, names its id in all that is logged meanwhile; finds the address behind a proxy."""
 
 from __future__ import annotations
 
@@ -30,3 +30,16 @@ class ObserveMiddleware:
             logger.info("request", extra=facts)
         note_request(settings.METRICS_FILE, response.status_code)
         return response
+
+
+class ProxyAddressMiddleware:
+    """Only behind a proxy that always sets X-Forwarded-For (JOBMON_BEHIND_PROXY): the address of the proxy's client, which
+    the audit log shows."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if forwarded := request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip():
+            request.META["REMOTE_ADDR"] = forwarded[:64]
+        return self.get_response(request)

@@ -11,6 +11,7 @@ from csp.constants import NONE, SELF
 
 from jobmon_site.environment import (
     SettingError,
+    demand_safe_server,
     env_bool,
     env_choice,
     env_float,
@@ -40,6 +41,8 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = env_list("JOBMON_ALLOWED_HOSTS", ("127.0.0.1", "localhost") if IS_EMBEDDED else ())
 if not ALLOWED_HOSTS:
     raise SettingError("JOBMON_ALLOWED_HOSTS is missing: name the host names under which the site is reached")
+if not IS_EMBEDDED:
+    demand_safe_server(SECRET_KEY, ALLOWED_HOSTS, DEBUG)
 CSRF_TRUSTED_ORIGINS = env_list("JOBMON_TRUSTED_ORIGINS")
 PORT = env_int("JOBMON_PORT", 8000, 1)
 
@@ -180,6 +183,7 @@ if not IS_EMBEDDED:
     SECURE_HSTS_PRELOAD = env_bool("JOBMON_HSTS_PRELOAD", True)
     if env_bool("JOBMON_BEHIND_PROXY"):
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        MIDDLEWARE.insert(0, "jobmon_site.observe.ProxyAddressMiddleware")
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -215,6 +219,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Jobmon",
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",

@@ -13,6 +13,7 @@ from django.utils import timezone
 from executors.spool import attempt_folder
 from tests.factories import Made, Tag, make_audit, make_workflow
 from workflows.models import ExecutorState, JobInstance, Workflow
+from workflows.scheduling import stored_facts
 
 PIPELINE = (
     Tag("extract", {"D": 48}, minutes=4, mem_free=2),
@@ -74,6 +75,8 @@ def seed(owner: User) -> Made:
     ExecutorState.objects.create(name="local", kind="local", polled_at=now - timedelta(seconds=4), poll_seconds=0.02,
                                  counts={"running": 29, "pending": 12})  # fmt: skip
     write_logs(made)
+    stored_facts.refresh_facts()
+    Workflow.objects.filter(pk=made.workflow.pk).update(change_no=1204)
     return made
 
 

@@ -107,7 +107,9 @@ def _create(graph: Graph, groups: Sequence[Group], actor: Actor) -> Bound:
     workflow = _create_workflow(graph, actor, now)
     group_ids = _create_groups(graph, groups, workflow.dag_id)
     first_id = allocate_ids("job", len(graph.jobs))
-    insert_rows("job", JOB_COLUMNS, _job_rows(graph, workflow.dag_id, first_id, [group_ids[group] for group in groups], now))
+    insert_rows(
+        "job", JOB_COLUMNS, _job_rows(graph, workflow.dag_id, first_id, [group_ids[group] for group in groups], now)
+    )
     edges = ((first_id + up, first_id + down) for down, ups in enumerate(graph.upstreams) for up in ups)
     insert_rows("job_edge", ("upstream_id", "downstream_id"), edges)
     _sum_edges(graph, workflow.dag_id, [group_ids[group] for group in groups])
@@ -181,7 +183,9 @@ def _sum_edges(graph: Graph, dag_id: int, group_ids: Sequence[int]) -> None:
     insert_rows("group_edge", ("dag_id", "upstream_id", "downstream_id", "edges"), rows)
 
 
-def _job_rows(graph: Graph, dag_id: int, first_id: int, group_ids: Sequence[int], now: datetime) -> Iterator[tuple[Any, ...]]:
+def _job_rows(
+    graph: Graph, dag_id: int, first_id: int, group_ids: Sequence[int], now: datetime
+) -> Iterator[tuple[Any, ...]]:
     written = as_stored(now)
     for position, job in enumerate(graph.jobs):
         yield (

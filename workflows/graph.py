@@ -298,14 +298,12 @@ def _name_cycle(jobs: Sequence[JobInput], cycle: Sequence[int]) -> GraphError:
 
 
 def hash_dag(hashes: Sequence[str], upstreams: Sequence[Sequence[int]]) -> str:
-    """Independent of the order in which jobs were added: every job's hash with its upstreams' hashes, sorted."""
-    lines = sorted(
-        f"{hashes[position]}:{','.join(sorted(hashes[up] for up in ups))}" for position, ups in enumerate(upstreams)
-    )
+    """Independent of the order in which jobs were added: every job's hash with its upstreams' hashes, sorted. Lines
+    are made one at a time: half a million of them would be 200 MB."""
     digest = hashlib.sha256()
-    for line in lines:
+    for position in sorted(range(len(hashes)), key=hashes.__getitem__):
+        line = f"{hashes[position]}:{','.join(sorted(hashes[up] for up in upstreams[position]))}\n"
         digest.update(line.encode())
-        digest.update(b"\n")
     return digest.hexdigest()
 
 

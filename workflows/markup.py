@@ -32,6 +32,12 @@ def status_badge(kind: str, letter: str) -> SafeString:
     return look_badge(look)
 
 
+def plain_badge(letter: str) -> SafeString:
+    """A job's status without its explanation: for long tables."""
+    look = looks.SHOWN[letter]
+    return format_html('<span class="st s-{}">{}<span>{}</span></span>', look.key, icon(look.icon), look.word)
+
+
 def look_badge(look: looks.Look) -> SafeString:
     return format_html(
         '<span class="st s-{}" title="{}">{}<span>{}</span></span>', look.key, look.hint, icon(look.icon), look.word
@@ -71,7 +77,7 @@ def when(moment: datetime | None) -> SafeString:
     if moment is None:
         return NOTHING
     text = words.since(timezone.localtime(moment), timezone.now())
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), _exact(moment), text)
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), _exact(moment), text)
 
 
 def exact(moment: datetime | None) -> SafeString:
@@ -79,7 +85,7 @@ def exact(moment: datetime | None) -> SafeString:
     if moment is None:
         return NOTHING
     text = words.since(timezone.localtime(moment), timezone.now())
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), text, _exact(moment))
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), text, _exact(moment))
 
 
 def clip(text: str, length: int) -> SafeString:

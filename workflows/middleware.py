@@ -38,7 +38,13 @@ class RequestContextMiddleware:
 
 
 def _problem(status: int, code: str, detail: str) -> JsonResponse:
-    body = {"type": "about:blank", "title": code.replace("-", " ").capitalize(), "status": status, "code": code, "detail": detail}
+    body = {
+        "type": "about:blank",
+        "title": code.replace("-", " ").capitalize(),
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
     return JsonResponse(body, status=status, content_type="application/problem+json")
 
 
@@ -67,7 +73,9 @@ class GzipRequestMiddleware:
         limit = settings.MAX_BODY_BYTES
         length = request.META.get("CONTENT_LENGTH") or "0"
         if length.isascii() and length.isdigit() and int(length) > limit:
-            return _problem(413, "too-large", f"The body is over {limit:,} bytes. Send a large graph as a draft, in chunks.")
+            return _problem(
+                413, "too-large", f"The body is over {limit:,} bytes. Send a large graph as a draft, in chunks."
+            )
         if request.headers.get("Content-Encoding", "").lower() == "gzip":
             try:
                 body = unpack(request.read(limit + 1), limit)

@@ -90,7 +90,7 @@ class JobTable(dt.Table):
         return {"value": following if following in ORDERS else field, "aria": now}
 
     def render_status(self, record: JobRow) -> SafeString:
-        return format_html("{}{}", markup.status_badge("job", shown_letter(record.job)), self._fact(record))
+        return format_html("{}{}", markup.plain_badge(shown_letter(record.job)), self._fact(record))
 
     def _fact(self, record: JobRow) -> str | SafeString:
         last = record.last
@@ -110,8 +110,8 @@ class JobTable(dt.Table):
     def render_name(self, record: JobRow) -> SafeString:
         return format_html('<a href="/jobs/{}/">{}</a>', record.job.job_id, record.job.name)
 
-    def render_attempts(self, record: JobRow) -> SafeString:
-        return format_html('{} <span class="muted">/ {}</span>', record.job.num_attempts, record.job.max_attempts)
+    def render_attempts(self, record: JobRow) -> str:
+        return f"{record.job.num_attempts} / {record.job.max_attempts}"
 
     def render_reason(self, record: JobRow) -> Any:
         if record.last is None:
@@ -121,9 +121,9 @@ class JobTable(dt.Table):
             return NOTHING
         return format_html('<a href="/job-instances/{}/">{}</a>', record.last.pk, text)
 
-    def render_memory(self, record: JobRow) -> SafeString:
+    def render_memory(self, record: JobRow) -> str:
         used = words.memory(record.last.maxvmem) if record.last else words.NONE
-        return format_html('{} <span class="muted">/ {}</span>', used, words.gigabytes(record.job.mem_free))
+        return f"{used} / {words.gigabytes(record.job.mem_free)}"
 
     def render_run_time(self, record: JobRow) -> str:
         return words.duration(ran_seconds(record.last))

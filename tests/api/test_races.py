@@ -69,7 +69,12 @@ def test_two_people_at_once_get_one_workflow_and_one_refusal(api: Caller) -> Non
     for number in range(ROUNDS):
         body = {**GRAPH, "workflow_args": str(number)}
         tokens = [api.token, other.token]
-        answers = together(api, lambda caller, n, body=body, tokens=tokens: Caller(tokens[n % 2], client=caller.client).post("workflows/", body))
+        answers = together(
+            api,
+            lambda caller, n, body=body, tokens=tokens: Caller(tokens[n % 2], client=caller.client).post(
+                "workflows/", body
+            ),
+        )
         counts = statuses(answers)
         assert (counts[201], counts[200], counts[409]) == (1, AT_ONCE // 2 - 1, AT_ONCE // 2)
     assert Workflow.objects.count() == ROUNDS
@@ -97,7 +102,9 @@ def test_a_draft_committed_at_once_is_one_workflow(api: Caller) -> None:
 def test_a_chunk_put_at_once_is_one_chunk(api: Caller) -> None:
     for number in range(ROUNDS):
         draft = api.post("drafts/", {"workflow_args": str(number)}).body["id"]
-        answers = together(api, lambda caller, _n, draft=draft: caller.put(f"drafts/{draft}/chunks/0/", {"jobs": GRAPH["jobs"]}))
+        answers = together(
+            api, lambda caller, _n, draft=draft: caller.put(f"drafts/{draft}/chunks/0/", {"jobs": GRAPH["jobs"]})
+        )
         assert statuses(answers) == {204: AT_ONCE}
     assert DraftChunk.objects.count() == ROUNDS
 

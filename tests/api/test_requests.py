@@ -94,7 +94,19 @@ def test_failed_attempts_are_listed_with_their_last_lines(api: Caller) -> None:
     assert api.get(f"job-instances/{rows[0]['job_instance_id']}/").body["error"].endswith("oops")
 
 
-BODIES = [b"", b"{", b"[]", b"null", b"5", b'"x"', b"\xff\xfe", b"{}{}", b'{"workflow_args": "a"}', b"[" * 100_000, b'{"a":' * 100_000]
+BODIES = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"5",
+    b'"x"',
+    b"\xff\xfe",
+    b"{}{}",
+    b'{"workflow_args": "a"}',
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+]
 POSTS = ["workflows/", "drafts/", "workflows/{workflow}/runs/", "workflow-runs/{run}/stop/"]
 
 
@@ -153,7 +165,10 @@ def test_a_stop_names_its_mode(api: Caller, mode: object) -> None:
     assert api.post(f"workflow-runs/{run}/stop/", {"mode": mode}).status == 400
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/xml", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", ""],
+)
 def test_other_kinds_of_body_are_415(api: Caller, kind: str) -> None:
     for path in ("workflows/", "drafts/"):
         answer = api.post(path, b'{"workflow_args": "a"}', content_type=kind)
@@ -177,7 +192,8 @@ PACKED = gzip.compress(b'{"workflow_args": "a", "jobs": [{"name": "a", "command"
 
 
 @pytest.mark.parametrize(
-    "body", [PACKED[:-9], PACKED[:10], PACKED[:3], b"", b"x" * 50, zlib.compress(b"{}"), PACKED[:20] + b"x" + PACKED[21:]]
+    "body",
+    [PACKED[:-9], PACKED[:10], PACKED[:3], b"", b"x" * 50, zlib.compress(b"{}"), PACKED[:20] + b"x" + PACKED[21:]],
 )
 def test_a_broken_packed_body_is_400(api: Caller, body: bytes) -> None:
     answer = api.post_gzip("workflows/", body)
@@ -204,7 +220,7 @@ def test_an_unknown_encoding_is_refused(api: Caller) -> None:
 # From another site
 
 
-FOREIGN = [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
+FOREIGN = [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},  # noqa: E501
            {"Origin": "http://127.0.0.1:9999"}, {"Origin": "https://127.0.0.1"}]  # fmt: skip
 
 
@@ -246,8 +262,8 @@ def test_a_script_needs_no_csrf_token(api: Caller) -> None:
 # Problems everywhere
 
 
-@pytest.mark.parametrize("path", ["/api/", "/api/v1/nothing/", "/api/v2/", "/api/v1/workflows/x/", "/api/v1/jobs/-1/", "/api/v1/drafts/1/commit/",
-                                  "/api/v1/job-instances/1/log/etc/", "/api/v1/job-instances/1/log/stdout/x"])  # fmt: skip
+@pytest.mark.parametrize("path", ["/api/", "/api/v1/nothing/", "/api/v2/", "/api/v1/workflows/x/", "/api/v1/jobs/-1/", "/api/v1/drafts/1/commit/",  # noqa: E501
+                                  "/api/v1/job-instances/1/log/etc/", "/api/v1/job-instances/1/log/stdout/x"])  # fmt: skip  # noqa: E501
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_an_unknown_address_is_a_problem_too(api: Caller, nobody: Caller, method: str, path: str) -> None:
     for caller in (api, nobody):
@@ -257,7 +273,9 @@ def test_an_unknown_address_is_a_problem_too(api: Caller, nobody: Caller, method
 
 def test_a_missing_slash_loses_no_body(api: Caller) -> None:
     """A redirect would turn the POST into a GET without a word."""
-    response = api.client.post("/api/v1/workflows", GRAPH, "application/json", headers={"Authorization": f"Bearer {api.token}"})
+    response = api.client.post(
+        "/api/v1/workflows", GRAPH, "application/json", headers={"Authorization": f"Bearer {api.token}"}
+    )
     assert response.status_code == 404
     check_problem(response)
 
@@ -290,10 +308,27 @@ def test_an_unknown_filter_is_400(api: Caller, path: str, name: str) -> None:
     assert [error["path"] for error in answer.body["errors"]] == [name]
 
 
-@pytest.mark.parametrize("query", ["per_page=0", "per_page=1001", "per_page=x", "per_page=-5", "per_page=9999999999", "after=x", "after=bnVsbA", "after=%00"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "per_page=0",
+        "per_page=1001",
+        "per_page=x",
+        "per_page=-5",
+        "per_page=9999999999",
+        "after=x",
+        "after=bnVsbA",
+        "after=%00",
+    ],
+)
 def test_a_page_that_cannot_be_is_400(api: Caller, query: str) -> None:
     workflow = api.post("workflows/", graph("a")).body["id"]
-    for path in ("workflows/", f"workflows/{workflow}/jobs/", f"workflows/{workflow}/errors/", f"workflows/{workflow}/runs/"):
+    for path in (
+        "workflows/",
+        f"workflows/{workflow}/jobs/",
+        f"workflows/{workflow}/errors/",
+        f"workflows/{workflow}/runs/",
+    ):
         assert api.get(f"{path}?{query}").status == 400, path
 
 
@@ -330,7 +365,7 @@ def test_workflows_newest_first(api: Caller) -> None:
 
 @pytest.mark.parametrize(
     ("query", "count"),
-    [("user=alice", 2), ("user=bob", 0), ("name=N", 1), ("name=n", 0), ("workflow_args=1", 1), ("workflow_args=1&workflow_args=2", 2),
+    [("user=alice", 2), ("user=bob", 0), ("name=N", 1), ("name=n", 0), ("workflow_args=1", 1), ("workflow_args=1&workflow_args=2", 2),  # noqa: E501
      ("workflow_args=1&name=N", 0), ("name=", 2)],
 )  # fmt: skip
 def test_workflows_are_found_by_what_they_are(api: Caller, query: str, count: int) -> None:
@@ -402,7 +437,9 @@ def test_a_second_commit_answers_the_same_workflow(api: Caller) -> None:
         ([1, 2, 3], 30, "missing-chunk", "Chunk 0"),
     ],
 )
-def test_an_incomplete_draft_is_not_committed(api: Caller, numbers: list[int], count: int | None, code: str, words: str) -> None:
+def test_an_incomplete_draft_is_not_committed(
+    api: Caller, numbers: list[int], count: int | None, code: str, words: str
+) -> None:
     draft = draft_of(api, count)
     for number in numbers:
         put(api, draft, number)
@@ -416,7 +453,7 @@ def test_an_incomplete_draft_is_not_committed(api: Caller, numbers: list[int], c
     assert retried.status == (201 if count in (None, 40) else 400)
 
 
-@pytest.mark.parametrize("header", [{"job_count": -1}, {"job_count": "5"}, {"job_count": True}, {"job_count": 1.5}, {"jobs": []}, {"workflow_args": ""},
+@pytest.mark.parametrize("header", [{"job_count": -1}, {"job_count": "5"}, {"job_count": True}, {"job_count": 1.5}, {"jobs": []}, {"workflow_args": ""},  # noqa: E501
                                     {"executor": "pbs"}, {"colour": 1}, {"stdout": "x"}])  # fmt: skip
 def test_a_draft_with_a_wrong_header_is_refused(api: Caller, header: dict[str, object]) -> None:
     assert api.post("drafts/", {"workflow_args": "d", **header}).status == 400
@@ -500,7 +537,9 @@ def test_pieces_of_a_log(api: Caller, log: str, query: str, start_at: int, end_a
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("query", ["?offset=-1", "?offset=x", "?limit=1e3", "?limit=-5", f"?offset={10**16}", "?offset=%C2%B2"])
+@pytest.mark.parametrize(
+    "query", ["?offset=-1", "?offset=x", "?limit=1e3", "?limit=-5", f"?offset={10**16}", "?offset=%C2%B2"]
+)
 def test_a_range_that_is_no_range_is_400(api: Caller, log: str, query: str) -> None:
     assert api.get(log + query).status == 400
 

@@ -121,6 +121,8 @@ class Session:
         if one.acting.done() and (error := one.acting.exception()) is not None:
             self.report.note_problem(wave, "user", f"round {one.name}: {error!r}")
         self.report.rounds += 1
+        if not one.user.workflow_id:
+            return
         self.report.jobs += len(one.graph.jobs)
         lines, problems = parse((one.folder / LEDGER).read_text())
         self.report.starts += sum(line.code is None for line in lines)

@@ -72,7 +72,6 @@ class User:
         while True:
             try:
                 client = Client(server=self._server.url, token=self._server.token)
-                client.transport.retry_seconds = 1.0
                 return call(client)
             except (ServerUnreachable, ServerError, ConfigError, KeyError, OSError):
                 if time.monotonic() > deadline:

@@ -147,7 +147,8 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, seen: Seen) -> tuple[int, Any, dict[str, str]]:
         if self.fake.mischief.statuses:
             status = self.fake.mischief.statuses.pop(0)
-            return status, {"status": status, "code": "unavailable", "detail": "not now"}, {"Retry-After": "0"}
+            code = "request-in-progress" if status == 409 else "unavailable"
+            return status, {"status": status, "code": code, "detail": "not now"}, {"Retry-After": "0"}
         if seen.headers.get("authorization") != f"Bearer {TOKEN}":
             return 401, {"status": 401, "code": "not-authenticated", "detail": "no token"}, {}
         try:

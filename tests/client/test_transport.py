@@ -54,6 +54,16 @@ def test_every_change_has_a_key_of_its_own_and_repetitions_keep_it(server: FakeS
     assert "idempotency-key" not in server.requests("GET")[-1].headers
 
 
+def test_answer_to_an_earlier_sending_is_waited_for(server: FakeServer, client: Client) -> None:
+    server.fail_next(409, 409)
+    number = submit(client)
+    server.fail_next(409)
+    assert client.start_run(number, {})["status"] == "R"
+    keys = [one.headers["idempotency-key"] for one in server.requests("POST", "runs/")]
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
+
+
 def test_kept_connection_that_the_server_closed_is_replaced(server: FakeServer, client: Client) -> None:
     client.list_workflows()
     server.close_connections()

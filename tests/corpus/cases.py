@@ -1,4 +1,4 @@
-"""Malformed graphs, as they may arrive. Each says what is wrong with it: status, code of the first error, a piece of text.
+"""Malformed graphs, as they may arrive. Each says what is wrong: status, code of the first error, a piece of text.
 
 The large ones are made when they are asked for.
 """
@@ -57,27 +57,61 @@ EDGES = [
     case("waits for itself by name", "self-upstream", "waits for itself", job(upstreams=["a"])),
     case("waits for itself by position", "self-upstream", "waits for itself", job(upstreams=[0])),
     case("cycle of 2", "cycle", "wait for each other", job("a", upstreams=["b"]), job("b", upstreams=["a"])),
-    case("cycle of 3 behind a root", "cycle", "→", job("r"), job("a", upstreams=["r", "c"]), job("b", upstreams=["a"]), job("c", upstreams=["b"])),
-    case("two cycles", "cycle", "→", job("a", upstreams=[1]), job("b", upstreams=[0]), job("c", upstreams=[3]), job("d", upstreams=[2])),
+    case(
+        "cycle of 3 behind a root",
+        "cycle",
+        "→",
+        job("r"),
+        job("a", upstreams=["r", "c"]),
+        job("b", upstreams=["a"]),
+        job("c", upstreams=["b"]),
+    ),
+    case(
+        "two cycles",
+        "cycle",
+        "→",
+        job("a", upstreams=[1]),
+        job("b", upstreams=[0]),
+        job("c", upstreams=[3]),
+        job("d", upstreams=[2]),
+    ),
     Case("cycle of 100,000", lambda: chain_back(100_000), "cycle", "(100000 jobs)"),
     case("duplicate edge", "duplicate-upstream", "twice", job("a"), job("b", upstreams=["a", "a"])),
     case("duplicate edge by name and position", "duplicate-upstream", "twice", job("a"), job("b", upstreams=["a", 0])),
-    case("unknown upstream", "unknown-upstream", "'c', which is not in this graph", job("a"), job("b", upstreams=["c"])),
+    case(
+        "unknown upstream", "unknown-upstream", "'c', which is not in this graph", job("a"), job("b", upstreams=["c"])
+    ),
     case("upstream differs in case", "unknown-upstream", "'A'", job("a"), job("b", upstreams=["A"])),
-    case("upstream differs in normal form", "unknown-upstream", "not in this graph", job("\u00e9"), job("b", upstreams=["e\u0301"])),
+    case(
+        "upstream differs in normal form",
+        "unknown-upstream",
+        "not in this graph",
+        job("\u00e9"),
+        job("b", upstreams=["e\u0301"]),
+    ),
     case("upstream with a space behind", "unknown-upstream", "'a '", job("a"), job("b", upstreams=["a "])),
     case("upstream is the empty name", "unknown-upstream", "''", job("a"), job("b", upstreams=[""])),
     case("upstream by the number of a foreign job", "unknown-upstream", "4711", job("a", upstreams=[4711])),
     case("position is negative", "unknown-upstream", "-1", job("a"), job("b", upstreams=[-1])),
     case("position just behind the end", "unknown-upstream", "2", job("a"), job("b", upstreams=[2])),
     case("position over 64 bits", "unknown-upstream", "9223372036854775808", job("a", upstreams=[2**63])),
-    Case("half a million jobs and one", lambda: body(*({"name": f"j{n}", "command": f"{n}"} for n in range(500_001))), "too-many-jobs", "500,001 jobs"),
+    Case(
+        "half a million jobs and one",
+        lambda: body(*({"name": f"j{n}", "command": f"{n}"} for n in range(500_001))),
+        "too-many-jobs",
+        "500,001 jobs",
+    ),
 ]
-UPSTREAM_TYPES = [field("upstreams", literal) for literal in ('"a"', "null", "{}", "5", "[null]", "[[0]]", "[true]", "[1.5]", '[{"name": "a"}]')]
+UPSTREAM_TYPES = [
+    field("upstreams", literal)
+    for literal in ('"a"', "null", "{}", "5", "[null]", "[[0]]", "[true]", "[1.5]", '[{"name": "a"}]')
+]
 
 NAMES = [
     case("same name twice", "duplicate-name", "jobs[0] has the name 'a'", job("a"), job("a", command="other")),
-    case("same command twice", "duplicate-command", "same command as 'a'", job("a", command="x"), job("b", command="x")),
+    case(
+        "same command twice", "duplicate-command", "same command as 'a'", job("a", command="x"), job("b", command="x")
+    ),
     *(
         case(f"name {label}", code, text, job(name, command="x"))
         for label, name, code, text in [
@@ -117,8 +151,18 @@ NAMES = [
             ("has a million characters", "a" * 1_000_000, "invalid-name", "255"),
         ]
     ),
-    raw("name is a lone surrogate", "invalid-json", "", b'{"workflow_args": "c", "jobs": [{"name": "\\ud800", "command": "x"}]}'),
-    raw("command is a lone surrogate", "invalid-json", "", b'{"workflow_args": "c", "jobs": [{"name": "a", "command": "\\udfff"}]}'),
+    raw(
+        "name is a lone surrogate",
+        "invalid-json",
+        "",
+        b'{"workflow_args": "c", "jobs": [{"name": "\\ud800", "command": "x"}]}',
+    ),
+    raw(
+        "command is a lone surrogate",
+        "invalid-json",
+        "",
+        b'{"workflow_args": "c", "jobs": [{"name": "a", "command": "\\udfff"}]}',
+    ),
     *(field("name", literal) for literal in ("null", "5", "true", '["a"]', "{}")),
 ]
 COMMANDS = [
@@ -134,21 +178,30 @@ TAGS = [
     case(f"tag {label}", "invalid-tag", "tag", job(tag=tag))
     for label, tag in [
         ("holds NUL", "a\0"), ("holds a line feed", "a\nb"), ("ends with a space", "a "), ("begins with a space", " a"),
-        ("has 256 characters", "a" * 256), ("holds a bidi override", "\u202ea"), ("holds a zero-width space", "a\u200b"),
+        ("has 256 characters", "a" * 256), ("holds a bidi override", "\u202ea"), ("holds a zero-width space", "a\u200b"),  # noqa: E501
     ]
 ] + [field("tag", literal) for literal in ("null", "5", "[]")]  # fmt: skip
 
 NUMBERS = [
-    *(field("slots", literal, "invalid-slots", "slots") for literal in ("0", "-1", "-0", "100001", "9223372036854775807")),
+    *(
+        field("slots", literal, "invalid-slots", "slots")
+        for literal in ("0", "-1", "-0", "100001", "9223372036854775807")
+    ),
     *(field("slots", literal) for literal in ("true", '"2"', "1.5", "null", "[]")),
     field("slots", "9223372036854775808", "invalid-slots", "slots"),
-    *(field("mem_free", literal, "invalid-mem-free", "positive") for literal in ("0", "-0.0", "-1", "-1e-300", "1e7", "1e300")),
+    *(
+        field("mem_free", literal, "invalid-mem-free", "positive")
+        for literal in ("0", "-0.0", "-1", "-1e-300", "1e7", "1e300")
+    ),
     *(field("mem_free", literal) for literal in ("true", '"1e9G"', '"2"', "null")),
     *(field("max_attempts", literal, "invalid-max-attempts", "1 to 1000") for literal in ("0", "-1", "1001")),
     *(field("max_attempts", literal) for literal in ("null", "true", "2.5", '"3"')),
     *(field("max_runtime", literal, "invalid-max-runtime", "positive") for literal in ("0", "-1", "99999999999")),
     *(field("max_runtime", literal) for literal in ("false", "0.5", '"1h"', "1e400")),
-    *(field("mem_free", literal, "invalid-json", "") for literal in ("NaN", "Infinity", "-Infinity", "0x10", "01", "+1", ".5")),
+    *(
+        field("mem_free", literal, "invalid-json", "")
+        for literal in ("NaN", "Infinity", "-Infinity", "0x10", "01", "+1", ".5")
+    ),
 ]
 HEADERS = [
     case("no workflow_args", "empty-workflow-args", "UUID", job(), workflow_args=""),
@@ -162,15 +215,29 @@ HEADERS = [
     *(
         case(f"{key} {label}", "invalid-path", "absolute path", job(), **{key: value})
         for key in ("stdout", "stderr", "working_dir", "home")
-        for label, value in [("is relative", "out"), ("holds a line feed", "/a\nb"), ("holds NUL", "/a\0"), ("is too long", "/" + "a" * 1000)]
+        for label, value in [
+            ("is relative", "out"),
+            ("holds a line feed", "/a\nb"),
+            ("holds NUL", "/a\0"),
+            ("is too long", "/" + "a" * 1000),
+        ]
     ),
     case("path holds a line feed", "invalid-field", "control", job(), path="/bin\n/sbin"),
     case("path of 32,001", "invalid-field", "32,000", job(), path="a" * 32_001),
-    *(case(f"project {text!r}", "invalid-field", "letter", job(), project=text) for text in ("-P", "a b", "1a", "a;b", "$(x)", "a\n", "a,b", "*", "a" * 65)),
+    *(
+        case(f"project {text!r}", "invalid-field", "letter", job(), project=text)
+        for text in ("-P", "a b", "1a", "a;b", "$(x)", "a\n", "a,b", "*", "a" * 65)
+    ),
     case("unknown executor", "unknown-executor", "'pbs'", job(), executor="pbs"),
     case("unknown executor of a job", "unknown-executor", "'pbs'", job(executor="pbs")),
-    *(case(f"limit {number}", "invalid-number", "positive", job(), max_concurrently_running=number) for number in (0, -1, 2**31)),
-    *(case(f"time-out {number}", "invalid-number", "positive", job(), seconds_until_timeout=number) for number in (0, -5, 2**40)),
+    *(
+        case(f"limit {number}", "invalid-number", "positive", job(), max_concurrently_running=number)
+        for number in (0, -1, 2**31)
+    ),
+    *(
+        case(f"time-out {number}", "invalid-number", "positive", job(), seconds_until_timeout=number)
+        for number in (0, -5, 2**40)
+    ),
     case("limit of a tag is 0", "invalid-number", "positive", job(), tag_limits={"x": 0}),
     case("limit of a tag is text", "invalid-field", "tag_limits", job(), tag_limits={"x": "5"}),
     case("limits of tags are a list", "invalid-field", "tag_limits", job(), tag_limits=[5]),
@@ -191,12 +258,27 @@ ENVELOPES = [
     raw("a comment", "invalid-json", "JSON", b'{"workflow_args": "a", /* x */ "jobs": []}'),
     raw("a comma too much", "invalid-json", "", b'{"workflow_args": "a", "jobs": [],}'),
     raw("UTF-16", "invalid-json", "", body(job()).decode().encode("utf-16")),
-    raw("Latin-1", "invalid-json", "", '{"workflow_args": "c", "jobs": [{"name": "\u00e9", "command": "x"}]}'.encode("latin-1")),
+    raw(
+        "Latin-1",
+        "invalid-json",
+        "",
+        '{"workflow_args": "c", "jobs": [{"name": "\u00e9", "command": "x"}]}'.encode("latin-1"),
+    ),
     raw("a byte order mark", "invalid-json", "", b"\xef\xbb\xbf" + body(job())),
     raw("lists 100,000 deep", "invalid-json", "", b"[" * 100_000),
-    raw("jobs 100,000 deep", "invalid-json", "", b'{"workflow_args": "a", "jobs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    raw(
+        "jobs 100,000 deep",
+        "invalid-json",
+        "",
+        b'{"workflow_args": "a", "jobs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ),
     raw("objects 100,000 deep", "invalid-json", "", b'{"workflow_args": "a", "attributes": ' + b'{"a":' * 100_000),
-    raw("a job 100,000 deep", "invalid-json", "", b'{"workflow_args": "a", "jobs": [{"name": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"),
+    raw(
+        "a job 100,000 deep",
+        "invalid-json",
+        "",
+        b'{"workflow_args": "a", "jobs": [{"name": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}",
+    ),
     case("no jobs at all", "missing-jobs", "at least one"),
     raw("jobs are missing", "missing-jobs", "missing", b'{"workflow_args": "a"}'),
     raw("jobs are null", "invalid-json", "not a list", b'{"workflow_args": "a", "jobs": null}'),

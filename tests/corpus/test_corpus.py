@@ -49,9 +49,7 @@ def test_the_corpus_is_large_and_its_names_are_unique() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_malformed_graph_is_refused_in_its_own_words(
-    api: Caller, record_property: Record, case: Case
-) -> None:
+def test_a_malformed_graph_is_refused_in_its_own_words(api: Caller, record_property: Record, case: Case) -> None:
     body = case.make()
     headers = {"Content-Encoding": "gzip"} if case.packed else {}
     answer = timed(record_property, lambda: api.post("workflows/", body, **headers))
@@ -105,7 +103,20 @@ def test_a_chain_posted_backwards_is_the_same_graph(api: Caller) -> None:
     assert Workflow.objects.count() == 1
 
 
-ALIKE = ["fit", "Fit", "FIT", "f\u0131t", "fi\u0301t", "f\u00edt", "\ufb01t", "f\u0456t", "\uff46it", "fit.", "fit_", "fi t"]
+ALIKE = [
+    "fit",
+    "Fit",
+    "FIT",
+    "f\u0131t",
+    "fi\u0301t",
+    "f\u00edt",
+    "\ufb01t",
+    "f\u0456t",
+    "\uff46it",
+    "fit.",
+    "fit_",
+    "fi t",
+]
 
 
 def test_names_that_only_look_alike_are_different(api: Caller) -> None:
@@ -127,7 +138,10 @@ def encode(**values: str) -> str:
     return urlencode(values)
 
 
-@pytest.mark.parametrize(("one", "two"), [("x", "x "), ("x", " x"), ("x", "X"), ("\u00e9", "e\u0301"), ("x", "x\n"), ("a b", "a  b"), ("x", "x\u200b")])
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [("x", "x "), ("x", " x"), ("x", "X"), ("\u00e9", "e\u0301"), ("x", "x\n"), ("a b", "a  b"), ("x", "x\u200b")],
+)
 def test_commands_and_arguments_are_their_bytes(api: Caller, one: str, two: str) -> None:
     """A trailing space counts, also where the database pads with spaces."""
     answer = submit(api, [{"name": "a", "command": one}, {"name": "b", "command": two}])
@@ -147,7 +161,13 @@ def test_names_whose_stems_end_alike_get_groups_that_the_database_keeps_apart(ap
 
 def test_text_of_every_plane_survives(api: Caller) -> None:
     text = "\U0001f600 \U0010fffd \u4e2d\u6587 \u05e9\u05dc\u05d5\u05dd \\ ' \" ; $(x) `y` %s %(a)s {0} \t\r\n"
-    answer = submit(api, [{"name": "\U0001f600", "command": text, "tag": "\U0001f680"}], name="\U0001f600", description=text, workflow_args=text)
+    answer = submit(
+        api,
+        [{"name": "\U0001f600", "command": text, "tag": "\U0001f680"}],
+        name="\U0001f600",
+        description=text,
+        workflow_args=text,
+    )
     assert (answer.status, answer.body["description"], answer.body["workflow_args"]) == (201, text, text)
     (row,) = api.get(f"workflows/{answer.body['id']}/jobs/").body["results"]
     assert (row["name"], row["command"], row["tag"]) == ("\U0001f600", text, "\U0001f680")
@@ -155,9 +175,12 @@ def test_text_of_every_plane_survives(api: Caller) -> None:
 
 def test_the_largest_values_are_taken(api: Caller) -> None:
     largest = {"slots": 100_000, "mem_free": 1_000_000, "max_attempts": 1000, "max_runtime": 316_224_000}
-    jobs = [job("a" * 255, command="x" * 1024 * 1024, tag="t" * 255, **largest), job("b", mem_free=5e-324, max_runtime=1)]
-    header = {"workflow_args": "\U0001f600" * 10_000, "name": "n" * 255, "description": "d" * 100_000, "stdout": "/" + "a" * 999,
-              "path": "p" * 32_000, "project": "p" * 64, "max_concurrently_running": 2**31 - 1, "seconds_until_timeout": 2**31 - 1,
+    jobs = [
+        job("a" * 255, command="x" * 1024 * 1024, tag="t" * 255, **largest),
+        job("b", mem_free=5e-324, max_runtime=1),
+    ]
+    header = {"workflow_args": "\U0001f600" * 10_000, "name": "n" * 255, "description": "d" * 100_000, "stdout": "/" + "a" * 999,  # noqa: E501
+              "path": "p" * 32_000, "project": "p" * 64, "max_concurrently_running": 2**31 - 1, "seconds_until_timeout": 2**31 - 1,  # noqa: E501
               "tag_limits": {"t" * 255: 2**31 - 1}}  # fmt: skip
     answer = api.post("workflows/", {**header, "jobs": jobs})
     assert answer.status == 201

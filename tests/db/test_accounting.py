@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -195,6 +196,19 @@ def test_the_number_of_live_attempts_is_the_executors(executor: Accounted) -> No
     run = start(submit([job(f"a{i}", command=f"runs=100 said={i}") for i in range(9)]))
     tick.advance(run.pk)
     assert JobInstance.objects.count() == 3
+
+
+def test_an_executor_with_wrong_settings_does_not_silence_the_others(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EXECUTORS = ["dummy", "sge"]
+    monkeypatch.setenv("JOBMON_SGE_ARRAY_SIZE", "many")
+    assert back_ends.stores() == [back_ends.get("dummy").store]
+    assert drive(start(submit([job("a")]))) == "D"
+    workflow = submit([job("b", executor="sge")], args="b")
+    assert drive(start(workflow)) == "E"
+    assert attempts(workflow, "b") == [("E", "refused")]
+    assert "ARRAY_SIZE: 'many'" in JobInstance.objects.get(job__name="b").evidence
 
 
 def make_batch(folder: Path, name: str, days: float) -> None:

@@ -253,7 +253,9 @@ def test_the_exit_status_counts_broken_invariants() -> None:
     status, text = fsck()
     assert status == 3
     lines = text.splitlines()
-    assert any(line.startswith("readiness: group") and "D 7 (there are 1)" in line and "Drain" in line for line in lines)
+    assert any(
+        line.startswith("readiness: group") and "D 7 (there are 1)" in line and "Drain" in line for line in lines
+    )
     assert "9 invariants checked, 3 broken." in lines
     assert fsck("--only", "chain")[0] == 1
     assert fsck("--strict")[0] == 3 + len(invariants.NOT_CHECKED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -13,6 +14,8 @@ from workflows import lifecycle, planning
 from workflows.lifecycle import Refused
 from workflows.models import AuditEntry, ErrorGroup, Job, JobGroup, JobInstance, WorkflowRun
 from workflows.scheduling import back_ends, housekeeping, tick
+from workflows.scheduling.ready import find_limits, select_ready
+from workflows.scheduling.submit import start_jobs
 from workflows.scope import Scope
 
 pytestmark = pytest.mark.django_db
@@ -170,3 +173,22 @@ def test_options_of_a_run_replace_those_of_the_workflow() -> None:
     workflow.refresh_from_db()
     assert (workflow.fail_fast, workflow.seconds_until_timeout) == (True, 5)
     assert WorkflowRun.objects.get().max_concurrently_running == 3
+
+
+def test_a_job_reset_behind_the_choice_does_not_start() -> None:
+    workflow = submit([job("a"), job("b", "a", command="exit=1 until=4")])
+    drive(start(workflow))
+    run = start(workflow)
+    chosen = select_ready(run, find_limits(run))
+    assert [ready.name for ready in chosen] == ["b"]
+    lifecycle.reset_jobs(workflow.pk, ids(workflow, "a"), make_actor())
+    assert start_jobs(run, chosen) == 0
+    assert drive(run) == "D"
+
+
+def test_a_long_name_still_gives_a_file_name(tmp_path: Path) -> None:
+    workflow = submit([job("ä" * 255)], stdout=str(tmp_path), stderr=str(tmp_path))
+    drive(start(workflow))
+    attempt = JobInstance.objects.get()
+    assert len(Path(attempt.stdout_path).name.encode()) <= 255
+    assert attempt.stdout_path.endswith(f".o{attempt.pk}")

@@ -67,6 +67,15 @@ def task(command: str, name: str, **given: object) -> BashTask:
     return BashTask(command, name=name, **{"mem_free": 0.01, "max_attempts": 1, **given})
 
 
+def used_executors(server: EmbeddedServer, workflow_id: int) -> dict[str, str]:
+    return dict(
+        server.query(
+            "SELECT j.name, i.executor_type FROM job_instance i JOIN job j ON j.job_id = i.job_id"
+            f" WHERE j.dag_id = {find_dag_id(server, workflow_id)}"
+        )
+    )
+
+
 def wait_for_files(folder: Path, *names: str) -> None:
     wait_until(lambda: all((folder / name).exists() for name in names), 60, f"{names} are there")
 
@@ -125,12 +134,15 @@ class TestRuns:
         client.start_run(bound["id"], {})
         wait_for_files(folder, "big")
         wait_until(lambda: client.get_workflow(bound["id"])["status"] == "D", 60, "the workflow is done")
-        used = server.query(
-            "SELECT j.name, i.executor_type FROM job_instance i JOIN job j ON j.job_id = i.job_id"
-            f" WHERE j.dag_id = {find_dag_id(server, bound['id'])}"
-        )
-        assert dict(used) == {"here": "local", "there": "sge", "big": "big"}
+        assert used_executors(server, bound["id"]) == {"here": "local", "there": "sge", "big": "big"}
         assert (folder / "there").read_text().strip() == USER
+
+    def test_a_run_may_choose_another_executor(self, server: EmbeddedServer, folder: Path) -> None:
+        workflow = make_workflow(server, [task("true", "a")], folder, "local")
+        workflow.bind()
+        workflow.client.start_run(workflow.workflow_id, {"executor": "sge"})
+        assert wait_for_end(server, workflow) == "D"
+        assert used_executors(server, workflow.workflow_id) == {"a": "sge"}
 
     def test_jobmon_test(self, server: EmbeddedServer, folder: Path) -> None:
         done = subprocess.run(

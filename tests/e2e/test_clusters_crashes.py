@@ -89,6 +89,12 @@ def test_a_worker_killed_at_a_later_step(sge_cluster: SgeCluster, folder: Path, 
     run_with_kills(sge_cluster, folder, (point,), hit)
 
 
+@pytest.mark.slow
+def test_a_worker_killed_while_it_gives_an_attempt_up(sge_cluster: SgeCluster, folder: Path) -> None:
+    """The attempt whose intent alone was written is voided; the worker that has just done so dies too."""
+    run_with_kills(sge_cluster, folder, ("after_intent_commit", "after_void_link"))
+
+
 def test_a_worker_killed_while_it_kills(sge_cluster: SgeCluster, folder: Path) -> None:
     with serving("sge", **sge_settings(sge_cluster), **kill_at(("in_kill",), folder)) as server:
         tasks = [BashTask(f"touch {folder}/s{n}; exec sleep 1000", name=f"j{n}", mem_free=0.01) for n in range(5)]

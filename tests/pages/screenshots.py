@@ -13,6 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from tests.pages.conftest import OpenPage
+from tests.pages.test_smoke import make_operation
 from tests.seed import seed
 
 FOLDER = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parents[2] / "docs" / "screenshots")
@@ -43,6 +44,11 @@ def places(owner: User) -> dict[str, str]:
         "stop": f"/workflows/{workflow}/stop/",
         "resume": f"/workflows/{workflow - 2}/resume/",
         "executors": "/executors/",
+        "resources": f"/workflows/{workflow}/resources/",
+        "tokens": "/account/tokens/",
+        "limits": f"/workflows/{workflow}/limits/",
+        "operation": f"/operations/{make_operation(made).uuid}/",
+        "kill": f"/jobs/{made.job('R').pk}/kill/",
         "account": "/account/",
         "search": "/search/?q=fit_01",
         "first-visit": "/workflows/?mine=1&q=nothing-like-this",

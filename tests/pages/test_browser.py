@@ -13,7 +13,8 @@ from tests.factories import Made, Tag, make_workflow
 from tests.pages.conftest import OpenPage
 from tests.pages.test_smoke import urls_of
 from tests.seed import seed
-from workflows.models import JobGroup, Workflow, WorkflowRun
+from workflows import operations
+from workflows.models import JobGroup, Operation, Workflow, WorkflowRun
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 AXE = Path(__file__).parent / "vendor/axe-core-4.14.1/axe.min.js"
@@ -77,6 +78,32 @@ def test_filters_and_pages_work_without_javascript(open_page: OpenPage, made: Ma
     assert page.locator("tbody tr").count() == 9
     page.get_by_role("link", name="remove status: failed").click()
     assert page.locator("tbody tr").count() == 50
+
+
+def test_all_that_match_are_marked_done_without_javascript(open_page: OpenPage, owner: User) -> None:
+    """From the filter over the confirm page to the outcome; a worker's part is played by calling it."""
+    made = make_workflow(owner, [Tag("clean", {"D": 2, "F": 3}), Tag("fit", {"G": 60}, ("clean",))])
+    page = open_page(f"/workflows/{made.workflow.pk}/jobs/?tag=fit", javascript=False)
+    page.get_by_label("Do", exact=True).select_option("done")
+    page.get_by_role("button", name="with all 60 matching").click()
+    expect(page.get_by_role("heading", name="Mark done: 60 jobs")).to_be_visible()
+    page.get_by_label("Why").fill("made by hand")
+    page.get_by_role("button", name="Mark done 60 jobs").click()
+    expect(page.get_by_text("Working: 0 of 60 jobs.")).to_be_visible()
+    operations.carry_out(Operation.objects.get().pk)
+    page.reload()
+    expect(page.get_by_text("Finished: 60 jobs changed, 0 skipped.")).to_be_visible()
+    assert JobGroup.objects.get(name="fit").count_d == 60
+
+
+def test_ticks_follow_the_box_above_them(open_page: OpenPage, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"F": 4})])
+    page = open_page(f"/workflows/{made.workflow.pk}/jobs/")
+    page.get_by_label("all 4 on this page").check()
+    assert page.locator("input[name=job]:checked").count() == 4
+    page.get_by_label("Do", exact=True).select_option("retry")
+    page.get_by_role("button", name="with the ticked ones").click()
+    expect(page.get_by_role("button", name="Retry 4 jobs")).to_be_visible()
 
 
 def test_the_page_follows_the_run(open_page: OpenPage, owner: User) -> None:

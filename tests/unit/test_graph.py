@@ -178,7 +178,9 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=12,
 )
-field_names = st.sampled_from(["name", "command", "tag", "slots", "mem_free", "max_attempts", "max_runtime", "upstreams"])
+field_names = st.sampled_from(
+    ["name", "command", "tag", "slots", "mem_free", "max_attempts", "max_runtime", "upstreams"]
+)
 
 
 @given(st.lists(st.dictionaries(field_names, json_values, max_size=8), max_size=5))

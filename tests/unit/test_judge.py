@@ -87,7 +87,9 @@ def test_accounting_alone_never_makes_a_success(told: ExitInfo, is_kill_asked: b
 
 
 @given(st.integers(1, 255), st.booleans(), st.sampled_from([None, "memory", "runtime"]))
-def test_a_code_other_than_0_is_never_a_success_and_0_always_is(code: int, is_kill_asked: bool, over: str | None) -> None:
+def test_a_code_other_than_0_is_never_a_success_and_0_always_is(
+    code: int, is_kill_asked: bool, over: str | None
+) -> None:
     asked = Asked(1, is_kill_asked)
     signal = code - 128 if code > 128 else None
     assert judge_exit(asked, ended(code, signal, over)).reason is not None

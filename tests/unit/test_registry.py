@@ -56,9 +56,21 @@ def test_a_second_one_of_a_kind(tmp_path: Path) -> None:
     assert (executor.name, executor.config.slurm_conf) == ("big-slurm", Path("/etc/big/slurm.conf"))
 
 
+def test_a_name_that_begins_like_another(tmp_path: Path) -> None:
+    variables = {
+        "JOBMON_EXECUTORS": "sge, sge-big",
+        "JOBMON_SGE_CELL": "small",
+        "JOBMON_SGE_BIG_KIND": "sge",
+        "JOBMON_SGE_BIG_CELL": "big",
+    }
+    cells = [create(name, Spool(tmp_path), variables).config.sge_cell for name in ("sge", "sge-big")]
+    assert cells == ["small", "big"]
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "words"),
     [
+        ("JOBMON_SGE_NAME_PREFIX", "mine", "follows from JOBMON_DEPLOYMENT"),
         ("JOBMON_SGE_PARALEL_ENVIRONMENT", "smp", "did you mean PARALLEL_ENVIRONMENT"),
         ("JOBMON_SGE_ARRAY_SIZE", "many", "ARRAY_SIZE: 'many'"),
         ("JOBMON_SGE_VERIFY", "perhaps", "write 1 or 0"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -19,6 +22,7 @@ from workflows.transactions import write_transaction
 
 KEPT = timedelta(hours=24)
 ABANDONED = timedelta(minutes=2)
+HOST = socket.gethostname()
 METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -62,7 +66,18 @@ def _insert(user: User, key: str, print_: str) -> None:
     rows = IdempotencyRecord.objects.filter(user=user, key=key)
     rows.filter(created_at__lt=now - KEPT).delete()
     rows.filter(status=None, created_at__lt=now - ABANDONED).delete()
-    IdempotencyRecord.objects.create(user=user, key=key, fingerprint=print_, created_at=now)
+    for record in rows.filter(status=None):
+        if has_died(record.answer):
+            record.delete()
+    at_work = {"host": HOST, "pid": os.getpid()}
+    IdempotencyRecord.objects.create(user=user, key=key, fingerprint=print_, created_at=now, answer=at_work)
+
+
+def has_died(at_work: Any) -> bool:
+    """Whether the process that took a key was one of this machine and is no more: nobody will answer."""
+    if not isinstance(at_work, dict) or at_work.get("host") != HOST:
+        return False
+    return not Path(f"/proc/{at_work.get('pid')}").exists()
 
 
 def _replay(user: User, key: str, print_: str) -> Response:

@@ -40,8 +40,8 @@ from workflows.lifecycle.steering import (
 
 __all__ = [
     "Ending",
-    "IntentPlan",
     "Intended",
+    "IntentPlan",
     "Observation",
     "Refused",
     "RunOptions",

@@ -18,6 +18,7 @@ from workflows.models import JobInstance
 from workflows.state_machine import InstanceStatus, JobStatus, RunStatus
 from workflows.transactions import write_transaction
 
+MOST_NAME_BYTES = 200
 MAY_START = frozenset({JobStatus.REGISTERED, JobStatus.QUEUED, JobStatus.ERROR_RECOVERABLE})
 INSTANCE_COLUMNS = (
     "job_instance_id", "job_id", "workflow_run_id", "executor_type", "nodename", "reason", "evidence", "status",
@@ -68,7 +69,14 @@ class Observation:
 
 
 def _output_path(folder: str, job_name: str, letter: str, instance_id: int) -> str:
-    return f"{folder.rstrip('/')}/{job_name}.{letter}{instance_id}" if folder else ""
+    """A file name holds 255 bytes, a job's name more; the number keeps it unique."""
+    name = job_name.encode()[:MOST_NAME_BYTES].decode(errors="ignore")
+    return f"{folder.rstrip('/')}/{name}.{letter}{instance_id}" if folder else ""
+
+
+def _may_start(job: LockedJob) -> bool:
+    """Seen under the lock: a reset may have come since the job was chosen."""
+    return job.status in MAY_START and job.upstreams_left == 0
 
 
 def _name_attempts(plans: Sequence[IntentPlan], first_id: int, deployment: str) -> list[Intended]:
@@ -105,7 +113,7 @@ def record_intents(run_id: int, plans: Sequence[IntentPlan], deployment: str) ->
         return []
     now = timezone.now()
     jobs = lock_jobs(plan.job_id for plan in plans)
-    startable = [plan for plan in plans if plan.job_id in jobs and jobs[plan.job_id].status in MAY_START]
+    startable = [plan for plan in plans if (job := jobs.get(plan.job_id)) is not None and _may_start(job)]
     if not startable:
         return []
     intended = _name_attempts(startable, allocate_ids("job_instance", len(startable)), deployment)

@@ -29,6 +29,7 @@ class LockedJob:
     status: JobStatus
     num_attempts: int
     max_attempts: int
+    upstreams_left: int
 
 
 @dataclass(slots=True)
@@ -69,11 +70,11 @@ def lock_run(run_id: int) -> tuple[Workflow, WorkflowRun]:
 
 def lock_jobs(job_ids: Iterable[int]) -> dict[int, LockedJob]:
     jobs: dict[int, LockedJob] = {}
-    columns = ("job_id", "group_id", "status", "num_attempts", "max_attempts")
+    columns = ("job_id", "group_id", "status", "num_attempts", "max_attempts", "upstreams_left")
     for chunk in chunked(sorted(set(job_ids))):
         rows = Job.objects.select_for_update().filter(pk__in=chunk).order_by("pk").values_list(*columns)
-        for job_id, group_id, status, num_attempts, max_attempts in rows:
-            jobs[job_id] = LockedJob(job_id, group_id, JobStatus(status), num_attempts, max_attempts)
+        for job_id, group_id, status, *numbers in rows:
+            jobs[job_id] = LockedJob(job_id, group_id, JobStatus(status), *numbers)
     return jobs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -21,6 +22,7 @@ from executors.spool import Spool
 # How many live attempts we hand over at most: enough to keep a back end busy between two passes, few enough to stop.
 MAX_LIVE = {"local": 400, "sequential": 1, "dummy": 20_000}
 DEFAULT_MAX_LIVE = 5_000
+logger = logging.getLogger(__name__)
 _lock = threading.Lock()
 _made: dict[str, Executor] = {}
 
@@ -80,12 +82,22 @@ def _build(name: str) -> Executor:
 
 
 def stores() -> list[AttemptStore]:
-    """Every distinct attempt store."""
+    """Every distinct attempt store. An executor that cannot be made must not keep the others from being heard."""
     found: dict[int, AttemptStore] = {}
     for name in executor_names():
-        store = get(name).store
-        found[id(store)] = store
+        try:
+            store = get(name).store
+        except UnknownExecutor as error:
+            _complain(name, str(error))
+        else:
+            found[id(store)] = store
     return list(found.values())
+
+
+@cache
+def _complain(name: str, words: str) -> None:
+    """Once per process: this is asked many times a second."""
+    logger.error("executor %s cannot be used: %s", name, words)
 
 
 def site(name: str) -> Site:

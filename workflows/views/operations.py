@@ -129,8 +129,9 @@ def _draft_page(
     request: HttpRequest, operation: Operation, action: operations.Action, problem: str, must_type: int | None
 ) -> HttpResponse:
     acted, skipped = operations.planned(operation)
-    sentence = f"{words.plural(acted, 'job')} of {words.plural(operation.jobs, 'job')} chosen ({operation.said})."
+    sentence = f"{acted:,} of {words.plural(operation.jobs, 'chosen job')} ({operation.said})."
     sentence += f" {words.plural(skipped, 'job')} skipped: {action.otherwise}." if skipped else ""
+    sentence += f" Chosen are for example {', '.join(operation.options['samples'])}."
     workflow = operation.workflow
     confirm = Confirm(
         f"{action.word}: {words.plural(acted, 'job')}", sentence, f"{action.verb} {words.plural(acted, 'job')}",
@@ -144,16 +145,15 @@ def _draft_page(
 
 
 def _rows(operation: Operation, action: operations.Action) -> list[PlanRow]:
-    """What was frozen, by tag, and the names of some."""
+    """What was frozen, by tag."""
     merged: dict[tuple[str, bool], int] = {}
     for tag, letter, count in operation.options["counts"]:
         key = (tag, letter in action.letters)
         merged[key] = merged.get(key, 0) + count
-    rows = [
+    return [
         PlanRow(tag, action.word.lower() if is_acted else "skipped", count, "" if is_acted else action.otherwise)
         for (tag, is_acted), count in sorted(merged.items())
     ]
-    return [*rows, PlanRow("", "among them", operation.jobs, "", tuple(operation.options["samples"]))]
 
 
 def _read_options(data: QueryDict, action: str) -> tuple[dict[str, Any], str]:

@@ -1,0 +1,158 @@
+"""The shared server of docs/install.md in a private folder and on loopback: the guide's own commands, the shipped nginx
+file and the units' own ExecStart lines, with other paths, ports and accounts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.services import REPOSITORY, MariaDB, find_program
+from tests.waiting import wait_until
+
+HOST = "jobmon.example.org"
+GUIDE = REPOSITORY / "docs" / "install.md"
+UNITS = REPOSITORY / "deploy" / "systemd"
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def tested_blocks() -> list[str]:
+    """The commands of the guide that can run anywhere."""
+    return re.findall(r"```sh tested\n(.*?)```", GUIDE.read_text(), re.S)
+
+
+def read_environment(file: Path) -> dict[str, str]:
+    """An EnvironmentFile= as systemd reads it: plain NAME=value lines."""
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def exec_start(unit: str) -> str:
+    found = re.search(r"^ExecStart=(.*)$", (UNITS / f"{unit}.service").read_text(), re.M)
+    assert found is not None, unit
+    return found[1].replace("%%", "%")
+
+
+class Installation:
+    """Everything below one folder; `close` ends all that was started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.https, self.http, self.redis = free_port(), free_port(), free_port()
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.mariadb = MariaDB(folder / "db")
+        for name in ("etc", "lib", "run", "ssl", "bin", "logs", "nginx", "home"):
+            (folder / name).mkdir()
+
+    def localize(self, text: str) -> str:
+        """The same text for this folder: paths, ports and no change of accounts."""
+        places = {
+            "/etc/jobmon": "etc", "/var/lib/jobmon": "lib", "/etc/ssl/jobmon": "ssl", "/usr/local/bin": "bin",
+            "/run/jobmon-shepherd": "run/shepherd", "/run/jobmon/": "run/",
+        }  # fmt: skip
+        for place, name in places.items():
+            text = text.replace(place, str(self.folder / name) + ("/" if place.endswith("/") else ""))
+        text = text.replace("/opt/jobmon/.venv/bin", str(Path(sys.executable).parent))
+        text = text.replace("/opt/jobmon", str(REPOSITORY)).replace(" -o root", "").replace(" -o jobmon", "")
+        text = text.replace(" -g jobmon", "").replace("127.0.0.1:6379", f"127.0.0.1:{self.redis}")
+        text = text.replace("/run/mysqld/mysqld.sock", str(self.mariadb.socket))
+        return text.replace(f"https://{HOST}", f"https://{HOST}:{self.https}")
+
+    @property
+    def tools(self) -> dict[str, str]:
+        """The environment of whoever types the guide's commands."""
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}:/usr/sbin"
+        return {
+            "PATH": path, "HOME": str(self.folder / "home"), "MYSQL_UNIX_PORT": str(self.mariadb.socket), "USER": "root",
+            "LANG": "C.UTF-8",
+        }  # fmt: skip
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self.tools, **read_environment(self.folder / "etc" / "jobmon.env")}
+
+    def run_block(self, block: str, **more: str) -> None:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self.localize(block)], env={**self.tools, **more}, cwd=self.folder,
+            capture_output=True, text=True, timeout=200,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+
+    def adapt_files(self) -> None:
+        """What a person edits or what lies elsewhere here: the settings and the command that was copied."""
+        for file in (self.folder / "etc" / "jobmon.env", self.folder / "bin" / "jobmon-manage"):
+            file.write_text(self.localize(file.read_text()))
+        command = self.folder / "bin" / "jobmon-manage"
+        command.write_text(command.read_text().replace("id jobmon >", "false >"))
+
+    def start(self, name: str, argv: list[str], environment: dict[str, str]) -> None:
+        with open(self.folder / "logs" / name, "wb") as log:
+            self.processes[name] = subprocess.Popen(
+                argv, env=environment, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def start_redis(self) -> None:
+        program = find_program("redis-server")
+        argv = [program, "--port", str(self.redis), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+        self.start("redis", argv, self.tools)
+
+    def start_unit(self, name: str) -> None:
+        """As systemd does it: variables are put into the arguments, not by a shell."""
+        environment = self.environment
+        words = shlex.split(self.localize(exec_start(name)))
+        argv = [re.sub(r"\$\{(\w+)\}", lambda match: environment[match[1]], word) for word in words]
+        extra = {"GUNICORN_BIND": f"unix:{self.folder}/run/web.sock", "GUNICORN_WORKERS": "1"}
+        self.start(name, argv, {**environment, **extra})
+
+    def start_nginx(self) -> None:
+        site = self.localize((REPOSITORY / "deploy" / "nginx" / "jobmon.conf").read_text())
+        site = re.sub(r"listen \[::\].*\n", "", site).replace("listen 443", f"listen 127.0.0.1:{self.https}")
+        site = site.replace("listen 80", f"listen 127.0.0.1:{self.http}")
+        temporary = "".join(
+            f"{kind}_temp_path {self.folder}/nginx/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        user = "user root;\n" if os.getuid() == 0 else ""
+        config = self.folder / "nginx" / "nginx.conf"
+        config.write_text(
+            f"daemon off; pid {self.folder}/nginx/pid; error_log stderr; worker_processes 1;\n{user}"
+            f"events {{}}\nhttp {{\naccess_log off;\ninclude /etc/nginx/mime.types;\n{temporary}{site}\n}}\n"
+        )
+        self.start("nginx", [find_program("nginx"), "-c", str(config), "-p", str(self.folder / "nginx")], self.tools)
+
+    def wait_for(self, name: str, condition: object) -> None:
+        def is_up() -> bool:
+            assert self.processes[name].poll() is None, self.last_words()
+            try:
+                return bool(condition())  # type: ignore[operator]
+            except OSError:
+                return False
+
+        wait_until(is_up, 90, f"{name} is up")
+
+    def last_words(self) -> str:
+        logs = sorted((self.folder / "logs").iterdir())
+        return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-1500:]}" for file in logs)
+
+    def close(self) -> None:
+        for process in reversed(list(self.processes.values())):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.mariadb.stop()

@@ -1,0 +1,98 @@
+"""Asked and used, hosts, minutes: numbers from bounded reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from tests.factories import Tag, make_workflow
+from workflows import resource_use
+from workflows.models import RunMinute
+from workflows.queries import hosts, timeline
+
+START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+def attempt(job_id: int, used: float | None, seconds: float | None, reason: str = "", tag: str = "fit") -> resource_use.Attempt:
+    return resource_use.Attempt(job_id, tag, 20.0, used, 7200.0, seconds, reason)
+
+
+def test_what_was_not_used_is_counted_by_tag() -> None:
+    attempts = [attempt(number, 10.0, 3600.0) for number in range(100)]
+    attempts += [attempt(200, None, None), attempt(201, 21.0, 60.0, "memory"), attempt(300, 19.0, 3600.0, tag="end")]
+    fit, end = resource_use.by_tag(attempts)
+    assert (fit.tag, end.tag) == ("fit", "end")
+    assert (fit.attempts, fit.not_measured, fit.over_memory) == (102, 1, 1)
+    assert fit.unused_gb_hours == pytest.approx(1000)
+    assert (fit.memory.median, fit.memory.largest) == (10.0, 21.0)
+    assert fit.line.startswith("mem_free=10")
+    assert end.line == ""
+
+
+def test_the_map_holds_every_measured_attempt_once() -> None:
+    attempts = [attempt(number, number / 10, number * 7.0) for number in range(1, 500)] + [attempt(1, None, 5.0)]
+    cells = resource_use.make_map(attempts)
+    assert sum(cell.jobs for cell in cells) == 499
+    assert all(cell.column < resource_use.COLUMNS and cell.row < resource_use.ROWS for cell in cells)
+    assert all(len(cell.ids) <= resource_use.IDS_PER_CELL for cell in cells)
+    assert resource_use.make_map([]) == []
+
+
+@pytest.mark.django_db
+def test_the_resources_page(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 60, "F": 2}, reasons=("memory",), mem_free=20)])
+    url = f"/workflows/{made.workflow.pk}/resources/"
+    text = client.get(url).content.decode()
+    assert "from all 66 ended attempts of this run" in text
+    assert "covers" in text
+    assert f'<a href="/workflows/{made.workflow.pk}/jobs/?id=' in text
+    assert client.get(url, {"tag": "nothing", "run": "x"}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_cells_lead_to_their_jobs(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 5})])
+    ids = [job.pk for job in made.jobs["fit"][:2]]
+    text = client.get(f"/workflows/{made.workflow.pk}/jobs/?id={ids[0]},{ids[1]}").content.decode()
+    assert "<b>2</b> jobs match" in text
+
+
+def test_a_host_is_suspect_when_it_is_far_above_the_others() -> None:
+    rows = [("c041", "D", "")] * 500 + [("c041", "E", "exit")] + [("c042", "E", "exit")] * 61 + [("c042", "D", "")] * 3
+    rows += [("c043", "E", "killed")] * 40 + [("c043", "D", "")] * 40 + [("c044", "E", "exit")] * 3
+    found, compared = hosts.compare(rows)
+    assert [(host.name, host.is_bad) for host in found] == [
+        ("c042", True), ("c044", False), ("c041", False), ("c043", False),
+    ]  # fmt: skip
+    assert compared == 501 + 64 + 40 + 3
+
+
+def test_minutes_are_folded_and_gaps_stay_gaps() -> None:
+    at = [START + timedelta(minutes=number) for number in range(1000)]
+    seen = [(moment, (1, 2)) for number, moment in enumerate(at) if not 400 <= number < 420]
+    found = timeline.fold(seen, is_cut=False)
+    assert len(found.bins) <= timeline.MOST_BINS
+    assert found.width == timedelta(minutes=4)
+    assert [bin.at for bin in found.bins if bin.running is None] == [at[number] for number in range(400, 420, 4)]
+    assert {(bin.queued, bin.running) for bin in found.bins if bin.running is not None} == {(1, 2)}
+    assert timeline.fold([], is_cut=False).bins == []
+
+
+@pytest.mark.django_db
+def test_many_attempts_are_drawn_from_the_minutes(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 320, "R": 5})])
+    url = f"/workflows/{made.workflow.pk}/timeline/"
+    assert "the newest 300 attempts" in client.get(url).content.decode()
+    group, now = made.jobs["fit"][0].group_id, timezone.now().replace(second=0, microsecond=0)
+    for ago, running in ((9, 5), (8, 7), (3, 2)):
+        RunMinute.objects.create(
+            run=made.run, group_id=group, minute=now - timedelta(minutes=ago), queued=1, running=running, ended=1
+        )
+    text = client.get(url).content.decode()
+    assert "Jobs queued and running" in text
+    assert "at most 8 at once" in text
+    assert text.count('class="gap"') == 4

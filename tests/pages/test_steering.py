@@ -1,0 +1,216 @@
+"""Actions on a workflow and on one job: who may, what is said first, one effect; and a GET changes nothing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tests.factories import Made, Tag, make_user, make_workflow
+from workflows.models import AuditEntry, ErrorGroup, Job, JobGroup, JobInstance, Workflow, WorkflowRun
+
+pytestmark = pytest.mark.django_db
+TAGS = (Tag("clean", {"D": 3, "F": 1, "R": 1}), Tag("fit", {"G": 4}, ("clean",)))
+
+
+@pytest.fixture
+def live(owner: User) -> Made:
+    return make_workflow(owner, TAGS)
+
+
+@pytest.fixture
+def ended(owner: User) -> Made:
+    return make_workflow(owner, [Tag("clean", {"D": 3, "F": 2}), Tag("fit", {"G": 4}, ("clean",))], status="E")
+
+
+def signed_in(user: User) -> Client:
+    client = Client(HTTP_HOST="127.0.0.1")
+    client.force_login(user)
+    return client
+
+
+def pages_of(made: Made) -> dict[str, dict[str, str]]:
+    """Every action's page with a form that would be carried out."""
+    workflow, failed, running, waiting = made.workflow.pk, made.job("F").pk, made.job("R").pk, made.job("G").pk
+    group = made.workflow.error_groups.get().pk
+    return {
+        f"/workflows/{workflow}/hold/": {"wanted": "hold", "reason": "disk is full"},
+        f"/workflows/{workflow}/limits/": {"run": "3", "confirmed": "1"},
+        f"/workflows/{workflow}/note/": {"note": "look here"},
+        f"/jobs/{failed}/retry/": {},
+        f"/jobs/{made.job('D').pk}/rerun/": {},
+        f"/jobs/{waiting}/done/": {"note": "by hand"},
+        f"/jobs/{running}/kill/": {"then": "fail"},
+        f"/jobs/{waiting}/requests/": {"slots": "4", "confirmed": "1"},
+        f"/error-groups/{group}/": {"state": "acknowledged", "note": "known"},
+    }
+
+
+def everything() -> list[object]:
+    models = (Workflow, WorkflowRun, Job, JobGroup, JobInstance, ErrorGroup, AuditEntry)
+    return [list(model.objects.order_by("pk").values()) for model in models]
+
+
+def test_pages_of_actions_change_nothing(client: Client, live: Made) -> None:
+    before = everything()
+    for url in pages_of(live):
+        assert client.get(url).status_code == 200, url
+    assert everything() == before
+
+
+def test_a_stranger_finds_no_action(live: Made) -> None:
+    stranger = signed_in(make_user("mallory"))
+    before = everything()
+    for url, form in pages_of(live).items():
+        assert stranger.get(url).status_code == 404, url
+        assert stranger.post(url, form).status_code == 404, url
+    assert everything() == before
+
+
+def test_staff_may_hold_kill_and_note_and_is_told_what_not(live: Made) -> None:
+    staff = signed_in(make_user("root", is_staff=True))
+    allowed = ("hold", "kill", "note")
+    for url, form in pages_of(live).items():
+        is_allowed = url.strip("/").rpartition("/")[2] in allowed
+        page = staff.get(url).content.decode()
+        assert ("Only the owner (alice) may" in page) is not is_allowed, url
+        assert staff.post(url, form).status_code == (302 if is_allowed else 403), url
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_an_action_sent_twice_has_one_effect(client: Client, live: Made, number: int) -> None:
+    url, form = list(pages_of(live).items())[number]
+    once = re.search(r'name="once" value="(\w+)"', client.get(url).content.decode())
+    form = {**form, **({"once": once[1]} if once else {})}
+    assert client.post(url, form).status_code == 302, url
+    after, actions = everything(), AuditEntry.objects.count()
+    assert actions == 1, url
+    assert AuditEntry.objects.get().actor == "alice"
+    client.post(url, form)
+    assert everything() == after, url
+
+
+def test_hold_and_release(client: Client, live: Made) -> None:
+    url = f"/workflows/{live.workflow.pk}/hold/"
+    client.post(url, {"wanted": "hold", "reason": "disk is full"})
+    assert WorkflowRun.objects.get().hold_reason == "disk is full"
+    assert "Held: disk is full" in client.get(url).content.decode()
+    assert "Release…</a>" in client.get(f"/workflows/{live.workflow.pk}/").content.decode()
+    client.post(url, {"wanted": "release"})
+    assert WorkflowRun.objects.get().hold_reason == ""
+
+
+def test_limits_are_shown_old_and_new_before_they_are_set(client: Client, live: Made) -> None:
+    url = f"/workflows/{live.workflow.pk}/limits/"
+    tag = JobGroup.objects.get(name="fit")
+    form = {"run": "500", f"tag-{tag.pk}": "20"}
+    text = client.post(url, form).content.decode()
+    assert "in all: none → 500, fit: none → 20" in text
+    assert "Change 2 limits</button>" in text
+    assert JobGroup.objects.get(name="fit").max_concurrently_running is None
+    client.post(url, {**form, "confirmed": "1"})
+    assert JobGroup.objects.get(name="fit").max_concurrently_running == 20
+    assert WorkflowRun.objects.get().max_concurrently_running == 500
+    for wrong in ({"run": "many"}, {"run": "-1"}, {"run": "500", f"tag-{tag.pk}": "20"}):
+        assert client.post(url, wrong).status_code == 409
+
+
+def test_a_failed_job_is_tried_again_in_the_live_run(client: Client, live: Made) -> None:
+    job = live.job("F")
+    client.post(f"/jobs/{job.pk}/retry/")
+    assert (Job.objects.get(pk=job.pk).status, Job.objects.get(pk=job.pk).num_attempts) == ("G", 0)
+    assert WorkflowRun.objects.count() == 1
+
+
+def test_a_failed_job_of_an_ended_run_gets_a_run_of_its_own(client: Client, ended: Made) -> None:
+    job = ended.job("F")
+    client.post(f"/jobs/{job.pk}/retry/")
+    run = WorkflowRun.objects.get(status="R")
+    assert run.scope == {"tags": [], "job_ids": [job.pk], "error_group": None}
+    assert Job.objects.filter(status="F").count() == 1
+
+
+def test_run_again_takes_the_downstream_only_when_chosen(client: Client, ended: Made) -> None:
+    job = next(job for job in ended.jobs["clean"] if job.status == "D")
+    Job.objects.filter(pk__in=[other.pk for other in ended.jobs["fit"]]).update(status="D")
+    JobGroup.objects.filter(name="fit").update(count_g=0, count_d=4)
+    url = f"/jobs/{job.pk}/rerun/"
+    text = client.get(url).content.decode()
+    assert "Run 1 job again</button>" in text
+    assert "stay done, though what they read is written anew" in text
+    assert "Run 2 jobs again</button>" in client.get(f"{url}?downstream=1").content.decode()
+    client.post(url, {"downstream": "1"})
+    assert Job.objects.filter(status="G").count() == 2
+
+
+def test_actions_that_cannot_be_done_say_why(client: Client, live: Made) -> None:
+    done, running = live.job("D").pk, live.job("R").pk
+    for url, words in {
+        f"/jobs/{done}/retry/": "It has not failed.",
+        f"/jobs/{done}/done/": "It is done already.",
+        f"/jobs/{done}/kill/": "No attempt of it is live.",
+        f"/jobs/{running}/rerun/": "An attempt of it is live",
+        f"/jobs/{done}/requests/": "It is done; run it again instead.",
+    }.items():
+        text = client.get(url).content.decode()
+        assert words in text, url
+        assert re.search(r'<button class="btn" type="submit" disabled>', text), url
+        before = everything()
+        client.post(url, {"then": "retry", "slots": "2", "confirmed": "1"})
+        assert everything() == before, url
+
+
+def test_a_kill_wants_to_know_what_follows(client: Client, live: Made) -> None:
+    url = f"/jobs/{live.job('R').pk}/kill/"
+    assert "checked" not in client.get(url).content.decode()
+    assert client.post(url, {}).status_code == 409
+    client.post(url, {"then": "retry"})
+    attempt = JobInstance.objects.get(status="R")
+    assert (attempt.kill_asked_by, attempt.kill_then) == ("alice", "retry")
+
+
+def test_requests_are_confirmed_with_old_and_new(client: Client, live: Made) -> None:
+    job = live.job("G")
+    url = f"/jobs/{job.pk}/requests/"
+    assert "memory (GB) 4.0 → 8.0" in client.post(url, {"mem_free": "8"}).content.decode()
+    assert Job.objects.get(pk=job.pk).mem_free == 4
+    client.post(url, {"mem_free": "8", "confirmed": "1"})
+    assert Job.objects.get(pk=job.pk).mem_free == 8
+    for wrong in ({"mem_free": "lots"}, {"slots": "0"}, {}):
+        assert client.post(url, wrong).status_code == 409
+
+
+def test_an_error_group_is_a_work_queue(client: Client, ended: Made) -> None:
+    group = ended.workflow.error_groups.get()
+    text = client.get(f"/error-groups/{group.pk}/").content.decode()
+    assert f'href="/workflows/{ended.workflow.pk}/resume/?error_group={group.pk}"' in text
+    assert "1 job blocked by them" in text
+    client.post(f"/error-groups/{group.pk}/", {"state": "fixed", "note": "new data"})
+    group.refresh_from_db()
+    assert (group.state, group.note, group.changed_by) == ("fixed", "new data", "alice")
+    client.post(f"/error-groups/{group.pk}/", {"state": "nonsense"})
+    group.refresh_from_db()
+    assert group.state == "fixed"
+
+
+def test_resume_of_an_error_group_leaves_the_rest(client: Client, ended: Made) -> None:
+    url = f"/workflows/{ended.workflow.pk}/resume/"
+    group = ended.workflow.error_groups.get().pk
+    Job.objects.filter(pk=ended.jobs["clean"][-1].pk).update(error_group=None)
+    text = client.get(url, {"error_group": group}).content.decode()
+    assert "outside the scope stay as they are" in text
+    seen = re.search(r'name="seen" value="(\w+)"', text)
+    assert seen is not None
+    client.post(url, {"seen": seen[1], "error_group": group})
+    assert WorkflowRun.objects.get(status="R").scope["error_group"] == group
+    assert Job.objects.filter(status="F").count() == 1
+
+
+def test_resume_of_some_tags(client: Client, ended: Made) -> None:
+    url = f"/workflows/{ended.workflow.pk}/resume/"
+    text = client.get(url, {"tag": "clean", "resume": "hot"}).content.decode()
+    assert "Resume 2 jobs</button>" in text
+    assert 'value="hot" checked' in text
+    assert client.post(url, {"job": "x"}).status_code == 409
