@@ -76,8 +76,18 @@ def main() -> None:
         return
     for size in sizes:
         with tempfile.TemporaryDirectory() as home:
-            variables = {"JOBMON_SCALE_CHILD": "1", "JOBMON_HOME": home, "JOBMON_EXECUTORS": "dummy", "JOBMON_LOG_LEVEL": "ERROR"}
-            environment = {**os.environ, **variables, "DJANGO_SETTINGS_MODULE": "jobmon_site.settings", "PYTHONPATH": str(ROOT)}
+            variables = {
+                "JOBMON_SCALE_CHILD": "1",
+                "JOBMON_HOME": home,
+                "JOBMON_EXECUTORS": "dummy",
+                "JOBMON_LOG_LEVEL": "ERROR",
+            }
+            environment = {
+                **os.environ,
+                **variables,
+                "DJANGO_SETTINGS_MODULE": "jobmon_site.settings",
+                "PYTHONPATH": str(ROOT),
+            }
             subprocess.run([sys.executable, __file__, str(size)], env=environment, check=True)
 
 

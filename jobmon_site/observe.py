@@ -33,8 +33,8 @@ class ObserveMiddleware:
 
 
 class ProxyAddressMiddleware:
-    """Only behind a proxy that always sets X-Forwarded-For (JOBMON_BEHIND_PROXY): the address of the proxy's client, which
-    the audit log shows."""
+    """Only behind a proxy that always sets X-Forwarded-For (JOBMON_BEHIND_PROXY): the address of the proxy's client, as
+    the audit log shows it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -159,7 +159,10 @@ def _make_edges(made: Made, tags: Sequence[Tag]) -> int:
     groups = {job.pk: job.group_id for job in made.all_jobs}
     sums = Counter((groups[up], groups[down]) for up, down in edges)
     GroupEdge.objects.bulk_create(
-        [GroupEdge(dag_id=made.workflow.dag_id, upstream_id=up, downstream_id=down, edges=n) for (up, down), n in sums.items()]
+        [
+            GroupEdge(dag_id=made.workflow.dag_id, upstream_id=up, downstream_id=down, edges=n)
+            for (up, down), n in sums.items()
+        ]
     )
     return len(edges)
 

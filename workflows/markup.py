@@ -77,7 +77,9 @@ def when(moment: datetime | None) -> SafeString:
     if moment is None:
         return NOTHING
     text = words.since(timezone.localtime(moment), timezone.now())
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), _exact(moment), text)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), _exact(moment), text
+    )
 
 
 def exact(moment: datetime | None) -> SafeString:
@@ -85,7 +87,9 @@ def exact(moment: datetime | None) -> SafeString:
     if moment is None:
         return NOTHING
     text = words.since(timezone.localtime(moment), timezone.now())
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), text, _exact(moment))
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), text, _exact(moment)
+    )
 
 
 def clip(text: str, length: int) -> SafeString:

@@ -106,7 +106,11 @@ def _unused(attempt: Attempt) -> float:
 
 def make_map(attempts: Sequence[Attempt]) -> list[Cell]:
     """The cells that are not empty, of a map of 24 by 16 from zero to the largest memory and run time."""
-    points = [(a.memory_used, a.time_used, a.job_id) for a in attempts if a.memory_used is not None and a.time_used is not None]
+    points = [
+        (a.memory_used, a.time_used, a.job_id)
+        for a in attempts
+        if a.memory_used is not None and a.time_used is not None
+    ]
     if not points:
         return []
     width = (max(memory for memory, _, _ in points) or 1.0) / COLUMNS

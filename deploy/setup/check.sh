@@ -22,6 +22,7 @@ trap 'rm -rf "$JOBMON_HOME"' EXIT
 run "ruff" $bin/ruff check .
 run "formatting" $bin/ruff format --check .
 run "mypy" $bin/mypy jobmon_site workflows executors jobmon
+run "risky calls" $bin/bandit -q -c pyproject.toml -r jobmon_site workflows executors jobmon
 run "import rules" $bin/lint-imports
 run "the client on old Pythons" $bin/vermin --target=3.8- --violations --no-tips jobmon
 if grep -q '^\[tool.djlint\]' pyproject.toml; then

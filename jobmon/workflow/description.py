@@ -17,8 +17,18 @@ if TYPE_CHECKING:
 
 JOB_KEYS = frozenset(
     {
-        "name", "command", "tag", "slots", "mem_free", "max_attempts", "max_runtime", "env_variables", "executor",
-        "resource_scale", "attributes", "upstreams",
+        "name",
+        "command",
+        "tag",
+        "slots",
+        "mem_free",
+        "max_attempts",
+        "max_runtime",
+        "env_variables",
+        "executor",
+        "resource_scale",
+        "attributes",
+        "upstreams",
     }  # fmt: skip
 )
 WORKFLOW_KEYS = frozenset({*inspect.signature(WorkflowOptions).parameters, "resume"})

@@ -153,7 +153,11 @@ def _describe_extra(
     if executor:
         extra["executor"] = executor
     if resource_scale is not None:
-        if isinstance(resource_scale, bool) or not isinstance(resource_scale, numbers.Real) or not 0 <= resource_scale <= 10:
+        if (
+            isinstance(resource_scale, bool)
+            or not isinstance(resource_scale, numbers.Real)
+            or not 0 <= resource_scale <= 10
+        ):
             raise ValueError(f"resource_scale of {command!r} is {resource_scale!r}; it should be a number from 0 to 10")
         extra["resource_scale"] = float(resource_scale)
     if attributes:

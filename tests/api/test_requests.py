@@ -220,7 +220,7 @@ def test_an_unknown_encoding_is_refused(api: Caller) -> None:
 # From another site
 
 
-FOREIGN = [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},  # noqa: E501
+FOREIGN = [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
            {"Origin": "http://127.0.0.1:9999"}, {"Origin": "https://127.0.0.1"}]  # fmt: skip
 
 
@@ -262,8 +262,8 @@ def test_a_script_needs_no_csrf_token(api: Caller) -> None:
 # Problems everywhere
 
 
-@pytest.mark.parametrize("path", ["/api/", "/api/v1/nothing/", "/api/v2/", "/api/v1/workflows/x/", "/api/v1/jobs/-1/", "/api/v1/drafts/1/commit/",  # noqa: E501
-                                  "/api/v1/job-instances/1/log/etc/", "/api/v1/job-instances/1/log/stdout/x"])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize("path", ["/api/", "/api/v1/nothing/", "/api/v2/", "/api/v1/workflows/x/", "/api/v1/jobs/-1/", "/api/v1/drafts/1/commit/",
+                                  "/api/v1/job-instances/1/log/etc/", "/api/v1/job-instances/1/log/stdout/x"])  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_an_unknown_address_is_a_problem_too(api: Caller, nobody: Caller, method: str, path: str) -> None:
     for caller in (api, nobody):
@@ -365,7 +365,7 @@ def test_workflows_newest_first(api: Caller) -> None:
 
 @pytest.mark.parametrize(
     ("query", "count"),
-    [("user=alice", 2), ("user=bob", 0), ("name=N", 1), ("name=n", 0), ("workflow_args=1", 1), ("workflow_args=1&workflow_args=2", 2),  # noqa: E501
+    [("user=alice", 2), ("user=bob", 0), ("name=N", 1), ("name=n", 0), ("workflow_args=1", 1), ("workflow_args=1&workflow_args=2", 2),
      ("workflow_args=1&name=N", 0), ("name=", 2)],
 )  # fmt: skip
 def test_workflows_are_found_by_what_they_are(api: Caller, query: str, count: int) -> None:
@@ -453,7 +453,7 @@ def test_an_incomplete_draft_is_not_committed(
     assert retried.status == (201 if count in (None, 40) else 400)
 
 
-@pytest.mark.parametrize("header", [{"job_count": -1}, {"job_count": "5"}, {"job_count": True}, {"job_count": 1.5}, {"jobs": []}, {"workflow_args": ""},  # noqa: E501
+@pytest.mark.parametrize("header", [{"job_count": -1}, {"job_count": "5"}, {"job_count": True}, {"job_count": 1.5}, {"jobs": []}, {"workflow_args": ""},
                                     {"executor": "pbs"}, {"colour": 1}, {"stdout": "x"}])  # fmt: skip
 def test_a_draft_with_a_wrong_header_is_refused(api: Caller, header: dict[str, object]) -> None:
     assert api.post("drafts/", {"workflow_args": "d", **header}).status == 400

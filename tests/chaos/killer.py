@@ -17,16 +17,16 @@ import redis
 from jobmon_site.home import Home
 from tests.services import PARTS, EmbeddedServer, is_living
 
+PAUSE = "pause_before_submit:sleep=7@1"
 # The fault points of the path of a job on this machine, with the passage at which each fires (in one process).
 POINTS = (
-    "before_intent_commit:kill@2", "after_intent_commit:kill@2", "mid_directory:kill@3", "submit_refused:raise@1",
-    "after_submit:kill@1", "pause_before_submit:sleep=7@2", "after_id_stored:kill@2", "after_exit_read:kill@2",
-    "before_downstream:kill@2", "in_kill:kill@1", "after_void_link:kill@1", "in_recovery:kill@1",
+    "in_kill:kill@1", "after_intent_commit:kill@2", "mid_directory:kill@3", "submit_refused:raise@1",
+    "after_submit:kill@1", PAUSE, "after_id_stored:kill@2", "after_exit_read:kill@2",
+    "before_downstream:kill@2", "before_intent_commit:kill@1", "after_void_link:kill@1", "in_recovery:kill@1",
     "before_spawn:kill@4", "after_spawn:kill@6", "before_hint:kill@9",
 )  # fmt: skip
 # Fires only after an attempt was given up; the pause makes one that is.
 NEEDS_A_PAUSE = "after_void_link"
-PAUSE = "pause_before_submit:sleep=7@1"
 START_TRIES = 4
 LAST = (("kill", "worker"), ("kill", "worker"), ("kill", "shepherd"), ("kill", "redis"), ("crash", ""), ("flush", ""))
 
@@ -76,6 +76,7 @@ class Killer:
     def __init__(self, server: EmbeddedServer, fired: Path) -> None:
         self._server = server
         self._fired = fired
+        self._armed: list[str] = []
         self.failed_starts = 0
         fired.mkdir(parents=True, exist_ok=True)
 
@@ -114,12 +115,14 @@ class Killer:
             redis.Redis(unix_socket_path=str(path), socket_timeout=2.0).flushall()
 
     def _crash(self, points: Sequence[str]) -> None:
+        """What was armed before and has not fired yet stays armed."""
         self._server.kill_everything()
-        self._server.environment.pop("JOBMON_FAULTS", None)
-        if points:
-            extra = [PAUSE] if any(point.startswith(NEEDS_A_PAUSE) for point in points) else []
-            self._server.environment["JOBMON_FAULTS"] = ",".join([*points, *extra])
-            self._server.environment["JOBMON_FAULTS_ONCE"] = str(self._fired)
+        fired = self.fired_points()
+        self._armed = [point for point in (*self._armed, *points) if point.partition(":")[0] not in fired]
+        needs_a_pause = any(point.startswith(NEEDS_A_PAUSE) for point in self._armed)
+        extra = [PAUSE] if needs_a_pause and PAUSE not in self._armed else []
+        self._server.environment["JOBMON_FAULTS"] = ",".join([*self._armed, *extra])
+        self._server.environment["JOBMON_FAULTS_ONCE"] = str(self._fired)
         self.start()
 
     def start(self) -> None:

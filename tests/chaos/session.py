@@ -15,7 +15,7 @@ from tests.chaos.graphs import LEDGER, Graph, make_graph, prepare_folder
 from tests.chaos.killer import Fault, Killer, plan_faults, share_points
 from tests.chaos.ledger import check, parse
 from tests.chaos.report import Report
-from tests.chaos.users import Habit, User, choose_habit
+from tests.chaos.users import Habit, User, choose_habit, choose_kill
 from tests.services import EmbeddedServer
 
 DEADLINE = 180.0
@@ -90,7 +90,8 @@ class Session:
 
     def _make_round(self, rng: random.Random, wave: int, number: int) -> Round:
         name = f"{self.report.seed}-{wave}-{number}"
-        graph, habit, folder = make_graph(rng, self.shape.jobs), choose_habit(rng), self.folder / "rounds" / name
+        graph, folder = make_graph(rng, self.shape.jobs), self.folder / "rounds" / name
+        habit = choose_habit(rng) if number else choose_kill(rng)  # one kill in each wave
         prepare_folder(folder)
         return Round(name, graph, folder, User(self.server, name, graph, folder), habit)
 

@@ -40,6 +40,11 @@ def choose_habit(rng: random.Random) -> Habit:
     return Habit(rng.choice(("", "", "kill", "drain")), round(rng.uniform(0.5, 4.0), 2))
 
 
+def choose_kill(rng: random.Random) -> Habit:
+    """Late enough for armed points to be armed, early enough to find something alive."""
+    return Habit("kill", round(rng.uniform(3.0, 9.0), 2))
+
+
 class User:
     """One person with one workflow on a server that may be away at any moment."""
 

@@ -178,7 +178,7 @@ TAGS = [
     case(f"tag {label}", "invalid-tag", "tag", job(tag=tag))
     for label, tag in [
         ("holds NUL", "a\0"), ("holds a line feed", "a\nb"), ("ends with a space", "a "), ("begins with a space", " a"),
-        ("has 256 characters", "a" * 256), ("holds a bidi override", "\u202ea"), ("holds a zero-width space", "a\u200b"),  # noqa: E501
+        ("has 256 characters", "a" * 256), ("holds a bidi override", "\u202ea"), ("holds a zero-width space", "a\u200b"),
     ]
 ] + [field("tag", literal) for literal in ("null", "5", "[]")]  # fmt: skip
 

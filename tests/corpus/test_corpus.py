@@ -179,8 +179,8 @@ def test_the_largest_values_are_taken(api: Caller) -> None:
         job("a" * 255, command="x" * 1024 * 1024, tag="t" * 255, **largest),
         job("b", mem_free=5e-324, max_runtime=1),
     ]
-    header = {"workflow_args": "\U0001f600" * 10_000, "name": "n" * 255, "description": "d" * 100_000, "stdout": "/" + "a" * 999,  # noqa: E501
-              "path": "p" * 32_000, "project": "p" * 64, "max_concurrently_running": 2**31 - 1, "seconds_until_timeout": 2**31 - 1,  # noqa: E501
+    header = {"workflow_args": "\U0001f600" * 10_000, "name": "n" * 255, "description": "d" * 100_000, "stdout": "/" + "a" * 999,
+              "path": "p" * 32_000, "project": "p" * 64, "max_concurrently_running": 2**31 - 1, "seconds_until_timeout": 2**31 - 1,
               "tag_limits": {"t" * 255: 2**31 - 1}}  # fmt: skip
     answer = api.post("workflows/", {**header, "jobs": jobs})
     assert answer.status == 201

@@ -74,7 +74,9 @@ def test_resume_runs_only_what_is_not_done() -> None:
 def test_group_counts_follow_the_jobs() -> None:
     workflow = submit([job("a", tag="x"), job("b", "a", tag="y", command="exit=1"), job("c", "b", tag="y")])
     drive(start(workflow))
-    rows = {group.name: (group.count_d, group.count_f, group.count_g, group.jobs) for group in workflow.dag.groups.all()}
+    rows = {
+        group.name: (group.count_d, group.count_f, group.count_g, group.jobs) for group in workflow.dag.groups.all()
+    }
     assert rows == {"x": (1, 0, 0, 1), "y": (0, 1, 1, 2)}
 
 

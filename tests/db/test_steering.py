@@ -34,7 +34,13 @@ def counts_agree(workflow) -> bool:
 
 
 def test_resume_of_one_tag_leaves_the_rest_as_it_is() -> None:
-    workflow = submit([job("a", tag="x", command="exit=1 until=4"), job("b", tag="y", command="exit=2 until=4"), job("c", "a", tag="x")])
+    workflow = submit(
+        [
+            job("a", tag="x", command="exit=1 until=4"),
+            job("b", tag="y", command="exit=2 until=4"),
+            job("c", "a", tag="x"),
+        ]
+    )
     assert drive(start(workflow)) == "E"
     run = start(workflow, scope=Scope(tags=("x",)))
     assert drive(run) == "E"
@@ -100,7 +106,9 @@ def test_killing_an_attempt_can_leave_the_job_failed() -> None:
 
 def test_limits_change_on_a_live_run() -> None:
     back_ends.use(DummyExecutor("dummy", lambda: 0.0))
-    workflow = submit([job(f"x{i}", tag="x", command=f"runs=1000 said={i}") for i in range(6)], max_concurrently_running=2)
+    workflow = submit(
+        [job(f"x{i}", tag="x", command=f"runs=1000 said={i}") for i in range(6)], max_concurrently_running=2
+    )
     run = start(workflow)
     tick.advance(run.pk)
     assert JobInstance.objects.count() == 2
@@ -112,7 +120,9 @@ def test_limits_change_on_a_live_run() -> None:
 
 
 def test_memory_and_run_time_are_asked_for_again_with_more() -> None:
-    workflow = submit([job("a", command="memory until=3", mem_free=4), job("b", command="runtime until=2", max_runtime=101)])
+    workflow = submit(
+        [job("a", command="memory until=3", mem_free=4), job("b", command="runtime until=2", max_runtime=101)]
+    )
     assert drive(start(workflow)) == "D"
     asked = list(JobInstance.objects.filter(job__name="a").order_by("pk").values_list("mem_free", flat=True))
     assert asked == [4, 6, 9]
@@ -121,7 +131,11 @@ def test_memory_and_run_time_are_asked_for_again_with_more() -> None:
 
 
 def test_fail_fast_starts_nothing_after_a_failure() -> None:
-    workflow = submit([job("a", command="exit=1", max_attempts=1), *[job(f"b{i}") for i in range(5)]], max_concurrently_running=1, fail_fast=True)
+    workflow = submit(
+        [job("a", command="exit=1", max_attempts=1), *[job(f"b{i}") for i in range(5)]],
+        max_concurrently_running=1,
+        fail_fast=True,
+    )
     assert drive(start(workflow)) == "E"
     assert sorted(statuses(workflow).values()) == ["F", "G", "G", "G", "G", "G"]
 

@@ -84,7 +84,9 @@ def test_the_sweep_writes_minutes_and_when_it_was(made: Made) -> None:
 
 def test_a_minute_with_nothing_live_was_looked_at_all_the_same(made: Made) -> None:
     stored_facts.write_minute(made.run, timezone.now())
-    assert [(row.group.name, row.queued, row.running) for row in RunMinute.objects.select_related("group")] == [("a", 0, 0)]
+    assert [(row.group.name, row.queued, row.running) for row in RunMinute.objects.select_related("group")] == [
+        ("a", 0, 0)
+    ]
 
 
 def test_a_late_sweep_is_a_banner(made: Made, client: Client) -> None:
@@ -100,7 +102,10 @@ def test_the_end_is_foreseen_once_enough_jobs_have_ended() -> None:
     made = make_workflow(make_user("bob"), [Tag("fit", {"D": 40, "R": 3, "G": 10}), Tag("end", {"G": 1}, ("fit",))])
     refresh_forecast(made.run)
     found = RunForecast.objects.get()
-    assert (found.earliest, found.bound_by) == (None, "Not known yet: 0 of the 30 ended jobs of end that an estimate needs.")
+    assert (found.earliest, found.bound_by) == (
+        None,
+        "Not known yet: 0 of the 30 ended jobs of end that an estimate needs.",
+    )
     JobGroup.objects.filter(name="end").update(count_g=0, count_d=1)
     RunForecast.objects.update(made_at=timezone.now() - timedelta(hours=1))
     refresh_forecast(made.run)
@@ -115,4 +120,8 @@ def test_the_end_is_foreseen_once_enough_jobs_have_ended() -> None:
 
 def test_edges_are_summed_when_a_graph_is_bound(made: Made) -> None:
     edges = GroupEdge.objects.filter(dag_id=made.workflow.dag_id)
-    assert set(edges.values_list("upstream__name", "downstream__name", "edges")) == {("a", "b", 3), ("b", "c", 3), ("c", "d", 3)}
+    assert set(edges.values_list("upstream__name", "downstream__name", "edges")) == {
+        ("a", "b", 3),
+        ("b", "c", 3),
+        ("c", "d", 3),
+    }

@@ -26,7 +26,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def tested_blocks() -> list[str]:
+def blocks_that_run() -> list[str]:
     """The commands of the guide that can run anywhere."""
     return re.findall(r"```sh tested\n(.*?)```", GUIDE.read_text(), re.S)
 
@@ -53,6 +53,7 @@ class Installation:
         self.mariadb = MariaDB(folder / "db")
         for name in ("etc", "lib", "run", "ssl", "bin", "logs", "nginx", "home"):
             (folder / name).mkdir()
+        (folder / "home" / ".my.cnf").write_text(f"[client]\nsocket={self.mariadb.socket}\nuser=root\n")
 
     def localize(self, text: str) -> str:
         """The same text for this folder: paths, ports and no change of accounts."""
@@ -73,8 +74,7 @@ class Installation:
         """The environment of whoever types the guide's commands."""
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}:/usr/sbin"
         return {
-            "PATH": path, "HOME": str(self.folder / "home"), "MYSQL_UNIX_PORT": str(self.mariadb.socket), "USER": "root",
-            "LANG": "C.UTF-8",
+            "PATH": path, "HOME": str(self.folder / "home"), "USER": "root", "LANG": "C.UTF-8",
         }  # fmt: skip
 
     @property
@@ -84,7 +84,7 @@ class Installation:
     def run_block(self, block: str, **more: str) -> None:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.localize(block)], env={**self.tools, **more}, cwd=self.folder,
-            capture_output=True, text=True, timeout=200,
+            capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
 

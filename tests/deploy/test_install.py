@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.installation import HOST, Installation, tested_blocks
+from tests.deploy.installation import HOST, Installation, blocks_that_run
 from tests.services import REPOSITORY, Unavailable, find_program
 from tests.waiting import wait_until
 
+# Compressing all static files and starting seven programs takes its time on a busy machine.
+pytestmark = pytest.mark.timeout(900)
 PASSWORD = "correct horse battery"
 SCRIPT = """
 import socket, sys
@@ -91,7 +93,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
         pytest.skip(f"installation: {error}")
     try:
         made.start_redis()
-        settings, *others = tested_blocks()
+        settings, *others = blocks_that_run()
         made.run_block(settings)
         made.adapt_files()
         for block in others:

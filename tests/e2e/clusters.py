@@ -56,8 +56,10 @@ def open_folder() -> Iterator[Path]:
     """A folder in which the batch jobs' user may write."""
     folder = Path(tempfile.mkdtemp(prefix="jobmon-clusters-", dir="/tmp"))
     folder.chmod(0o777)
-    yield folder
-    shutil.rmtree(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def make_server(folder: Path, database: dict[str, str], executors: str, **environment: str) -> EmbeddedServer:
@@ -75,7 +77,7 @@ def make_server(folder: Path, database: dict[str, str], executors: str, **enviro
 
 @contextmanager
 def serving(executors: str, **environment: str) -> Iterator[EmbeddedServer]:
-    """A running server; its jobs are gone before it is."""
+    """A running server in a folder of its own, ended with its logs shown."""
     with open_folder() as folder, server_database(f"clusters_{uuid.uuid4().hex[:12]}") as database:
         server = make_server(folder, database, executors, **environment)
         try:

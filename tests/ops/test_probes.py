@@ -293,3 +293,10 @@ def test_the_user_of_a_disabled_account_reads_nothing(counter_file: Path, db: No
     client.force_login(user)
     User.objects.update(is_active=False)
     assert body(client, "/metrics")[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/login/", "/workflows/", "/api/v1/"])
+def test_a_foreign_host_name_gets_400_and_no_error_of_ours(db: None, path: str) -> None:
+    response = Client(HTTP_HOST="evil.example.org").get(path)
+    assert response.status_code == 400
+    assert b"evil.example.org" not in response.content

@@ -167,9 +167,7 @@ def test_requests_of_many(client: Client, made: Made) -> None:
     assert Job.objects.filter(mem_free=32).count() == 8
 
 
-def test_many_jobs_want_their_number_typed(
-    client: Client, made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_jobs_want_their_number_typed(client: Client, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workflows.views.confirm.MOST_WITHOUT_TYPING", 3)
     operation = draft(client, made, action="retry", query="status=F")
     url = f"/operations/{operation.uuid}/"

@@ -17,7 +17,9 @@ from workflows.queries import hosts, timeline
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
 
-def attempt(job_id: int, used: float | None, seconds: float | None, reason: str = "", tag: str = "fit") -> resource_use.Attempt:
+def attempt(
+    job_id: int, used: float | None, seconds: float | None, reason: str = "", tag: str = "fit"
+) -> resource_use.Attempt:
     return resource_use.Attempt(job_id, tag, 20.0, used, 7200.0, seconds, reason)
 
 

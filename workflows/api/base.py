@@ -58,7 +58,6 @@ class ApiView(APIView):
             once = lambda asked, *a, **k: answer_once(asked, body, lambda: act(asked, *a, **k))  # noqa: E731
             setattr(self, method, once)
 
-
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """`?fields=id,status` leaves the rest out, of one object or of each in a list."""
         fields = request.GET.get("fields", "")

@@ -161,7 +161,7 @@ def record_submitted(run_id: int, executor_ids: dict[int, str]) -> int:
 @write_transaction
 def record_observed(run_id: int, observations: Sequence[Observation]) -> int:
     """What a listing showed: attempts rise to B or R, their phase, host and absence are noted."""
-    workflow, run = lock_run(run_id)
+    workflow, _run = lock_run(run_id)
     now = timezone.now()
     seen = {observation.instance_id: observation for observation in observations}
     job_of = jobs_of(list(seen))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,7 +53,7 @@ class RunOptions:
     seconds_until_timeout: int | None = None
     hostname: str = ""
     pid: int | None = None
-    scope: Scope = Scope()
+    scope: Scope = field(default_factory=Scope)
 
 
 def sum_counts(dag_id: int) -> dict[str, int]:

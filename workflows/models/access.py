@@ -23,7 +23,9 @@ class ApiToken(models.Model):
     class Meta:
         db_table = "api_token"
         constraints = [
-            models.CheckConstraint(condition=models.Q(scope__in=["read", "submit", "operate"]), name="api_token_scope_known")
+            models.CheckConstraint(
+                condition=models.Q(scope__in=["read", "submit", "operate"]), name="api_token_scope_known"
+            )
         ]
 
     def __str__(self) -> str:

@@ -130,7 +130,13 @@ class Job(models.Model):
     resource_scale = models.FloatField(default=0.5)
     blocked_by = models.BigIntegerField(null=True, blank=True)
     error_group = models.ForeignKey(
-        "workflows.ErrorGroup", on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs", db_index=False, db_constraint=False
+        "workflows.ErrorGroup",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="jobs",
+        db_index=False,
+        db_constraint=False,
     )
 
     class Meta:

@@ -67,10 +67,13 @@ class WorkflowRun(models.Model):
                 condition=models.Q(status__in=[status.value for status in RunStatus]), name="workflow_run_status_known"
             ),
             models.CheckConstraint(
-                condition=models.Q(status="R", ended_at__isnull=True) | (~models.Q(status="R") & models.Q(ended_at__isnull=False)),
+                condition=models.Q(status="R", ended_at__isnull=True)
+                | (~models.Q(status="R") & models.Q(ended_at__isnull=False)),
                 name="workflow_run_ended_iff_over",
             ),
-            models.CheckConstraint(condition=models.Q(stopping__in=["", "drain", "kill"]), name="workflow_run_stopping_known"),
+            models.CheckConstraint(
+                condition=models.Q(stopping__in=["", "drain", "kill"]), name="workflow_run_stopping_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -160,7 +163,12 @@ class JobInstanceErrorLog(models.Model):
     error_time = models.DateTimeField()
     description = models.TextField()
     error_group = models.ForeignKey(
-        "workflows.ErrorGroup", on_delete=models.SET_NULL, null=True, blank=True, related_name="errors", db_constraint=False
+        "workflows.ErrorGroup",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="errors",
+        db_constraint=False,
     )
 
     class Meta:
@@ -173,9 +181,7 @@ class JobInstanceErrorLog(models.Model):
 class JobInstanceStatusLog(models.Model):
     """One row per move of an attempt: the source of every timeline."""
 
-    job_instance = models.ForeignKey(
-        JobInstance, on_delete=models.CASCADE, related_name="moves", db_constraint=False
-    )
+    job_instance = models.ForeignKey(JobInstance, on_delete=models.CASCADE, related_name="moves", db_constraint=False)
     status = models.CharField(max_length=1)
     status_time = models.DateTimeField()
 

@@ -79,7 +79,9 @@ def _with_runs(groups: QuerySet[ErrorGroup]) -> QuerySet[ErrorGroup]:
     runs = WorkflowRun.objects.filter(workflow_id=OuterRef("workflow_id")).order_by("-id")
     number = runs.order_by().values("workflow_id").annotate(n=Count("id")).values("n")
     live = runs.filter(status="R", stopping="").values("id")[:1]
-    return groups.annotate(latest_run_id=Subquery(runs.values("id")[:1]), live_run_id=Subquery(live), runs=Subquery(number))
+    return groups.annotate(
+        latest_run_id=Subquery(runs.values("id")[:1]), live_run_id=Subquery(live), runs=Subquery(number)
+    )
 
 
 def _is_new(group: ErrorGroup) -> bool:
@@ -122,9 +124,9 @@ def view_group(user: User | AnonymousUser, group: ErrorGroup, sample_id: int | N
     newest = list(
         errors_of(group)
         .order_by("-id")
-        .values_list("id", "job_instance__nodename", "job_instance__exit_code", "job_instance__job__group__name", "error_time")[
-            :NEWEST_COMPARED
-        ]
+        .values_list(
+            "id", "job_instance__nodename", "job_instance__exit_code", "job_instance__job__group__name", "error_time"
+        )[:NEWEST_COMPARED]
     )
     ids = [row[0] for row in newest]
     at = ids.index(sample_id) if sample_id in ids else 0

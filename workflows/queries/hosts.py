@@ -56,5 +56,8 @@ def compare(rows: list[tuple[str, str, str]]) -> tuple[list[Host], int]:
             counts[name][0] += 1
             counts[name][1] += status == "E"
     attempts, failed = sum(n for n, _ in counts.values()), sum(bad for _, bad in counts.values())
-    hosts = [Host(name, n, bad, (failed - bad) / (attempts - n) if attempts > n else 0.0) for name, (n, bad) in counts.items()]
+    hosts = [
+        Host(name, n, bad, (failed - bad) / (attempts - n) if attempts > n else 0.0)
+        for name, (n, bad) in counts.items()
+    ]
     return sorted(hosts, key=lambda host: (not host.is_bad, -host.share, -host.attempts))[:HOSTS_SHOWN], attempts

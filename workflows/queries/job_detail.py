@@ -57,7 +57,9 @@ def find_job(user: User | AnonymousUser, job_id: int) -> Job | None:
     """The job with its group, graph and workflow, and the name of the failed job that blocks it (`blocked_by_name`),
     if this person may see it."""
     cause = Job.objects.filter(pk=OuterRef("blocked_by"), status="F").values("name")
-    jobs = Job.objects.select_related("group", "dag__workflow").filter(pk=job_id).annotate(blocked_by_name=Subquery(cause))
+    jobs = (
+        Job.objects.select_related("group", "dag__workflow").filter(pk=job_id).annotate(blocked_by_name=Subquery(cause))
+    )
     return jobs.filter(dag__workflow__in=visible_workflows(user)).first()
 
 

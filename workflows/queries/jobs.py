@@ -85,7 +85,11 @@ def last_attempts(job_ids: list[int]) -> dict[int, JobInstance]:
 
 
 def count_from_groups(
-    groups: Iterable[JobGroup], names: set[str], without: set[str], letters: Sequence[str], is_blocked: bool | None = None
+    groups: Iterable[JobGroup],
+    names: set[str],
+    without: set[str],
+    letters: Sequence[str],
+    is_blocked: bool | None = None,
 ) -> Total:
     """The exact number of jobs when only status, blocked and tag are filtered: from stored counts, no query."""
     wanted = set(letters or "GQIREFD")

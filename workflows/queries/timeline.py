@@ -57,6 +57,7 @@ def fold(minutes: Sequence[tuple[datetime, tuple[int, int]]], is_cut: bool) -> M
         old = seen.get(index, (0, 0))
         seen[index] = (max(old[0], queued), max(old[1], running))
     bins = [
-        Bin(first + MINUTE * per_bin * index, *(seen.get(index) or (None, None))) for index in range(-(-count // per_bin))
+        Bin(first + MINUTE * per_bin * index, *(seen.get(index) or (None, None)))
+        for index in range(-(-count // per_bin))
     ]
     return Minutes(bins, MINUTE * per_bin, is_cut)

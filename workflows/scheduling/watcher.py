@@ -9,7 +9,9 @@ import threading
 import time
 
 from django.db import close_old_connections
+from django.db.models import Exists, OuterRef, Q
 from django.db.utils import DatabaseError
+from django.utils import timezone
 
 from workflows import bell
 from workflows.models import JobInstance, WorkflowRun
@@ -24,6 +26,18 @@ IDLE_PAUSE = 0.5
 LOOK_EVERY = 1.0
 RING_GAP = 0.025
 LONGEST_GAP = 1.0
+STALL_SECONDS = 3.0
+MOST_STALLED = 100
+
+
+def find_stalled() -> list[int]:
+    """Runs in which nothing is live and that nobody advances: nothing in them will ring. Their bell may have been lost
+    with the broker or a worker; they need not wait for the sweep."""
+    now = timezone.now()
+    waits = Q(backoff_until__gt=now) | ~Q(hold_reason="")
+    live = JobInstance.objects.filter(workflow_run=OuterRef("pk"), status__in=LIVE_LETTERS)
+    runs = WorkflowRun.objects.filter(~waits, ~Exists(live), status=RunStatus.RUNNING.value, lease_owner="")
+    return list(runs.order_by("pk").values_list("pk", flat=True)[:MOST_STALLED])
 
 
 class Watcher:
@@ -35,6 +49,7 @@ class Watcher:
         self._busy_until = 0.0
         self._has_live = False
         self._next_look = 0.0
+        self._next_stall_look = 0.0
         self._next_poll: dict[str, float] = {}
         self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
@@ -71,6 +86,10 @@ class Watcher:
         self._has_live = bool(live) or WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).exists()
         if self._has_live and was_idle:
             self._busy_until = now + 5.0
+        if self._has_live and now >= self._next_stall_look:
+            self._next_stall_look = now + STALL_SECONDS
+            for run_id in find_stalled():
+                bell.ring(run_id)
         for name in live:
             if now >= self._next_poll.get(name, 0.0):
                 self._next_poll[name] = now + max(1.0, back_ends.get(name).poll_interval)

@@ -94,7 +94,9 @@ def do_once(request: HttpRequest, act: Callable[[], HttpResponse]) -> HttpRespon
 def is_first(request: HttpRequest) -> bool:
     """Whether this form was not sent before: for acts whose answer cannot be given twice."""
     key = request.POST.get("once", "")
-    return bool(key) and len(key) <= 60 and key.isalnum() and _claim(user_of(request), f"page-{key}", request.path) is None
+    return (
+        bool(key) and len(key) <= 60 and key.isalnum() and _claim(user_of(request), f"page-{key}", request.path) is None
+    )
 
 
 @write_transaction

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
@@ -23,6 +24,14 @@ def _banners(request: HttpRequest) -> list[Banner]:
     return banners() if user is not None and user.is_authenticated else []
 
 
+def _server_url(request: HttpRequest) -> str:
+    """Empty where the host is none of ours: the page that says so must not fail in turn."""
+    try:
+        return f"{request.scheme}://{request.get_host()}" if request.META.get("HTTP_HOST") else ""
+    except DisallowedHost:
+        return ""
+
+
 def site(request: HttpRequest) -> dict[str, Any]:
     """Nothing is read before the frame asks: fragments and error pages cost no query."""
     zone = zone_of(request)
@@ -35,5 +44,5 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "theme": theme_of(request),
         "keys": request.COOKIES.get(KEYS_COOKIE, "on"),
         "banners": SimpleLazyObject(lambda: _banners(request)),
-        "server_url": f"{request.scheme}://{request.get_host()}" if request.META.get("HTTP_HOST") else "",
+        "server_url": _server_url(request),
     }

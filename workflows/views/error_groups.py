@@ -70,7 +70,10 @@ def error_group(request: HttpRequest, group_id: int) -> HttpResponse:
         "view": view,
         "states": STATES,
         "reason": explain.ended_because(view.sample.job_instance) if view.sample else "",
-        "trend": [(index * 10, 40 - 40 * count / max(view.trend), 40 * count / max(view.trend), count) for index, count in enumerate(view.trend)],
+        "trend": [
+            (index * 10, 40 - 40 * count / max(view.trend), 40 * count / max(view.trend), count)
+            for index, count in enumerate(view.trend)
+        ],
         "may_operate": may_operate(user, workflow),
         "crumbs": crumbs_of(workflow, Crumb("Errors", f"/workflows/{workflow.pk}/errors/"), Crumb(group.title)),
         "section": "workflows",
@@ -81,7 +84,10 @@ def error_group(request: HttpRequest, group_id: int) -> HttpResponse:
 
 def _change(request: HttpRequest, group: ErrorGroup) -> HttpResponse:
     """State and note, as far as they differ: the same form twice is one change."""
-    asked = {"state": request.POST.get("state", group.state), "note": request.POST.get("note", group.note).strip()[:5000]}
+    asked = {
+        "state": request.POST.get("state", group.state),
+        "note": request.POST.get("note", group.note).strip()[:5000],
+    }
     if asked["state"] not in STATES:
         messages.error(request, "Nothing was changed: choose open, acknowledged or fixed.")
         return HttpResponseRedirect(f"/error-groups/{group.pk}/")

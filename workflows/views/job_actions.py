@@ -24,9 +24,7 @@ LIVE = ("I", "R")
 IS_LIVE = "An attempt of it is live; kill that first."
 
 
-def _answer(
-    request: HttpRequest, job: Job, confirm: Confirm, act: Any, *, may_act: bool, word: str
-) -> HttpResponse:
+def _answer(request: HttpRequest, job: Job, confirm: Confirm, act: Any, *, may_act: bool, word: str) -> HttpResponse:
     """The page for a GET, the act for a POST that nothing speaks against."""
     if request.method == "POST":
         if not may_act:
@@ -164,7 +162,9 @@ def requests(request: HttpRequest, job_id: int) -> HttpResponse:
     is_asked = request.method == "POST"
     if is_asked and not problem and not changed:
         problem = "Nothing is different from now."
-    told = ", ".join(f"{REQUEST_WORDS[name]} {getattr(job, name) or 'none'} → {value}" for name, value in changed.items())
+    told = ", ".join(
+        f"{REQUEST_WORDS[name]} {getattr(job, name) or 'none'} → {value}" for name, value in changed.items()
+    )
     is_ready = is_asked and not problem
     confirm = Confirm(
         f"Change what {job.name} asks for",

@@ -154,7 +154,9 @@ def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
         "view": view,
         "why": explain.why(job, view.last, view.run, upstreams, timezone.now()),
         "attempts": [(attempt, explain.ended_because(attempt)) for attempt in view.attempts],
-        "look": looks.BLOCKED if job.status == "G" and (failed or getattr(job, "blocked_by_name", None)) else looks.JOB[job.status],
+        "look": looks.BLOCKED
+        if job.status == "G" and (failed or getattr(job, "blocked_by_name", None))
+        else looks.JOB[job.status],
         "may_operate": may_operate(user_of(request), workflow),
         "may_stop": may_stop(user_of(request), workflow),
         "tails": tails_of(view.last),

@@ -83,10 +83,16 @@ def _numbers(plan: planning.Plan) -> dict[str, int]:
 def _differences(before: str, now: dict[str, int]) -> list[str]:
     """`tried again: 37 before, 36 now`, where the form of before showed other numbers."""
     old = dict(zip(WHATS, before.split("-"), strict=False))
-    return [f"{what}: {old[what]} before, {count} now" for what, count in now.items() if old.get(what, "").isdigit() and old[what] != str(count)]
+    return [
+        f"{what}: {old[what]} before, {count} now"
+        for what, count in now.items()
+        if old.get(what, "").isdigit() and old[what] != str(count)
+    ]
 
 
-def _show(request: HttpRequest, workflow: Workflow, asked: Asked, *, before: str = "", status: int = 200) -> HttpResponse:
+def _show(
+    request: HttpRequest, workflow: Workflow, asked: Asked, *, before: str = "", status: int = 200
+) -> HttpResponse:
     plan = planning.plan_start(workflow, asked.scope, asked.resume)
     numbers = _numbers(plan)
     to_do = sum(numbers.values()) - numbers[planning.KEPT]

@@ -84,7 +84,11 @@ def hold(request: HttpRequest, workflow_id: int) -> HttpResponse:
             return _hold(request, run, wanted)
         messages.info(request, "That was done already." if run else "No run is live any more.")
         return HttpResponseRedirect(back)
-    sentence = f"Held: {run.hold_reason}" if run and is_release else "Nothing new starts until it is released. What runs goes on."
+    sentence = (
+        f"Held: {run.hold_reason}"
+        if run and is_release
+        else "Nothing new starts until it is released. What runs goes on."
+    )
     confirm = Confirm(
         f"{wanted.capitalize()} workflow {workflow.pk}", sentence, f"{wanted.capitalize()} this run", back,
         hidden={"wanted": wanted}, refusal=refusal, form="" if is_release else "actions/hold.html",
@@ -114,8 +118,11 @@ def _read_limit(text: str) -> int | None:
 
 def _changes(workflow: Workflow, tags: Sequence[JobGroup], data: QueryDict) -> dict[str, tuple[int | None, int | None]]:
     """Field → (old, new) where they differ. Raises ValueError."""
-    fields = [("run", workflow.max_concurrently_running), *((f"tag-{tag.pk}", tag.max_concurrently_running) for tag in tags)]
-    asked = {name: (old, _read_limit(data[name])) for name, old in fields if name in data}
+    fields = [
+        ("run", workflow.max_concurrently_running),
+        *((f"tag-{tag.pk}", tag.max_concurrently_running) for tag in tags),
+    ]
+    asked = {name: (old, _read_limit(data.get(name) or "")) for name, old in fields if name in data}
     return {name: (old, new) for name, (old, new) in asked.items() if old != new}
 
 
@@ -138,7 +145,9 @@ def limits(request: HttpRequest, workflow_id: int) -> HttpResponse:
         if changes and request.POST.get("confirmed") == "1":
             return do_once(request, lambda: _set_limits(request, workflow, tags, changes))
     confirm = _limits_page(request, workflow, tags, changes, problem, "" if may_act else only_owner(workflow))
-    return show_confirm(request, confirm, crumbs_of(workflow, Crumb("Limits")), Terminal("", f"/api/v1/workflows/{workflow.pk}/"))
+    return show_confirm(
+        request, confirm, crumbs_of(workflow, Crumb("Limits")), Terminal("", f"/api/v1/workflows/{workflow.pk}/")
+    )
 
 
 def _limits_page(
@@ -164,7 +173,10 @@ def _limit(value: int | None) -> str:
 
 
 def _set_limits(
-    request: HttpRequest, workflow: Workflow, tags: Sequence[JobGroup], changes: dict[str, tuple[int | None, int | None]]
+    request: HttpRequest,
+    workflow: Workflow,
+    tags: Sequence[JobGroup],
+    changes: dict[str, tuple[int | None, int | None]],
 ) -> HttpResponse:
     names = {f"tag-{tag.pk}": tag.name for tag in tags}
     run_limit = changes["run"][1] if "run" in changes else workflow.max_concurrently_running

@@ -50,7 +50,9 @@ def _is_confirmed(request: HttpRequest) -> bool:
 def _make(request: HttpRequest, name: str, scope: str, days: int) -> HttpResponse:
     """The value goes into the answer of this one request and is kept nowhere."""
     if not is_first(request):
-        messages.info(request, "This form was sent before; a token is shown only once. Revoke it if you did not copy it.")
+        messages.info(
+            request, "This form was sent before; a token is shown only once. Revoke it if you did not copy it."
+        )
         return HttpResponseRedirect("/account/tokens/")
     return _show(request, made=create_token(user_of(request), name, scope, timedelta(days=days)))
 

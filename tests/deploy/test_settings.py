@@ -1,0 +1,117 @@
+"""A shared server starts with the shipped settings, not with missing or unsafe ones; the shipped files are in order."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.deploy.installation import UNITS, exec_start, read_environment
+from tests.services import REPOSITORY
+
+EXAMPLE = REPOSITORY / "deploy" / "environment.example"
+SECRET = "k7Qd-" * 12
+
+
+@pytest.fixture
+def settings_here(tmp_path: Path) -> dict[str, str]:
+    """The shipped settings, with their files below a private folder."""
+    for name in ("secret_key", "db_password", "metrics_token"):
+        (tmp_path / name).write_text(SECRET + name + "\n")
+    text = {name: value.replace("/etc/jobmon", str(tmp_path)) for name, value in read_environment(EXAMPLE).items()}
+    places = {name: value.replace("/var/lib/jobmon", str(tmp_path / "lib")) for name, value in text.items()}
+    return {**places, "JOBMON_DB": "sqlite", "JOBMON_DB_NAME": str(tmp_path / "x.sqlite3")}
+
+
+def manage(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    base = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments], env={**base, **environment}, cwd=REPOSITORY, capture_output=True,
+        text=True, timeout=100,
+    )  # fmt: skip
+
+
+def test_the_shipped_settings_pass_the_deployment_checks(settings_here: dict[str, str]) -> None:
+    done = manage(settings_here, "check", "--deploy", "--fail-level", "WARNING")
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
+def test_every_shipped_setting_is_documented() -> None:
+    documented = set(re.findall(r"^\| `(JOBMON_[A-Z0-9_]+)`", (REPOSITORY / "docs" / "settings.md").read_text(), re.M))
+    assert set(read_environment(EXAMPLE)) <= documented
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("JOBMON_SECRET_KEY_FILE", "", "JOBMON_SECRET_KEY_FILE is missing"),
+        ("JOBMON_SECRET_KEY_FILE", "/nonexistent/key", "JOBMON_SECRET_KEY_FILE=/nonexistent/key: No such file"),
+        ("JOBMON_SECRET_KEY", "short", "JOBMON_SECRET_KEY has 5 characters; it needs at least 50"),
+        ("JOBMON_ALLOWED_HOSTS", "", "JOBMON_ALLOWED_HOSTS is missing"),
+        ("JOBMON_ALLOWED_HOSTS", "*", "JOBMON_ALLOWED_HOSTS holds a pattern"),
+        ("JOBMON_ALLOWED_HOSTS", "a.example.org,.example.org", "JOBMON_ALLOWED_HOSTS holds a pattern"),
+        ("JOBMON_DEBUG", "1", "JOBMON_DEBUG=1 shows settings to everybody"),
+        ("JOBMON_REDIS_URL", "", "JOBMON_REDIS_URL is missing"),
+        ("JOBMON_DB_PASSWORD_FILE", "/nonexistent/password", "JOBMON_DB_PASSWORD_FILE=/nonexistent/password: No such"),
+        ("JOBMON_METRICS_TOKEN_FILE", "/nonexistent/token", "JOBMON_METRICS_TOKEN_FILE=/nonexistent/token: No such"),
+        ("JOBMON_LOG_FORMAT", "xml", "JOBMON_LOG_FORMAT='xml' is not one of plain, json"),
+        ("JOBMON_BEHIND_PROXY", "maybe", "JOBMON_BEHIND_PROXY='maybe' is neither 1 nor 0"),
+    ],
+)
+def test_what_is_wrong_ends_the_start_with_a_sentence(
+    settings_here: dict[str, str], name: str, value: str, words: str
+) -> None:
+    settings_here["JOBMON_DB"] = "mysql" if "DB_PASSWORD" in name else "sqlite"
+    done = manage({**settings_here, name: value}, "check")
+    assert done.returncode != 0
+    assert done.stderr.startswith(f"jobmon: {words}"), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("unit", ["web", "worker", "beat", "shepherd"])
+def test_units_name_programs_that_exist(unit: str) -> None:
+    program, *arguments = exec_start(f"jobmon-{unit}").split()
+    assert program.startswith("/opt/jobmon/.venv/bin/")
+    assert (Path(sys.executable).parent / Path(program).name).exists()
+    for path in [word for word in arguments if word.startswith("/opt/jobmon/")]:
+        assert (REPOSITORY / path.removeprefix("/opt/jobmon/")).exists(), path
+    text = (UNITS / f"jobmon-{unit}.service").read_text()
+    for line in ("User=jobmon", "NoNewPrivileges=yes", "EnvironmentFile=/etc/jobmon/jobmon.env", "Restart=always"):
+        assert line in text
+
+
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze")
+    for file in UNITS.iterdir():
+        text = file.read_text().replace("/opt/jobmon/.venv/bin", str(Path(sys.executable).parent))
+        (tmp_path / file.name).write_text(text.replace("/opt/jobmon", str(REPOSITORY)))
+    files = sorted(str(file) for file in tmp_path.iterdir())
+    done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, timeout=60)
+    complaints = [line for line in done.stderr.splitlines() if "jobmon-" in line and "Failed to load" not in line]
+    wrong = [line for line in complaints if re.search(r"Unknown|Invalid|ignoring|not executable|Failed to parse", line)]
+    assert wrong == []
+
+
+def test_compose_uses_the_shipped_settings() -> None:
+    compose = yaml.safe_load((REPOSITORY / "deploy" / "compose" / "compose.yaml").read_text())
+    assert {"web", "worker", "beat", "shepherd", "mariadb", "redis"} == set(compose["services"])
+    known = set(read_environment(EXAMPLE)) | {"GUNICORN_BIND"}
+    for service in ("web", "worker", "beat", "shepherd"):
+        described = compose["services"][service]
+        assert set(described["environment"]) <= known
+        assert described["read_only"] is True
+        assert (REPOSITORY / "deploy" / "compose" / described["env_file"]).resolve() == EXAMPLE
+
+
+def test_nginx_sets_what_the_site_believes() -> None:
+    text = (REPOSITORY / "deploy" / "nginx" / "jobmon.conf").read_text()
+    assert "proxy_set_header X-Forwarded-Proto $scheme;" in text
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
