@@ -58,7 +58,7 @@ class Installation:
     def localize(self, text: str) -> str:
         """The same text for this folder: paths, ports and no change of accounts."""
         places = {
-            "/etc/jobmon": "etc", "/var/lib/jobmon": "lib", "/etc/ssl/jobmon": "ssl", "/usr/local/bin": "bin",
+            "/etc/jobmon": "etc", "/var/lib/jobmon": "lib", "/var/www/jobmon": "www", "/etc/ssl/jobmon": "ssl", "/usr/local/bin": "bin",
             "/run/jobmon-shepherd": "run/shepherd", "/run/jobmon/": "run/",
         }  # fmt: skip
         for place, name in places.items():
