@@ -22,7 +22,7 @@ run_suite SQLite tests "$@"
 sqlite=$?
 if .venv/bin/python -c 'import MySQLdb' 2>/dev/null && PATH=$PATH:/usr/sbin command -v mariadbd >/dev/null; then
     JOBMON_TEST_DATABASE=mariadb run_suite MariaDB tests/db tests/api tests/e2e tests/chaos --ignore tests/e2e/test_clusters.py \
-        --ignore tests/e2e/test_clusters_crashes.py "$@"
+        --ignore tests/e2e/test_clusters_crashes.py --ignore tests/e2e/test_clusters_slurm.py "$@"
     mariadb=$?
 else
     echo "REAL PART NOT TESTED: MariaDB (mariadbd or mysqlclient is missing)" | tee "$logs/MariaDB"
