@@ -24,7 +24,7 @@ from tests.executors.cluster import USER, SgeCluster
 from tests.services import EmbeddedServer
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.sge, pytest.mark.xdist_group("sge"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sge, pytest.mark.xdist_group("sge"), pytest.mark.timeout(600)]
 BEFORE_QSUB = ("before_intent_commit", "after_intent_commit", "mid_directory", "pause_before_submit")
 AFTER_QSUB = ("after_submit", "after_id_stored", "after_exit_read", "before_downstream")
 JOBS = 40
@@ -71,7 +71,7 @@ def kill_at(points: tuple[str, ...], folder: Path, hit: int = 1) -> dict[str, st
 def run_with_kills(cluster: SgeCluster, folder: Path, points: tuple[str, ...], hit: int = 1) -> None:
     with serving("sge", **sge_settings(cluster), **kill_at(points, folder, hit)) as server:
         workflow = start(server, folder, write_lines(JOBS, folder))
-        assert wait_for_end(server, workflow, 240) == "D"
+        assert wait_for_end(server, workflow, 500) == "D"
         assert {path.name for path in (folder / "once").iterdir()} == set(points), "a worker died at each point"
         check_all_ran_once(server, workflow, folder)
         wait_until(lambda: nothing_is_listed(server, cluster), 30, "nothing is left in the queue")
@@ -101,7 +101,7 @@ def test_a_worker_killed_while_it_kills(sge_cluster: SgeCluster, folder: Path) -
         workflow = start(server, folder, tasks)
         wait_until(lambda: len(list(folder.glob("s*"))) == 5, 60, "all run")
         workflow.stop("kill")
-        assert wait_for_end(server, workflow) == "S"
+        assert wait_for_end(server, workflow, 500) == "S"
         assert (folder / "once" / "in_kill").exists()
         assert {reason for reasons in outcomes(server, workflow).values() for reason in reasons} == {"killed"}
         assert nothing_is_listed(server, sge_cluster)
@@ -128,7 +128,7 @@ def test_qmaster_dies_while_jobs_run_and_are_submitted(sge_cluster: SgeCluster, 
             lambda: count_lines(folder).keys() >= {str(n) for n in range(JOBS, JOBS + 4)}, 60, "the long jobs end"
         )
         sge_cluster.up()
-        assert wait_for_end(server, workflow, 180) == "D"
+        assert wait_for_end(server, workflow, 500) == "D"
         check_all_ran_once(server, workflow, folder, JOBS + 4)
         wait_until(lambda: nothing_is_listed(server, sge_cluster), 60, "nothing is left in the queue")
 

@@ -34,7 +34,8 @@ USER = "jobmon-demo"
 UNAVAILABLE = 69  # what the scripts answer when the packages cannot be had
 AS_USER = ("/usr/sbin/runuser", "-u", USER, "--")
 # A crash of qmaster alone: its node reports again within half a minute.
-RECOVERY = 90.0
+# A job that was being handed to a daemon when it died is delivered again by Grid Engine after 300 s, not sooner.
+RECOVERY = 400.0
 
 
 def find_ports(count: int) -> int:

@@ -28,7 +28,7 @@ from tests.executors.cluster import (  # noqa: F401 - fixtures
 from tests.executors.contract import HOSTILE, ShellContract, evidence, run
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.sge, pytest.mark.xdist_group("sge")]
+pytestmark = [pytest.mark.sge, pytest.mark.xdist_group("sge"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture
