@@ -6,7 +6,7 @@ MANAGE := $(PY) manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run dev test check bench screenshots chaos cluster-up cluster-down lock docs clean
+.PHONY: help setup setup-dev run dev test check audit bench bench-load screenshots chaos cluster-up cluster-down lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -29,20 +29,27 @@ test: ## the whole test suite, on SQLite and on MariaDB; sets itself up
 check: setup-dev ## lint, formatting, types, import rules, migrations
 	@deploy/setup/check.sh
 
+audit: setup-dev ## known weaknesses of the locked packages (asks the vulnerability service, so it needs the network)
+	@for name in base production sign-in dev; do $(PY) -m pip_audit --disable-pip --require-hashes -r requirements/$$name.txt || exit 1; done
+
 bench: setup-dev ## measure throughput, delay, registration and memory beside a baseline
 	@$(PY) bench/run.py $(BENCH)
 
-screenshots: setup-dev ## make docs/screenshots anew from a real server (needs Chromium)
-	@$(PY) docs/screenshots/make.py
+bench-load: setup-dev ## browsers, submitters and a large run at once, on SQLite and on MariaDB with gunicorn and nginx
+	@$(PY) bench/load.py $(BENCH)
 
-chaos: setup-dev ## the long fault tests: parts of the server killed again and again
-	@$(PY) -m pytest tests/chaos tests/e2e -m slow -p no:randomly --timeout 1800 -rP
+screenshots: setup-dev ## make docs/screenshots anew (needs Chromium)
+	@$(PY) -m pytest tests/pages/screenshots.py -n0 -q
+
+chaos: setup-dev ## 200 rounds of faults on each database and executor (goes on where it was stopped), and the long fault tests
+	@$(PY) -m tests.chaos --nightly $(or $(CHAOS),.run/chaos)
+	@$(PY) -m pytest tests/chaos tests/e2e tests/executors -m slow -p no:randomly --timeout 1800 -rP
 
 cluster-up: ## a one-node Grid Engine and Slurm on this machine, for tests (root)
 	@deploy/cluster/sge_up
 	@deploy/cluster/slurm_up
 
-cluster-down: ## remove them
+cluster-down: ## stop them
 	@deploy/cluster/slurm_down
 	@deploy/cluster/sge_down
 

@@ -6,7 +6,7 @@ database says what was meant, the attempt store (see `spool.py`) says what happe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -29,9 +29,20 @@ class ExecutorUnavailable(ExecutorError):
         self.accepted: dict[str, str] = dict(accepted or {})
 
 
+class PartlyUnavailable(ExecutorUnavailable):
+    """A listing for which some could not be asked. `listing` holds the others' attempts; about those in `unasked`
+    (instance ids) nothing is known."""
+
+    def __init__(self, message: str, listing: Mapping[str, Listed], unasked: Set[int]) -> None:
+        super().__init__(message)
+        self.listing = listing
+        self.unasked = unasked
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one attempt asks for. `mem_free` in GB (10**9 bytes), `max_runtime` in seconds (None: no limit)."""
+    """What one attempt asks for. `mem_free` in GB (10**9 bytes), `max_runtime` in seconds (None: no limit).
+    A batch system starts it on none of the `excluded_hosts`; the executors of this machine have no choice."""
 
     slots: int = 1
     mem_free: float = 2.0
@@ -39,6 +50,7 @@ class Resources:
     project: str | None = None
     queue: str | None = None
     extra: tuple[tuple[str, str], ...] = ()
+    excluded_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,7 @@ class JobSpec:
     `name` is unique for ever and deterministic. A single attempt has index 0 and `name == batch`; a member of an
     array has index 1..n in the batch and `name == f"{batch}.{index}"`.
     `stdout_path` and `stderr_path` are the absolute files to write; None means the attempt's own `out` and `err`.
+    `account`: the Unix account that it must run as; None: whoever runs the jobs of this server.
     """
 
     instance_id: int
@@ -61,6 +74,7 @@ class JobSpec:
     stdout_path: str | None = None
     stderr_path: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +222,9 @@ class AttemptStore(Protocol):
     def clear_hints(self, hints: Iterable[Hint]) -> None:
         """Forget these hints; call it once their outcome is committed."""
 
-    def tail(self, instance_id: int, stream: str, limit: int) -> bytes | None:
-        """The last `limit` bytes of `stdout` or `stderr`; None when there is no file."""
+    def tail(self, instance_id: int, stream: str, limit: int, path: str = "") -> bytes | None:
+        """The last `limit` bytes of `stdout` or `stderr`; None when there is no file. `path`: where it is, if the run
+        named a folder of its own."""
 
 
 class Executor(Protocol):

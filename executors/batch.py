@@ -35,6 +35,7 @@ from executors.spool import Spool
 JOB_ID = re.compile(r"[0-9]+([._][0-9]+)?")
 IDS_PER_COMMAND = 2000
 SMALLEST = JobSpec(0, 0, "check", "check", 0, "true", Resources(mem_free=0.001))
+HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,253}")
 _TASK = re.compile(r"\.[0-9]+$")
 
 
@@ -74,6 +75,13 @@ def group_by_batch(specs: Iterable[JobSpec]) -> dict[str, list[JobSpec]]:
     for spec in specs:
         batches.setdefault(spec.batch, []).append(spec)
     return batches
+
+
+def check_host(host: str) -> str:
+    """The name, or ValueError: in the commands of batch systems names of hosts may be patterns and lists."""
+    if not HOST.fullmatch(host):
+        raise ValueError(f"{host!r} is not the name of a host")
+    return host
 
 
 def check_ids(ids: Iterable[str]) -> list[str]:
@@ -164,6 +172,10 @@ class BatchExecutor(ABC):
         limit = self.config.query_timeout if timeout is None else timeout
         return shell.run([*self.config.command_prefix, *argv], timeout=limit, environment=self._environment)
 
+    def ask_listing(self, argv: Sequence[str]) -> Completed:
+        """The command that lists the jobs of our user."""
+        return self.run(argv)
+
     def binary(self, name: str) -> str:
         return str(self.config.bin_dir / name)
 
@@ -172,7 +184,7 @@ class BatchExecutor(ABC):
 
     def submit(self, specs: Sequence[JobSpec]) -> SubmitResult:
         """The folders of all batches come first: a full disk shows before anything is handed over."""
-        rejected = {spec.name: words for spec in specs if (words := refuse_spec(spec) or self.refuse(spec.resources))}
+        rejected = self.find_impossible(specs)
         batches = group_by_batch(spec for spec in specs if spec.name not in rejected)
         try:
             wrapper = self._folders.create()
@@ -183,6 +195,10 @@ class BatchExecutor(ABC):
             raise ExecutorUnavailable(f"cannot prepare attempts at {where}: {error.strerror}") from error
         accepted = self._hand_over_all(prepared, targets, wrapper, rejected)
         return SubmitResult(accepted=accepted, rejected=rejected)
+
+    def find_impossible(self, specs: Sequence[JobSpec]) -> dict[str, str]:
+        """Name → why, of those that no batch system may be given."""
+        return {spec.name: words for spec in specs if (words := refuse_spec(spec) or self.refuse(spec.resources))}
 
     def _hand_over_all(
         self, prepared: Sequence[list[JobSpec]], targets: Sequence[Path], wrapper: Path, rejected: dict[str, str]
@@ -217,8 +233,12 @@ class BatchExecutor(ABC):
         if not refs:
             return
         rows = self._own_rows()
-        wanted = {row.name for row in self._match(refs, rows).values()}
+        wanted = set(self._match(refs, rows))
         ids = check_ids(self._shortest_ids(rows, wanted))
+        self.delete([ref for ref in refs if ref.name in wanted], ids)
+
+    def delete(self, refs: Sequence[AttemptRef], ids: Sequence[str]) -> None:
+        """End these attempts, whose checked ids these are."""
         for at in range(0, len(ids), IDS_PER_COMMAND):
             self.read_cancellation(self.run(self.cancel_argv(ids[at : at + IDS_PER_COMMAND])))
 

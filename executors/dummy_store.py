@@ -96,7 +96,7 @@ class MemoryStore:
             del self._records[instance_id]
             self._output.pop((instance_id, "stdout"), None)
 
-    def tail(self, instance_id: int, stream: str, limit: int) -> bytes | None:
+    def tail(self, instance_id: int, stream: str, limit: int, path: str = "") -> bytes | None:
         with self.lock:
             content = self._output.get((instance_id, stream))
         return None if content is None else content[max(0, len(content) - limit) :]

@@ -40,6 +40,14 @@ def read_process(pid: int) -> Process | None:
     return Process(pid=pid, parent=int(fields[1]), session=int(fields[3]), is_zombie=fields[0] in (b"Z", b"X"))
 
 
+def process_start(pid: int) -> str | None:
+    """When the process started, in ticks since boot: with the pid it names one process. None: no such process, or
+    one that has ended."""
+    text = _read(f"/proc/{pid}/stat")
+    fields = text[text.rfind(b")") + 1 :].split()
+    return None if len(fields) < 20 or fields[0] in (b"Z", b"X") else fields[19].decode("ascii")
+
+
 def list_processes() -> list[Process]:
     """All processes that are visible and not zombies, without their marks."""
     pids = (

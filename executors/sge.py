@@ -67,7 +67,7 @@ class SgeExecutor(BatchExecutor):
         return job if task is None else f"{job}.{task}"
 
     def list_rows(self) -> list[Row]:
-        answer = self.run([self.binary("qstat"), "-xml", "-u", self.config.user])
+        answer = self.ask_listing([self.binary("qstat"), "-xml", "-u", self.config.user])
         return self._explain(sge_parse.read_listing(answer))
 
     def cancel_argv(self, ids: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from executors.base import ExecutorUnavailable, JobSpec, Phase, Resources, SubmitRejected
-from executors.batch import Row
+from executors.batch import Row, check_host
 from executors.sge_config import SgeConfig
 from executors.shell import Completed
 
@@ -60,13 +60,17 @@ def build_submission(config: SgeConfig, specs: Sequence[JobSpec], wrapper: Path,
     first = specs[0]
     argv = [str(config.bin_dir / "qsub"), "-clear", "-terse", "-b", "y", "-shell", "n", "-r", "n", "-m", "n"]
     argv += ["-wd", "/", "-N", first.batch, "-ac", f"jobmon={first.batch}", "-o", "/dev/null", "-e", "/dev/null"]
-    if config.verify:
-        argv += ["-w", "e"]
-    argv += _build_request(config, first.resources)
-    if first.index:
+    return [*argv, *build_options(config, specs), "/bin/sh", str(wrapper), str(target)]
+
+
+def build_options(config: SgeConfig, specs: Sequence[JobSpec]) -> list[str]:
+    """The part that differs from batch to batch, apart from its name."""
+    argv = ["-w", "e"] if config.verify else []
+    argv += _build_request(config, specs[0].resources)
+    if specs[0].index:
         argv += ["-t", f"1-{max(spec.index for spec in specs)}"]
         argv += ["-tc", str(config.concurrent_tasks)] if config.concurrent_tasks else []
-    return [*argv, "/bin/sh", str(wrapper), str(target)]
+    return argv
 
 
 def _build_request(config: SgeConfig, resources: Resources) -> list[str]:
@@ -81,6 +85,8 @@ def _build_request(config: SgeConfig, resources: Resources) -> list[str]:
     if resources.max_runtime is not None:
         for name in config.runtime_resources:
             argv += ["-l", f"{name}={int(resources.max_runtime)}"]
+    if resources.excluded_hosts:
+        argv += ["-l", f"hostname=!({'|'.join(map(check_host, resources.excluded_hosts))})"]
     for option, value in resources.extra:
         argv += [f"-{option}", value]
     return argv

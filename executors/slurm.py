@@ -54,7 +54,9 @@ class SlurmExecutor(BatchExecutor):
         return job if task is None else f"{job}_{task}"
 
     def list_rows(self) -> list[Row]:
-        answer = self.run([self.binary("squeue"), "-r", "-u", self.config.user, "-o", slurm_parse.LISTING_FORMAT])
+        answer = self.ask_listing(
+            [self.binary("squeue"), "-r", "-u", self.config.user, "-o", slurm_parse.LISTING_FORMAT]
+        )
         return slurm_parse.read_listing(answer)
 
     def cancel_argv(self, ids: Sequence[str]) -> list[str]:

@@ -13,15 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from executors.base import ExecutorUnavailable, JobSpec, Phase, Resources, SubmitRejected
-from executors.batch import Row
+from executors.batch import Row, check_host
 from executors.shell import Completed
 from executors.slurm_config import SlurmConfig
 
 _SUBMITTED = re.compile(r"([0-9]+)(?:;[A-Za-z0-9_.-]+)?")
 _RAW_LIMIT = 500
 
-# A refusal that a later try may escape comes first: limits on what a user may have at once.
-_BUSY = re.compile(r"submit limit|MaxSubmitJob|temporarily|try again|Socket timed out|Unable to contact", re.IGNORECASE)
+# A refusal that a later try may escape comes first: limits on what a user may have at once, and a node that was
+# excluded by its name and is gone from the cluster, which is no fault of the job.
+_BUSY = re.compile(
+    r"submit limit|MaxSubmitJob|temporarily|try again|Socket timed out|Unable to contact|Invalid node name",
+    re.IGNORECASE,
+)
 _REFUSED = re.compile(
     r"Invalid (?:\w+ )*(?:partition|account|qos|--\w|job array|feature|generic resource|wckey|license)"
     r"|can not be satisfied|Requested (?:node configuration|time limit|partition configuration)|[Pp]ermission denied"
@@ -72,11 +76,16 @@ def build_submission(config: SlurmConfig, specs: Sequence[JobSpec], wrapper: Pat
     first = specs[0]
     argv = [str(config.bin_dir / "sbatch"), "--parsable", "--export=NONE", "--no-requeue", f"--job-name={first.batch}"]
     argv += ["--output=/dev/null", "--error=/dev/null", "--input=/dev/null", "--chdir=/"]
-    argv += _build_request(config, first.resources)
-    if first.index:
+    return [*argv, *build_options(config, specs), str(wrapper), str(target)]
+
+
+def build_options(config: SlurmConfig, specs: Sequence[JobSpec]) -> list[str]:
+    """The part that differs from batch to batch, apart from its name."""
+    argv = _build_request(config, specs[0].resources)
+    if specs[0].index:
         limit = f"%{config.concurrent_tasks}" if config.concurrent_tasks else ""
         argv.append(f"--array=1-{max(spec.index for spec in specs)}{limit}")
-    return [*argv, str(wrapper), str(target)]
+    return argv
 
 
 def _build_request(config: SlurmConfig, resources: Resources) -> list[str]:
@@ -86,6 +95,9 @@ def _build_request(config: SlurmConfig, resources: Resources) -> list[str]:
     argv += [f"--partition={queue}"] if queue else []
     argv += [f"--mem={format_memory(resources.mem_free)}"] if resources.mem_free > 0 else []
     argv += [f"--time={-(-int(resources.max_runtime) // 60)}"] if resources.max_runtime is not None else []
+    # Nodes go by their short names in Slurm, whatever they call themselves.
+    excluded = ",".join(check_host(host).split(".")[0] for host in resources.excluded_hosts)
+    argv += [f"--exclude={excluded}"] if excluded else []
     argv += [f"--{option}={value}" for option, value in resources.extra]
     return argv
 

@@ -221,8 +221,8 @@ class Spool:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._hint_file(hint))
 
-    def tail(self, instance_id: int, stream: str, limit: int) -> bytes | None:
-        return read_tail(Path(self.file(instance_id, _STREAMS[stream])), limit)
+    def tail(self, instance_id: int, stream: str, limit: int, path: str = "") -> bytes | None:
+        return read_tail(Path(path or self.file(instance_id, _STREAMS[stream])), limit)
 
 
 def _append_usage(path: str, usage: Usage) -> None:

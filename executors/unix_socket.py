@@ -47,3 +47,15 @@ def connect(path: Path, timeout: float) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def is_answering(kind: str, path: Path, timeout: float = 1.0) -> bool:
+    """Whether a server accepts connections there, and if it is "redis", answers PING."""
+    try:
+        with connect(path, timeout) as connection:
+            if kind == "redis":
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+            return True
+    except OSError:
+        return False

@@ -101,14 +101,16 @@ class Client:
     def list_jobs(self, workflow_id: int, filters: Query = (), limit: int | None = None) -> list[dict[str, Any]]:
         return self._list(f"workflows/{workflow_id}/jobs/", filters, limit)
 
-    def list_errors(self, workflow_id: int, limit: int | None = None) -> list[dict[str, Any]]:
+    def list_errors(self, workflow_id: int, limit: int | None = None, filters: Query = ()) -> list[dict[str, Any]]:
         """Failed attempts, newest first."""
-        return self._list(f"workflows/{workflow_id}/errors/", (), limit)
+        return self._list(f"workflows/{workflow_id}/errors/", filters, limit)
 
-    def list_error_groups(self, workflow_id: int, limit: int | None = None) -> list[dict[str, Any]]:
-        """Failures with the same fingerprint, most blocking first."""
+    def list_error_groups(
+        self, workflow_id: int, limit: int | None = None, filters: Query = ()
+    ) -> list[dict[str, Any]]:
+        """Failures with the same fingerprint, most frequent first."""
         parent = f"workflows/{workflow_id}/"
-        return self._optional(lambda: self._list(f"{parent}error-groups/", (), limit), parent)
+        return self._optional(lambda: self._list(f"{parent}error-groups/", filters, limit), parent)
 
     def get_graph(self, workflow_id: int) -> dict[str, Any]:
         """The graph of tags with counts."""
@@ -132,6 +134,35 @@ class Client:
         """What a stop would do, without doing it."""
         self._require("dry_run")
         return self._post(f"workflow-runs/{run_id}/stop/", {"mode": mode}, query=[("dry_run", "1")])
+
+    def plan_operation(self, workflow_id: int, body: dict[str, Any]) -> dict[str, Any]:
+        """What an action on many jobs would do, without doing it."""
+        self._require("operations")
+        return self._post(f"workflows/{workflow_id}/operations/", body, query=[("dry_run", "1")])
+
+    def draft_operation(self, workflow_id: int, body: dict[str, Any]) -> dict[str, Any]:
+        """Freeze the jobs of an action; nothing happens until `confirm_operation`. Repeatable: a draft that nobody
+        confirms does nothing."""
+        self._require("operations")
+        return self._post(f"workflows/{workflow_id}/operations/", body, is_repeatable=True)
+
+    def confirm_operation(self, operation_id: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Carry it out; confirming again is the same confirmation."""
+        return self._post(f"operations/{operation_id}/confirm/", options, is_repeatable=True)
+
+    def stop_operation(self, operation_id: str) -> dict[str, Any]:
+        """Leave the rest as it is."""
+        return self._post(f"operations/{operation_id}/stop/", {}, is_repeatable=True)
+
+    def get_operation(self, operation_id: str) -> dict[str, Any]:
+        return self._get(f"operations/{operation_id}/")
+
+    def list_operations(self, filters: Query = (), limit: int | None = None) -> list[dict[str, Any]]:
+        return self._list("operations/", filters, limit)
+
+    def list_operation_jobs(self, operation_id: str, limit: int | None = None) -> list[dict[str, Any]]:
+        """Its jobs, each with what became of it."""
+        return self._list(f"operations/{operation_id}/jobs/", (), limit)
 
     def get_job(self, job_id: int) -> dict[str, Any]:
         return self._get(f"jobs/{job_id}/")

@@ -8,10 +8,11 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from celery.signals import beat_init, task_postrun, task_prerun, worker_ready
+from celery.signals import beat_init, task_postrun, task_prerun, worker_ready, worker_shutdown
 from django.conf import settings
 
 from jobmon_site.counters import note_task
+from jobmon_site.hearing import Hearing
 from jobmon_site.readiness import announce_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobmon_site.settings")
@@ -21,11 +22,20 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["workflows"])
 
 
+_hearing = Hearing(app)
+
+
 @worker_ready.connect
-def _sweep_at_once(**_: Any) -> None:
+def _sweep_at_once(sender: Any, **_: Any) -> None:
     """A worker that comes back does not wait for the next sweep: bells may have been lost while there was none."""
     app.send_task("workflows.tasks.sweep", ignore_result=True, expires=60)
+    _hearing.start(sender.hostname)
     announce_ready()
+
+
+@worker_shutdown.connect
+def _stop_hearing(**_: Any) -> None:
+    _hearing.stop()
 
 
 @beat_init.connect
@@ -41,6 +51,7 @@ def _begin_task(task_id: str, kwargs: dict[str, Any], **_: Any) -> None:
     """What is logged meanwhile names the run, the executor or the operation that the task is about."""
     structlog.contextvars.bind_contextvars(task_id=task_id, **kwargs)
     _begun[task_id] = time.monotonic()
+    _hearing.note()
 
 
 @task_postrun.connect

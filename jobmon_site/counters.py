@@ -15,7 +15,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from workflows import bell, transactions
+from workflows import bell, running_sums, transactions
 
 logger = logging.getLogger(__name__)
 Key = tuple[str, str]  # the name of the metric, and its labels as they are written: 'status="2xx"'
@@ -84,13 +84,15 @@ class Seen:
     """Turns a module's running count into what came to it since the last look."""
 
     def __init__(self) -> None:
-        self._last = {"lost_bells": 0, "transaction_retries": 0}
+        self._last: dict[Key, float] = {}
 
     def collect(self, counters: Counters) -> None:
-        found = {"lost_bells": bell.lost_bells, "transaction_retries": transactions.retries_counted}
-        for name, total in found.items():
-            if total > self._last[name]:
-                counters.add(f"jobmon_{name}_total", "", total - self._last[name])
+        found = running_sums.totals()
+        found["jobmon_lost_bells_total", ""] = float(bell.lost_bells)
+        found["jobmon_transaction_retries_total", ""] = float(transactions.retries_counted)
+        for key, total in found.items():
+            if total > self._last.get(key, 0.0):
+                counters.add(*key, total - self._last.get(key, 0.0))
         self._last = found
 
 

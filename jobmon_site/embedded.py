@@ -18,6 +18,7 @@ DEFAULT_PORT = 8000
 PASSED_ON = frozenset(
     ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE")
 )
+REDIS_SILENCE = 15.0
 CELERY = [sys.executable, "-m", "celery", "--skip-checks", "-A", "jobmon_site"]  # checks would import all pages
 FAULT_VARIABLES = ("JOBMON_FAULTS", "JOBMON_FAULTS_ONCE")  # the shepherd has fault points of its own
 PASSED_ON_PREFIXES = ("JOBMON_", "LC_", "SGE_", "SLURM_")
@@ -66,7 +67,18 @@ def redis_part(home: Home, program: str, environ: Mapping[str, str], descriptors
     argv += ["--appendonly", "no", "--maxmemory-policy", "noeviction", "--dir", str(home.runtime)]
     argv += ["--daemonize", "no", "--loglevel", "warning"]
     ready = f"redis:{home.redis_socket}"
-    return Part("redis", argv, bare_environment(environ), str(home.logs / "redis.log"), 0, ready, 5.0, descriptors)
+    return Part(
+        "redis",
+        argv,
+        bare_environment(environ),
+        str(home.logs / "redis.log"),
+        0,
+        ready,
+        5.0,
+        descriptors,
+        "",
+        REDIS_SILENCE,
+    )
 
 
 def shepherd_part(
@@ -80,10 +92,11 @@ def shepherd_part(
     return Part("shepherd", argv, bare_environment(environ), str(home.logs / "shepherd.log"), 1, ready, 10.0)
 
 
-def worker_part(home: Home, environ: Mapping[str, str], descriptors: list[int]) -> Part:
+def worker_part(home: Home, environ: Mapping[str, str], descriptors: list[int], silence: float) -> Part:
     options = "worker --pool threads -c 4 --without-gossip --without-mingle --without-heartbeat --hostname embedded@%h"
     argv, log = [*CELERY, *options.split(), "-l", "WARNING"], str(home.logs / "worker.log")
-    return Part("worker", argv, pick_environment(environ), log, 2, "announce", 20.0, descriptors)
+    heartbeat = str(home.local / "worker.heartbeat")
+    return Part("worker", argv, pick_environment(environ), log, 2, "announce", 20.0, descriptors, heartbeat, silence)
 
 
 def beat_part(home: Home, environ: Mapping[str, str], descriptors: list[int]) -> Part:

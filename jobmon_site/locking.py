@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from executors.processes import process_start
 from jobmon_site.environment import SettingError
 from jobmon_site.home import Home
-from jobmon_site.supervisor import process_start
 
 LEFTOVER_SECONDS = 15.0
 

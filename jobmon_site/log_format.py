@@ -26,14 +26,26 @@ _JSON = {
 _PLAIN = {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
 
 
-def make_logging(form: str, level: str) -> dict[str, Any]:
-    """Django's LOGGING. One line per request only in JSON: a person at a terminal has no use for every poll."""
+def make_logging(form: str, level: str, audit_syslog: str = "") -> dict[str, Any]:
+    """Django's LOGGING. One line per request only in JSON: a person at a terminal has no use for every poll. The audit goes to syslog too, where a socket like /dev/log is given."""
     quiet = {name: {"level": "WARNING"} for name in ("celery", "waitress", "kombu")}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": _JSON, "plain": _PLAIN},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": form}},
+        "formatters": {"json": _JSON, "plain": _PLAIN, "syslog": {"format": "jobmon: %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": form}, **_syslog(audit_syslog)},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {**quiet, "jobmon.http": {"level": "INFO" if form == "json" else "WARNING"}},
+        "loggers": {
+            **quiet,
+            "jobmon.http": {"level": "INFO" if form == "json" else "WARNING"},
+            "jobmon.audit": {"handlers": list(_syslog(audit_syslog)), "level": "INFO"},
+        },
     }
+
+
+def _syslog(address: str) -> dict[str, Any]:
+    """A handler that writes to this socket, as the facility "authpriv"."""
+    if not address:
+        return {}
+    handler = "logging.handlers.SysLogHandler"
+    return {"syslog": {"class": handler, "address": address, "facility": "authpriv", "formatter": "syslog"}}

@@ -12,15 +12,20 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from jobmon_site import probes
 from jobmon_site.counters import Key, counters
 from jobmon_site.probes import is_for_staff
 from workflows.queries import health
+from workflows.queries.notices import count_notices, count_stalls
 from workflows.state_machine import LABELS, JobStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 COUNTED = {
     "jobmon_http_requests_total": ("counter", "Answered HTTP requests by class of status, on this machine."),
     "jobmon_task_seconds": ("summary", "Duration of Celery tasks; advance is one pass over a run."),
+    "jobmon_submit_seconds": ("summary", "Duration of calls that hand attempts to an executor."),
+    "jobmon_submit_failures_total": ("counter", "Such calls whose outcome is unknown, by executor."),
+    "jobmon_alarms_total": ("counter", "Log lines of level ERROR and above, by logger: things that must not happen."),
     "jobmon_lost_bells_total": ("counter", "Messages to workers that Redis did not take; the sweep makes good."),
     "jobmon_transaction_retries_total": (
         "counter",
@@ -61,9 +66,25 @@ def stored_metrics() -> Iterator[Metric]:
     reasons = [("", label("reason", reason), n) for reason, n in health.count_failed_attempts().items()]
     yield Metric("jobmon_failed_attempts", "gauge", "Failed attempts that are kept, by reason.", list(reasons))
     yield from executor_metrics(health.list_executors())
+    stalls = [("", label("kind", kind), float(n)) for kind, n in count_stalls().items()]
+    yield Metric("jobmon_stalled_runs", "gauge", "Live runs in which nothing moves although something could.", stalls)
+    mail = [("", label("state", state), float(n)) for state, n in count_notices().items()]
+    yield Metric("jobmon_notices", "gauge", "Events in the outbox of the mail, by what became of them.", mail)
+    yield Metric("jobmon_attempts_in_queue", "gauge", "Attempts that were handed over and have not started.", waiting())
     age = health.sweep_age()
     samples = [] if age is None else [("", "", age)]
     yield Metric("jobmon_sweep_age_seconds", "gauge", "Time since the last sweep.", samples)
+
+
+def waiting() -> list[tuple[str, str, float]]:
+    return [("", label("executor", name), float(n)) for name, n in health.count_waiting_attempts().items()]
+
+
+def broker_metrics() -> Iterator[Metric]:
+    """How many bells wait in Redis: workers that keep up leave next to none."""
+    depth = probes.queue_depth()
+    samples = [] if depth is None else [("", "", float(depth))]
+    yield Metric("jobmon_queue_depth", "gauge", "Messages to workers that wait in Redis.", list(samples))
 
 
 def executor_metrics(executors: list[health.ExecutorFacts]) -> Iterator[Metric]:
@@ -100,5 +121,5 @@ def metrics(request: HttpRequest) -> HttpResponse:
         counts = counters(settings.METRICS_FILE).read()
     except sqlite3.Error:
         counts = {}  # the rest is worth more than an error
-    text = render([*stored_metrics(), *counted_metrics(counts)])
+    text = render([*stored_metrics(), *broker_metrics(), *counted_metrics(counts)])
     return HttpResponse(text, content_type=CONTENT_TYPE)

@@ -11,7 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from workflows.permissions import is_staff
 from workflows.queries import health
+from workflows.scheduling import epoch
 
 REDIS_SECONDS = 2.0
 
@@ -44,6 +46,17 @@ def check_redis() -> Check:
     return Check("redis", True, "answers")
 
 
+def queue_depth() -> int | None:
+    """Messages that wait for a worker; None if Redis does not answer, or the broker is another one."""
+    options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "socket_timeout": REDIS_SECONDS}
+    try:
+        with current_app.connection_for_write(transport_options=options) as broker:
+            client = getattr(broker.default_channel, "client", None)
+            return None if client is None else int(client.llen(settings.CELERY_TASK_DEFAULT_QUEUE))
+    except Exception:  # noqa: BLE001 - whatever the broker's client raises
+        return None
+
+
 def check_sweep() -> Check:
     try:
         age = health.sweep_age()
@@ -59,10 +72,19 @@ def check_sweep() -> Check:
     )
 
 
+def check_epoch() -> Check:
+    """Not for a web process that has no access to the spool: the workers look as well."""
+    try:
+        is_behind = epoch.is_behind()
+    except (Error, OSError):
+        return Check("epoch", True, "not known here")
+    return Check("epoch", False, epoch.sentence()) if is_behind else Check("epoch", True, "as new as the spool")
+
+
 def is_for_staff(request: HttpRequest) -> bool:
     """Whether a signed-in member of the staff asks; nobody is, while the sessions cannot be read."""
     try:
-        return bool(request.user.is_authenticated and request.user.is_active and request.user.is_staff)
+        return is_staff(request.user)
     except Error:
         return False
 
@@ -76,7 +98,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
-    checks = [check_database(), check_redis(), check_sweep()]
+    checks = [check_database(), check_redis(), check_sweep(), check_epoch()]
     is_ready = all(check.is_ok for check in checks)
     lines = ["ready" if is_ready else "not ready"]
     if is_for_staff(request):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,8 @@ from jobmon_site.environment import (
 )
 from jobmon_site.home import locate, make_private, read_or_make_secret
 from jobmon_site.log_format import make_logging
+from jobmon_site.mail_options import mail_settings
+from jobmon_site.sign_in_options import ldap_settings, oidc_settings, proxy_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -59,6 +62,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
+    "axes",
     "workflows",
     "jobmon_site",
 ]
@@ -72,12 +76,14 @@ MIDDLEWARE = [
     "workflows.middleware.GzipRequestMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "workflows.sessions.SessionAgeMiddleware",
     "workflows.middleware.SameOriginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "csp.middleware.CSPMiddleware",
     "workflows.middleware.DatabaseAwayMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "jobmon_site.urls"
 WSGI_APPLICATION = "jobmon_site.wsgi.application"
@@ -106,8 +112,8 @@ def _sqlite() -> dict[str, Any]:
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536; "
-            "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=268435456;",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32768; "
+            "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=67108864;",
         },
     }
 
@@ -165,6 +171,7 @@ CSRF_COOKIE_NAME = f"jobmon_csrf_{PORT}"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 7 * 24 * 3600
+SESSION_IDLE_SECONDS = SESSION_COOKIE_AGE if IS_EMBEDDED else 12 * 3600
 SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "workflows.views.errors.csrf_failure"
@@ -199,6 +206,50 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# Who comes in, and what they see and may use: see docs/users.md.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "workflows.sign_in.PasswordBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+AXES_FAILURE_LIMIT = env_int("JOBMON_SIGN_IN_FAILURES", 10, 1)
+AXES_COOLOFF_TIME = timedelta(minutes=env_int("JOBMON_SIGN_IN_LOCK_MINUTES", 15, 1))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "workflows.views.account.locked_out"
+AXES_CLIENT_IP_CALLABLE = "workflows.sign_in.address_of"
+AXES_RESET_ON_SUCCESS = AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "password", "ip_address"]
+OIDC_ISSUER = OIDC_RP_CLIENT_ID = OIDC_USERNAME_CLAIM = ""
+REMOTE_USER_META = REMOTE_USER_SECRET = ""
+REMOTE_USER_CREATES = False
+if _ldap := ldap_settings():
+    globals().update(_ldap)
+    AUTHENTICATION_BACKENDS.append("workflows.sign_in_ldap.LdapBackend")
+if _oidc := oidc_settings(not IS_EMBEDDED):
+    globals().update(_oidc)
+    AUTHENTICATION_BACKENDS.append("workflows.sign_in_oidc.OidcBackend")
+if _proxy := proxy_settings(env_bool("JOBMON_BEHIND_PROXY")):
+    globals().update(_proxy)
+    AUTHENTICATION_BACKENDS.append("workflows.sign_in.ProxyBackend")
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("workflows.sessions.SessionAgeMiddleware"), "workflows.sign_in.ProxySignInMiddleware"
+    )
+EVERYONE_READS = env_bool("JOBMON_EVERYONE_READS")
+AUDITORS_GROUP = env_text("JOBMON_AUDITORS_GROUP", "auditors")
+RUN_AS = env_choice("JOBMON_RUN_AS", ("self", "service", "owner"), "self")
+if not IS_EMBEDDED and RUN_AS == "self":
+    raise SettingError("JOBMON_RUN_AS is missing: owner (each job as its workflow's owner) or service (all as one)")
+RUN_AS_HELPER = Path(env_text("JOBMON_RUN_AS_HELPER") or "/opt/jobmon/libexec/v1/jobmon-as")
+MOST_TOKEN_DAYS = env_int("JOBMON_TOKEN_DAYS", 90, 1)
+if MOST_TOKEN_DAYS > 90:
+    raise SettingError(f"JOBMON_TOKEN_DAYS={MOST_TOKEN_DAYS} is over 90: a token that leaks must end some day")
+
+# What one person may use of a shared server; 0 is no limit. See workflows/quotas.py.
+QUOTA_LIVE_RUNS = env_int("JOBMON_QUOTA_LIVE_RUNS", 0 if IS_EMBEDDED else 50)
+QUOTA_JOBS = env_int("JOBMON_QUOTA_JOBS", 0 if IS_EMBEDDED else 2_000_000)
+QUOTA_SUBMISSIONS = env_int("JOBMON_QUOTA_SUBMISSIONS_PER_MINUTE", 0 if IS_EMBEDDED else 60)
+
 MAX_BODY_BYTES = env_int("JOBMON_MAX_BODY_MB", 64, 1) * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
@@ -210,7 +261,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["workflows.api.bodies.JsonBody"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "workflows.api.problems.handle_exception",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -242,6 +293,7 @@ CELERY_TASK_DEFAULT_DELIVERY_MODE = "transient"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_DIRECT = True  # a queue for each worker, in which it calls itself
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -269,10 +321,17 @@ LOCAL_SLOTS = env_int("JOBMON_LOCAL_SLOTS", 0)
 LOCAL_MEMORY_GB = env_float("JOBMON_LOCAL_MEMORY_GB", 0.0)
 MAX_CONCURRENTLY_RUNNING = env_int("JOBMON_MAX_CONCURRENTLY_RUNNING", 10_000, 1)
 LEASE_SECONDS = env_int("JOBMON_LEASE_SECONDS", 30, 5)
+WORKER_SILENCE_SECONDS = env_float("JOBMON_WORKER_SILENCE_SECONDS", 60.0, 15.0)
 
 LOG_LEVEL = env_choice("JOBMON_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
 LOG_FORMAT = env_choice("JOBMON_LOG_FORMAT", ("plain", "json"), "plain")
-LOGGING = make_logging(LOG_FORMAT, LOG_LEVEL)
+LOGGING = make_logging(LOG_FORMAT, LOG_LEVEL, env_text("JOBMON_AUDIT_SYSLOG"))
+
+# Mail to people, and when a run stands still: see docs/monitoring.md.
+_mail = mail_settings(f"http://127.0.0.1:{PORT}" if IS_EMBEDDED else f"https://{ALLOWED_HOSTS[0]}")
+globals().update(_mail)
+SITE_URL, MAIL_MINUTES = str(_mail["SITE_URL"]), int(_mail["MAIL_MINUTES"])
+STALL_MINUTES = env_int("JOBMON_STALL_MINUTES", 15, 1)
 
 # Probes and metrics: see docs/monitoring.md.
 METRICS_TOKEN = env_secret("JOBMON_METRICS_TOKEN")

@@ -12,7 +12,6 @@ import ctypes
 import json
 import os
 import signal
-import socket
 import subprocess  # noqa: TID251 - the parts of the server itself; jobs start in executors/shell.py
 import sys
 import time
@@ -20,8 +19,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+if not __package__:  # started as a file, isolated: the package's parent folder is not on the path
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from executors.processes import process_start
+from executors.unix_socket import is_answering
+
 PR_SET_PDEATHSIG = 1
 START_SECONDS = 60.0
+START_TRIES = 3
+PULSE_SECONDS = 5.0
+HEARTBEAT_VARIABLE = "JOBMON_HEARTBEAT"
 STABLE_SECONDS = 10.0
 MAX_BACKOFF_SECONDS = 30.0
 SECOND_WISH_SECONDS = 1.0
@@ -31,7 +39,9 @@ MAX_LOG_BYTES = 10 * 1024 * 1024
 @dataclass(frozen=True)
 class Part:
     """One child. Parts of a lower stage start earlier and stop later. `ready` says how it tells that it is up:
-    "announce" (a byte into a pipe), "redis:<socket>" or "socket:<socket>" (it answers there)."""
+    "announce" (a byte into a pipe), "redis:<socket>" or "socket:<socket>" (it answers there). A part that lives but gives
+    no sign of it for `silence_seconds` is killed and started again; the sign is an answer of Redis, or a new time of the
+    file `heartbeat`."""
 
     name: str
     argv: list[str]
@@ -41,6 +51,8 @@ class Part:
     ready: str
     stop_seconds: float = 15.0
     descriptors: list[int] = field(default_factory=list)
+    heartbeat: str = ""
+    silence_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,37 +93,6 @@ def write_private(path: Path, content: object) -> None:
     temporary.replace(path)
 
 
-def process_start(pid: int) -> str | None:
-    """When the process started, in ticks since boot: with the pid it names one process. None: no such process, or
-    one that has ended."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    fields = text[text.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else fields[19]
-
-
-def is_answering(kind: str, path: str) -> bool:
-    """Whether a server accepts connections on the Unix socket, and if it is Redis, answers PING."""
-    try:
-        folder = os.open(Path(path).parent, os.O_PATH | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(1.0)
-            connection.connect(f"/proc/self/fd/{folder}/{Path(path).name}")  # a path of any length
-            if kind == "redis":
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
-            return True
-    except OSError:
-        return False
-    finally:
-        os.close(folder)
-
-
 def open_log(path: Path) -> int:
     """The log, to append to. A long one is put aside first, as `<name>.1`."""
     if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
@@ -147,6 +128,8 @@ class Child:
         self.started = 0.0
         self.failures = 0
         self.restart_at: float | None = None
+        self.heard_at = 0.0
+        self._last_beat = 0
         self._pipe: int | None = None
 
     def start(self, directory: str) -> None:
@@ -158,22 +141,18 @@ class Child:
             os.set_blocking(self._pipe, False)
             environment["JOBMON_READY_FD"] = str(writer)
             descriptors.append(writer)
+        if self.part.heartbeat:
+            environment[HEARTBEAT_VARIABLE] = self.part.heartbeat
         parent, log = os.getpid(), open_log(Path(self.part.log))
         self.process = subprocess.Popen(
-            self.part.argv,
-            env=environment,
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=descriptors,
-            start_new_session=True,
-            preexec_fn=lambda: die_with(parent),
-        )
+            self.part.argv, env=environment, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            pass_fds=descriptors, start_new_session=True, preexec_fn=lambda: die_with(parent),
+        )  # fmt: skip
         os.close(log)
         if writer is not None:
             os.close(writer)
         self.started, self.restart_at = time.monotonic(), None
+        self.heard_at = self.started
 
     def _close_pipe(self) -> None:
         if self._pipe is not None:
@@ -183,7 +162,7 @@ class Child:
     def is_ready(self) -> bool:
         kind, _, path = self.part.ready.partition(":")
         if kind != "announce":
-            return is_answering(kind, path)
+            return is_answering(kind, Path(path))
         if self._pipe is None:
             return True
         try:
@@ -192,6 +171,24 @@ class Child:
             return False
         self._close_pipe()
         return announced
+
+    def is_silent(self, now: float) -> bool:
+        """Whether it has given no sign of life for too long. Counted on our own clock: one that is set ends nothing."""
+        if not self.part.silence_seconds or not self.is_running():
+            return False
+        if self._gives_sign():
+            self.heard_at = now
+        return now - self.heard_at > self.part.silence_seconds
+
+    def _gives_sign(self) -> bool:
+        if not self.part.heartbeat:
+            return self.is_ready()
+        try:
+            beat = Path(self.part.heartbeat).stat().st_mtime_ns
+        except OSError:
+            return False
+        is_new, self._last_beat = beat != self._last_beat, beat
+        return is_new
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -257,12 +254,19 @@ class Supervisor:
             self._start(child)
         deadline = time.monotonic() + START_SECONDS
         while waiting := [child for child in waiting if not child.is_ready()]:
-            ended = next((child for child in waiting if not child.is_running()), None)
-            if ended is not None:
-                raise StartFailed(_failure(ended.part, f"ended with {ended.ending()}"))
+            for ended in [child for child in waiting if not child.is_running()]:
+                self._start_again(ended)
             if time.monotonic() > deadline:
                 raise StartFailed(_failure(waiting[0].part, f"is not up after {START_SECONDS:g} s"))
             self._pause(0.05)
+
+    def _start_again(self, child: Child) -> None:
+        """An accident in the middle of a start need not end all of it; a part that cannot start does."""
+        child.failures += 1
+        if child.failures >= START_TRIES:
+            raise StartFailed(_failure(child.part, f"ended with {child.ending()}"))
+        _say(f"The {child.part.name} part ended ({child.ending()}) before it was up; it starts again.")
+        self._start(child)
 
     def _start(self, child: Child) -> None:
         try:
@@ -292,8 +296,13 @@ class Supervisor:
                     _say(f"The {child.part.name} part ended ({child.ending()}); it starts again in {delay:g} s.")
                 elif child.restart_at is not None and child.restart_at <= now:
                     self._restart(child)
+                elif child.is_silent(now):
+                    _say(
+                        f"The {child.part.name} part gives no sign of life for {now - child.heard_at:.0f} s; it is killed."
+                    )
+                    child.signal(signal.SIGKILL)
             times = [child.restart_at for child in self.children if child.restart_at is not None]
-            self._pause(min(times) - time.monotonic() if times else 3600.0)
+            self._pause(min([*times, now + PULSE_SECONDS]) - time.monotonic())
 
     def _restart(self, child: Child) -> None:
         try:

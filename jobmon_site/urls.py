@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.urls import include, path
 
 from jobmon_site.metrics import metrics
@@ -14,6 +15,9 @@ urlpatterns = [
     path("api/", include("workflows.api.urls")),
     path("", include("workflows.urls")),
 ]
+
+if getattr(settings, "OIDC_ISSUER", ""):
+    urlpatterns.insert(0, path("oidc/", include("mozilla_django_oidc.urls")))
 
 handler400 = "workflows.views.errors.bad_request"
 handler403 = "workflows.views.errors.not_allowed"

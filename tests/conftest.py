@@ -11,10 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.executors.cluster import sge_cluster, slurm_cluster  # noqa: F401 - one of each per process, for all folders
 from tests.services import EmbeddedServer, MariaDB, Unavailable, server_database
 
 ROOT = Path(os.environ["JOBMON_TEST_ROOT"])
 MARIADB = pytest.StashKey[MariaDB]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For --dist loadgroup: all tests of one batch system share a process, and so one cluster; the others stay with
+    their file. The clusters' tests come first, for they wait more than they work."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 def _is_controller(config: pytest.Config) -> bool:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from workflows.error_counts import add_hosts, add_to_trend
 from workflows.models import (
     AuditEntry,
     ErrorGroup,
@@ -79,8 +80,8 @@ class Made:
         return next(instance for instance in self.instances if instance.status == letter)
 
 
-def make_user(name: str = "alice", *, is_staff: bool = False) -> User:
-    return User.objects.create_user(username=name, password="correct horse", is_staff=is_staff)
+def make_user(name: str = "alice", *, is_staff: bool = False, is_admin: bool = False) -> User:
+    return User.objects.create_user(username=name, password="correct horse", is_staff=is_staff, is_superuser=is_admin)
 
 
 def make_workflow(
@@ -226,11 +227,19 @@ def _group_errors(made: Made, texts: Sequence[JobInstanceErrorLog]) -> None:
             workflow=made.workflow, title=line[:255],
             fingerprint=hashlib.sha256(f"{reason} {line}".encode()).hexdigest(),
             reason=reason, attempts=len(errors), first_seen_at=min(times), last_seen_at=max(times),
+            trend=_trend(times), hosts=add_hosts(None, [error.job_instance.nodename for error in errors]),
         )  # fmt: skip
         for error in errors:
             error.error_group = group
         jobs = {error.job_instance.job_id for error in errors}
         Job.objects.filter(pk__in=jobs, status__in=["F", "E"]).update(error_group=group)
+
+
+def _trend(times: Sequence[datetime]) -> dict[str, object]:
+    trend: dict[str, object] = {}
+    for moment in sorted(times):
+        trend = add_to_trend(trend, moment.timestamp(), 1)
+    return trend
 
 
 def _attempts_of(

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from executors.spool import attempt_folder
 from tests.factories import Made, Tag, make_audit, make_workflow
-from workflows.models import ExecutorState, JobInstance, Workflow
+from workflows import saved_filters
+from workflows.models import ExecutorState, HostExclusion, JobInstance, RunMinute, Workflow
 from workflows.scheduling import stored_facts
 
 PIPELINE = (
@@ -74,10 +75,33 @@ def seed(owner: User) -> Made:
     )
     ExecutorState.objects.create(name="local", kind="local", polled_at=now - timedelta(seconds=4), poll_seconds=0.02,
                                  counts={"running": 29, "pending": 12})  # fmt: skip
+    ExecutorState.objects.create(name="sge", kind="sge", polled_at=now - timedelta(seconds=9), poll_seconds=0.61,
+                                 counts={"running": 212, "pending": 96}, max_live=400)  # fmt: skip
+    HostExclusion.objects.create(executor="sge", host="c117", changed_at=now - timedelta(hours=3), changed_by="server",
+                                 reason="its 20 newest attempts failed within 60 s each, elsewhere most do not")  # fmt: skip
+    saved_filters.save(owner, "workflows", "failed this week", "status=E&changed=7d")
+    saved_filters.save(owner, "jobs", "over memory", "status=F&reason=memory")
     write_logs(made)
+    write_minutes(made)
     stored_facts.refresh_facts()
     Workflow.objects.filter(pk=made.workflow.pk).update(change_no=1204)
     return made
+
+
+def write_minutes(made: Made) -> None:
+    """What the sweep would have stored, minute by minute, of the attempts as they were made."""
+    assert made.run is not None
+    now = timezone.now().replace(second=0, microsecond=0)
+    minutes = int((now - made.run.created_date) / timedelta(minutes=1))
+    rows = []
+    for ago in range(minutes, 0, -1):
+        at = now - timedelta(minutes=ago)
+        live = [(i.job.group_id, i.started_at) for i in made.instances if i.submitted_date <= at < (i.ended_at or now)]
+        for group in {group for group, _ in live}:
+            running = sum(1 for other, started in live if other == group and started and started <= at)
+            queued = sum(1 for other, _ in live if other == group) - running
+            rows.append(RunMinute(run=made.run, group_id=group, minute=at, queued=queued, running=running))
+    RunMinute.objects.bulk_create(rows)
 
 
 def write_logs(made: Made) -> None:

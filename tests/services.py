@@ -13,11 +13,12 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from jobmon_site.supervisor import die_with, last_lines, process_start
+from executors.processes import process_start
+from jobmon_site.supervisor import die_with, last_lines
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -52,7 +53,7 @@ class MariaDB:
 
     def start(self) -> None:
         """Raises Unavailable if there is no MariaDB on this machine."""
-        server, install = find_program("mariadbd", "mysqld"), find_program("mariadb-install-db", "mysql_install_db")
+        install = find_program("mariadb-install-db", "mysql_install_db")
         self.folder.mkdir(mode=0o700, parents=True)
         data = self.folder / "data"
         user = ["--user=root"] if os.getuid() == 0 else []
@@ -61,7 +62,12 @@ class MariaDB:
              "--skip-test-db", *user],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
-        with open(self.folder / "log", "wb") as log:
+        self._launch()
+
+    def _launch(self) -> None:
+        server, data = find_program("mariadbd", "mysqld"), self.folder / "data"
+        user = ["--user=root"] if os.getuid() == 0 else []
+        with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [server, "--no-defaults", f"--datadir={data}", f"--socket={self.socket}", "--skip-networking",
                  f"--pid-file={self.folder / 'pid'}", f"--tmpdir={self.folder}", "--innodb-buffer-pool-size=128M",
@@ -79,8 +85,33 @@ class MariaDB:
             return False
         return True
 
+    def cut_connections(self) -> None:
+        """Every one but that which asks for it."""
+        rows = run_mariadb(self.socket, "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()")
+        for (number,) in rows:
+            with suppress(Exception):  # it is gone already, or belongs to the server itself
+                run_mariadb(self.socket, f"KILL CONNECTION {number}")
+
+    def pause(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def crash(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def go_on(self) -> None:
+        """After a pause or a crash; else nothing changes."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+        else:
+            self._launch()
+
     def stop(self) -> None:
         if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
                 self.process.wait(30)
@@ -112,6 +143,7 @@ class EmbeddedServer:
 
     def __init__(self, home: Path, database: Mapping[str, str] | None = None, **environment: str) -> None:
         self.home = home
+        self.root = REPOSITORY  # another folder: another version of the program
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home.parent),
@@ -123,13 +155,14 @@ class EmbeddedServer:
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.output_file = home.parent / f"{home.name}.output"
+        self.program = sys.executable
         self._seen: dict[int, str] = {}
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the command, from a folder that is not the repository, and do not wait."""
         with open(self.output_file, "ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(REPOSITORY / "manage.py"), "serve"],
+                [self.program, str(self.root / "manage.py"), "serve"],
                 env=self.environment, cwd=self.home.parent, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output, start_new_session=True, preexec_fn=_end_with_the_tests(),
             )  # fmt: skip
@@ -204,7 +237,8 @@ class EmbeddedServer:
         self.process.kill()
         for pid in pids:
             if process_start(pid) == self._seen[pid]:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # its supervisor's death may have ended it just now
+                    os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:

@@ -6,14 +6,18 @@ import getpass
 import hashlib
 import os
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.contrib.auth.models import User
+from django.db.models import F
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from workflows.actor import Actor
+from workflows.audit import write_audit
 from workflows.models import ApiToken, SignInLink
+from workflows.roles import keep_roles
 from workflows.transactions import write_transaction
 
 TOKEN_PREFIX = "jm_"  # noqa: S105
@@ -29,11 +33,19 @@ def _hash(secret: str) -> str:
 
 
 @write_transaction
-def create_token(user: User, name: str, scope: str = "operate", expires_in: timedelta | None = None) -> str:
-    """Make a token and answer its full text, which cannot be had again."""
+def create_token(
+    user: User,
+    name: str,
+    scope: str = "operate",
+    expires_in: timedelta | None = None,
+    actor: Actor | None = None,
+    not_after: datetime | None = None,
+) -> str:
+    """Make a token and answer its full text, which cannot be had again. `not_after`: the end of the token that makes it."""
     prefix = secrets.token_hex(LOOKUP_CHARACTERS // 2)
     secret = secrets.token_urlsafe(32)
     now = timezone.now()
+    ends_at = None if expires_in is None else now + expires_in
     ApiToken.objects.create(
         user=user,
         name=name,
@@ -41,8 +53,10 @@ def create_token(user: User, name: str, scope: str = "operate", expires_in: time
         secret_hash=_hash(secret),
         scope=scope,
         created_at=now,
-        expires_at=None if expires_in is None else now + expires_in,
+        expires_at=min((moment for moment in (ends_at, not_after) if moment is not None), default=None),
     )
+    if actor is not None:
+        write_audit(actor, "make-token", f"token {prefix}", after={"name": name, "scope": scope})
     return f"{TOKEN_PREFIX}{prefix}{secret}"
 
 
@@ -52,12 +66,22 @@ def find_token(text: str) -> ApiToken | None:
         return None
     prefix = text[len(TOKEN_PREFIX) :][:LOOKUP_CHARACTERS]
     secret = text[len(TOKEN_PREFIX) + LOOKUP_CHARACTERS :]
-    token = ApiToken.objects.select_related("user").filter(prefix=prefix, revoked_at=None).first()
+    token = _find_row(prefix)
     if token is None or not constant_time_compare(token.secret_hash, _hash(secret)):
         return None
     if token.expires_at is not None and token.expires_at <= timezone.now():
         return None
     return token if token.user.is_active else None
+
+
+def _find_row(prefix: str) -> ApiToken | None:
+    """The token with its person, and the person's roles: one query, a row for each group."""
+    tokens = ApiToken.objects.select_related("user").filter(prefix=prefix, revoked_at=None)
+    rows = list(tokens.annotate(in_group_id=F("user__groups__id"), in_group=F("user__groups__name")))
+    if not rows:
+        return None
+    keep_roles(rows[0].user, [(row.in_group_id, row.in_group) for row in rows])
+    return rows[0]
 
 
 def note_token_use(token: ApiToken, address: str) -> None:
@@ -73,10 +97,13 @@ def _store_token_use(token_id: int, address: str) -> None:
 
 
 @write_transaction
-def revoke_token(user: User, prefix: str) -> bool:
+def revoke_token(user: User, prefix: str, actor: Actor | None = None) -> bool:
     """Whether there was such a token of this user."""
     tokens = ApiToken.objects.filter(user=user, prefix=prefix, revoked_at=None)
-    return tokens.update(revoked_at=timezone.now()) == 1
+    is_revoked = tokens.update(revoked_at=timezone.now()) == 1
+    if is_revoked and actor is not None:
+        write_audit(actor, "revoke-token", f"token {prefix}")
+    return is_revoked
 
 
 @write_transaction
@@ -103,7 +130,9 @@ def use_sign_in_link(code: str) -> User | None:
 @write_transaction
 def ensure_local_user() -> User:
     """The one person of the embedded default: whoever runs the server."""
-    user, created = User.objects.get_or_create(username=getpass.getuser(), defaults={"is_staff": True})
+    user, created = User.objects.get_or_create(
+        username=getpass.getuser(), defaults={"is_staff": True, "is_superuser": True}
+    )
     if created:
         user.set_unusable_password()
         user.save(update_fields=["password"])

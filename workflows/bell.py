@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from celery import current_app
 
 logger = logging.getLogger(__name__)
 lost_bells = 0
+LOOK_AGAIN = 0.25
+_soon: dict[int, float] = {}
 
 
 def ring(run_id: int) -> None:
     """Ask a worker to look at the run. Never raises, never blocks for long."""
     send("workflows.tasks.advance", run_id=run_id)
+
+
+def ring_soon(run_id: int) -> None:
+    """Ring a little later; once, however often it is asked for until then."""
+    now = time.monotonic()
+    for other in [other for other, due in _soon.copy().items() if due <= now]:
+        _soon.pop(other, None)
+    if run_id not in _soon:
+        _soon[run_id] = now + LOOK_AGAIN
+        send("workflows.tasks.advance", countdown=LOOK_AGAIN, run_id=run_id)
 
 
 def send(task: str, countdown: float | None = None, **kwargs: object) -> None:

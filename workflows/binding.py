@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group as AuthGroup
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from workflows.actor import Actor
 from workflows.audit import write_audit
 from workflows.bulk import allocate_ids, as_stored, insert_rows, update_rows
-from workflows.graph import Graph, JobInput
+from workflows.graph import Graph, GraphError, InvalidGraph, JobInput
 from workflows.grouping import Group, group_jobs
+from workflows.lifecycle import Refused
 from workflows.models import Job, JobGroup, TaskDag, Workflow
-from workflows.permissions import may_operate
+from workflows.permissions import find_group, is_owner, may_operate
+from workflows.quotas import refuse_jobs, refuse_submission
+from workflows.sharing import share
 from workflows.state_machine import JobStatus, WorkflowStatus
 from workflows.transactions import write_transaction
 
@@ -27,6 +31,18 @@ JOB_COLUMNS = (
     "num_attempts", "max_attempts", "status", "status_date", "position", "executor", "upstreams_left", "attributes",
     "marked_done_by", "is_in_scope", "resource_scale",
 )  # fmt: skip
+
+
+# A transaction of so many jobs takes a tenth of a second, and then others have their turn.
+SLICE = 5_000
+
+
+class _AlreadyThere(Exception):
+    """Somebody else has written the same workflow meanwhile."""
+
+
+class GraphRemoved(Exception):
+    """Somebody removed the graph, which had no workflow yet, while it was being written."""
 
 
 class WorkflowInUse(Exception):
@@ -41,13 +57,14 @@ class Bound:
 
 def bind(graph: Graph, actor: Actor) -> Bound:
     """The workflow of this graph: a new one, or the one that it already is. Raises WorkflowInUse."""
+    _find_team(graph, actor)
     existing = _find(graph)
     if existing is not None:
         return _rebind(existing, graph, actor)
-    groups = group_jobs([(job.name, job.tag) for job in graph.jobs])
+    _check_quotas(graph, actor)
     try:
-        return _create(graph, groups, actor)
-    except IntegrityError:  # somebody else wrote the same workflow in this very moment
+        return _create_at_once(graph, actor) if len(graph.jobs) <= SLICE else _create(graph, actor)
+    except (IntegrityError, _AlreadyThere):  # somebody else wrote the same workflow in this very moment
         existing = _find(graph)
         if existing is None:
             raise
@@ -58,9 +75,30 @@ def _find(graph: Graph) -> Workflow | None:
     return Workflow.objects.select_related("dag").filter(workflow_hash=graph.workflow_hash).first()
 
 
+def _find_team(graph: Graph, actor: Actor) -> AuthGroup | None:
+    """The group of people that the workflow is shared with. Raises InvalidGraph if the poster is not in it."""
+    name = graph.header.group
+    team = find_group(actor.user, name) if name else None
+    if name and team is None:
+        raise InvalidGraph([GraphError("unknown-group", "group", f"You are not in a group {name!r}.")])
+    return team
+
+
+def _check_quotas(graph: Graph, actor: Actor) -> None:
+    if too_many := refuse_submission(actor.user):
+        raise Refused("too-many-submissions", too_many)
+    if too_many := refuse_jobs(actor.user, len(graph.jobs)):
+        raise Refused("too-many-jobs", too_many)
+
+
 def _rebind(workflow: Workflow, graph: Graph, actor: Actor) -> Bound:
+    """An operator gets the workflow as it is; what its jobs ask for and who shares it is the owner's to change."""
     if not may_operate(actor.user, workflow):
         raise WorkflowInUse
+    if not is_owner(actor.user, workflow):
+        return Bound(workflow, is_new=False)
+    if graph.header.group:
+        share(workflow.pk, _find_team(graph, actor), graph.header.group_may_operate, actor)
     changed = find_changed_requests(workflow, graph)
     if changed:
         _store_requests(workflow.pk, changed, actor)
@@ -97,36 +135,69 @@ def _store_requests(workflow_id: int, changed: Sequence[tuple[Any, ...]], actor:
 
 
 @write_transaction
-def _create(graph: Graph, groups: Sequence[Group], actor: Actor) -> Bound:
-    existing = _find(graph)
-    if existing is not None:  # somebody posted the same graph since we looked
-        if not may_operate(actor.user, existing):
-            raise WorkflowInUse
-        return Bound(existing, is_new=False)
+def _create_at_once(graph: Graph, actor: Actor) -> Bound:
+    return _create(graph, actor)
+
+
+def _create(graph: Graph, actor: Actor) -> Bound:
+    """Graph first, workflow last: a graph without one is invisible, and if we die the sweep removes it. A large graph
+    takes many transactions, so that other workflows go on meanwhile."""
     now = timezone.now()
-    workflow = _create_workflow(graph, actor, now)
-    group_ids = _create_groups(graph, groups, workflow.dag_id)
-    first_id = allocate_ids("job", len(graph.jobs))
-    insert_rows(
-        "job", JOB_COLUMNS, _job_rows(graph, workflow.dag_id, first_id, [group_ids[group] for group in groups], now)
-    )
-    edges = ((first_id + up, first_id + down) for down, ups in enumerate(graph.upstreams) for up in ups)
-    insert_rows("job_edge", ("upstream_id", "downstream_id"), edges)
-    _sum_edges(graph, workflow.dag_id, [group_ids[group] for group in groups])
-    write_audit(actor, "submit", f"workflow {workflow.pk}", workflow_id=workflow.pk, job_count=len(graph.jobs))
-    return Bound(workflow, is_new=True)
+    groups = group_jobs([(job.name, job.tag) for job in graph.jobs])
+    dag, ids = _create_dag(graph, groups, actor, now)
+    group_ids = [ids[group] for group in groups]
+    first_id = _allocate_jobs(len(graph.jobs))
+    for start in range(0, len(graph.jobs), SLICE):
+        _insert_slice(graph, dag.pk, first_id, group_ids, now, range(start, min(start + SLICE, len(graph.jobs))))
+    return _create_workflow(graph, dag, actor, now, _sum_edges(graph, dag.pk, group_ids))
 
 
-def _create_workflow(graph: Graph, actor: Actor, now: datetime) -> Workflow:
-    header = graph.header
+@write_transaction
+def _create_dag(graph: Graph, groups: Sequence[Group], actor: Actor, now: datetime) -> tuple[TaskDag, dict[Group, int]]:
     dag = TaskDag.objects.create(
         dag_hash=graph.dag_hash,
-        name=header.name,
+        name=graph.header.name,
         user=actor.name,
         created_date=now,
         job_count=len(graph.jobs),
         edge_count=graph.edge_count,
     )
+    return dag, _create_groups(graph, groups, dag.pk)
+
+
+@write_transaction
+def _allocate_jobs(count: int) -> int:
+    return allocate_ids("job", count)
+
+
+@write_transaction
+def _insert_slice(
+    graph: Graph, dag_id: int, first_id: int, group_ids: Sequence[int], now: datetime, positions: range
+) -> None:
+    """Some jobs and the edges that lead to them. Edges are sorted by upstream, as the table is."""
+    insert_rows("job", JOB_COLUMNS, _job_rows(graph, dag_id, first_id, group_ids, now, positions))
+    edges = [(first_id + up, first_id + down) for down in positions for up in graph.upstreams[down]]
+    edges.sort()
+    insert_rows("job_edge", ("upstream_id", "downstream_id"), edges)
+
+
+@write_transaction
+def _create_workflow(
+    graph: Graph, dag: TaskDag, actor: Actor, now: datetime, group_edges: Sequence[tuple[int, ...]]
+) -> Bound:
+    existing = _find(graph)
+    if existing is not None:  # somebody posted the same graph since we looked
+        raise _AlreadyThere
+    if Job.objects.filter(dag=dag).count() != len(graph.jobs):
+        raise GraphRemoved(f"graph {dag.pk} lost jobs before its workflow was written; submit it again")
+    insert_rows("group_edge", ("dag_id", "upstream_id", "downstream_id", "edges"), group_edges)
+    workflow = _insert_workflow(graph, dag, actor, now)
+    write_audit(actor, "submit", f"workflow {workflow.pk}", workflow_id=workflow.pk, job_count=len(graph.jobs))
+    return Bound(workflow, is_new=True)
+
+
+def _insert_workflow(graph: Graph, dag: TaskDag, actor: Actor, now: datetime) -> Workflow:
+    header = graph.header
     return Workflow.objects.create(
         dag=dag,
         workflow_args=header.workflow_args,
@@ -149,6 +220,8 @@ def _create_workflow(graph: Graph, actor: Actor, now: datetime) -> Workflow:
         fail_fast=header.fail_fast,
         seconds_until_timeout=header.seconds_until_timeout,
         attributes=header.attributes,
+        group=_find_team(graph, actor),
+        group_may_operate=header.group_may_operate,
     )
 
 
@@ -157,9 +230,9 @@ def _create_groups(graph: Graph, groups: Sequence[Group], dag_id: int) -> dict[G
     sizes = Counter(groups)
     first: dict[Group, tuple[int, int]] = {}
     for position, (group, level) in enumerate(zip(groups, graph.levels, strict=True)):
-        here = (level, position)
-        if group not in first or here < first[group]:
-            first[group] = here
+        known = first.get(group)
+        if known is None or level < known[0]:
+            first[group] = (level, position)
     ids = {}
     for rank, group in enumerate(sorted(sizes, key=first.__getitem__)):
         limit = graph.header.tag_limits.get(group.name) if group.is_from_tag else None
@@ -176,25 +249,31 @@ def _create_groups(graph: Graph, groups: Sequence[Group], dag_id: int) -> dict[G
     return ids
 
 
-def _sum_edges(graph: Graph, dag_id: int, group_ids: Sequence[int]) -> None:
+def _sum_edges(graph: Graph, dag_id: int, group_ids: Sequence[int]) -> list[tuple[int, ...]]:
     """What waits for what, by group: pages draw it without reading an edge."""
-    sums = Counter((group_ids[up], group_ids[down]) for down, ups in enumerate(graph.upstreams) for up in ups)
-    rows = ((dag_id, up, down, edges) for (up, down), edges in sorted(sums.items()))
-    insert_rows("group_edge", ("dag_id", "upstream_id", "downstream_id", "edges"), rows)
+    sums: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for down, ups in zip(group_ids, graph.upstreams, strict=True):
+        counts = sums[down]
+        for up in ups:
+            counts[group_ids[up]] += 1
+    return sorted((dag_id, up, down, edges) for down, counts in sums.items() for up, edges in counts.items())
 
 
 def _job_rows(
-    graph: Graph, dag_id: int, first_id: int, group_ids: Sequence[int], now: datetime
+    graph: Graph, dag_id: int, first_id: int, group_ids: Sequence[int], now: datetime, positions: range
 ) -> Iterator[tuple[Any, ...]]:
-    written = as_stored(now)
-    for position, job in enumerate(graph.jobs):
+    written, registered = as_stored(now), JobStatus.REGISTERED.value
+    jobs, hashes, count_upstreams = graph.jobs, graph.hashes, graph.upstreams.count
+    for position in positions:
+        job = jobs[position]
         yield (
-            first_id + position, dag_id, group_ids[position], graph.hashes[position], job.name, job.tag, job.command,
-            job.slots, job.mem_free, job.max_runtime, 0, job.max_attempts, JobStatus.REGISTERED.value, written, position,
-            job.executor, len(graph.upstreams[position]), _attributes(job), "", True, job.resource_scale,
+            first_id + position, dag_id, group_ids[position], hashes[position], job.name, job.tag, job.command,
+            job.slots, job.mem_free, job.max_runtime, 0, job.max_attempts, registered, written, position,
+            job.executor, count_upstreams(position), _attributes(job) if job.attributes else "{}", "", True,
+            job.resource_scale,
         )  # fmt: skip
 
 
 def _attributes(job: JobInput) -> str:
     field = Job._meta.get_field("attributes")
-    return str(field.get_db_prep_value(job.attributes, connection)) if job.attributes else "{}"
+    return str(field.get_db_prep_value(job.attributes, connection))

@@ -12,6 +12,7 @@ from workflows import words
 from workflows.models import Job, JobGroup, JobInstance, WorkflowRun
 
 MOST_FAILED_NAMED = 3
+NO_HOLDS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,16 @@ def ended_because(attempt: JobInstance) -> str:
     return words.reason_sentence(model_to_dict(attempt, fields=fields))
 
 
-def why(job: Job, last: JobInstance | None, run: WorkflowRun | None, upstreams: Upstreams, now: datetime) -> str:
-    """One or two sentences that answer: why is this job not done yet, or how did it end?"""
+def why(
+    job: Job,
+    last: JobInstance | None,
+    run: WorkflowRun | None,
+    upstreams: Upstreams,
+    now: datetime,
+    holds: Mapping[str, str] = NO_HOLDS,
+) -> str:
+    """One or two sentences that answer: why is this job not done yet, or how did it end? `holds`: executors that take
+    nothing new, and why."""
     is_live = run is not None and run.status == "R"
     if job.status == "D":
         return _done(job, last)
@@ -41,7 +50,7 @@ def why(job: Job, last: JobInstance | None, run: WorkflowRun | None, upstreams: 
         return _in_flight(job, last, now)
     if job.status == "E":
         return f"Attempt {job.num_attempts} of {job.max_attempts} failed{_because(last)}. Another one follows."
-    return _not_started(job, run if is_live else None, upstreams, now)
+    return _not_started(job, run if is_live else None, upstreams, now, holds)
 
 
 def _because(last: JobInstance | None) -> str:
@@ -94,7 +103,9 @@ def _in_flight(job: Job, last: JobInstance | None, now: datetime) -> str:
     return f"Being submitted to {last.executor_type} for {waited}."
 
 
-def _not_started(job: Job, run: WorkflowRun | None, upstreams: Upstreams, now: datetime) -> str:
+def _not_started(
+    job: Job, run: WorkflowRun | None, upstreams: Upstreams, now: datetime, holds: Mapping[str, str]
+) -> str:
     if upstreams.failed:
         named = ", ".join(upstreams.failed[:MOST_FAILED_NAMED])
         more = len(upstreams.failed) - MOST_FAILED_NAMED
@@ -109,6 +120,8 @@ def _not_started(job: Job, run: WorkflowRun | None, upstreams: Upstreams, now: d
         return "Ready, but the run is being stopped: nothing new starts."
     if run.hold_reason:
         return f"Ready, but the run is on hold: {run.hold_reason}"
+    if (executor := job.executor or run.executor) in holds:
+        return f"Ready, but the executor {executor} is on hold: {holds[executor]}"
     if run.backoff_until is not None and run.backoff_until > now:
         wait = words.duration((run.backoff_until - now).total_seconds())
         return f"Ready. Submission failed {words.plural(run.submit_failures, 'time')}; next try in {wait}."
@@ -123,13 +136,21 @@ def _active(group: JobGroup) -> int:
     return group.count_i + group.count_r
 
 
-def bottlenecks(run: WorkflowRun, groups: Sequence[JobGroup], counts: Mapping[str, int], now: datetime) -> list[str]:
+def bottlenecks(
+    run: WorkflowRun,
+    groups: Sequence[JobGroup],
+    counts: Mapping[str, int],
+    now: datetime,
+    holds: Mapping[str, str] = NO_HOLDS,
+) -> list[str]:
     """Why a live run is not faster: what holds it as a whole, then the limits that are reached, then the queue."""
     found: list[str] = []
     if run.stopping:
         found.append(f"Being stopped: asked by {run.stop_asked_by or 'a person'}; nothing new starts.")
     if run.hold_reason:
         found.append(f"On hold: {run.hold_reason}")
+    if run.executor in holds:
+        found.append(f"The executor {run.executor} is on hold: {holds[run.executor]}")
     if run.backoff_until is not None and run.backoff_until > now:
         wait = words.duration((run.backoff_until - now).total_seconds())
         found.append(f"Submission failed {words.plural(run.submit_failures, 'time')}; next try in {wait}.")

@@ -7,170 +7,57 @@ filter that falls away must not widen what is shown as its result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import django_filters as df
-from django import forms
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
-from django.utils import timezone
 
 from workflows import looks, words
-from workflows.models import AuditEntry, Job, JobEdge, JobGroup, JobInstance, Workflow
+from workflows.models import (
+    AuditEntry,
+    ErrorGroup,
+    Job,
+    JobEdge,
+    JobGroup,
+    JobInstance,
+    Operation,
+    OperationItem,
+    Workflow,
+    WorkflowRun,
+)
+from workflows.models.operations import STATES
+from workflows.operations import ACTIONS
 from workflows.queries import jobs as job_queries
 from workflows.queries.workflows import has_failures, needs_a_person
+from workflows.url_filters import (
+    ATTRIBUTE,
+    FlagFilter,
+    IdsFilter,
+    SinceFilter,
+    TextsFilter,
+    UrlFilterSet,
+    choice_filter,
+)
 
-VIEW_NAMES = frozenset({"fields", "after", "before", "per_page", "sort", "cols", "export", "v", "dag_id", "format"})
 JOB_CHOICES = [(letter, look.word) for letter, look in looks.JOB.items()]
 WORKFLOW_CHOICES = [(letter, look.word) for letter, look in looks.WORKFLOW.items()]
+RUN_CHOICES = [(letter, word) for letter, word in WORKFLOW_CHOICES if letter != "C"]
+INSTANCE_CHOICES = [(letter, look.word) for letter, look in looks.INSTANCE.items()]
 REASON_CHOICES = list(words.REASON_WORDS.items())
-MAX_VALUES = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """An applied filter, or one that was not understood. `query` is the URL query without it."""
-
-    label: str
-    query: str
-    is_understood: bool = True
-
-
-class ManyTexts(forms.Field):
-    """Any number of values of one name."""
-
-    widget = forms.SelectMultiple
-
-    def to_python(self, value: Any) -> list[str]:
-        return [str(item) for item in value if str(item)][:MAX_VALUES] if value else []
-
-
-class SinceField(forms.CharField):
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        if not text:
-            return None
-        moment = words.parse_since(text, timezone.now())
-        if moment is None:
-            raise forms.ValidationError("write 30m, 24h, 7d or a date like 2026-11-23")
-        return moment
-
-
-class TextsFilter(df.Filter):
-    field_class = ManyTexts
-
-
-class IdsField(forms.CharField):
-    """Ids, separated by commas."""
-
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        parts = [part.strip() for part in text.split(",") if part.strip()]
-        if any(not part.isascii() or not part.isdigit() or len(part) > 18 for part in parts) or len(parts) > 1000:
-            raise forms.ValidationError("write ids separated by commas")
-        return [int(part) for part in parts]
-
-
-class IdsFilter(df.Filter):
-    field_class = IdsField
-
-
-class FlagField(forms.CharField):
-    """`1` or `true` asks for it; `0` and `false` do not; None says nothing about it."""
-
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value).lower()
-        if text not in ("", "0", "false", "1", "true"):
-            raise forms.ValidationError("write 1 or 0, or leave it out")
-        return text in ("1", "true") if text else None
-
-
-class FlagFilter(df.Filter):
-    field_class = FlagField
-
-
-class SinceFilter(df.Filter):
-    field_class = SinceField
-
-
-def without_empty(data: QueryDict) -> QueryDict:
-    """What a form sends for its empty fields says nothing."""
-    query = data.copy()
-    for name, values in data.lists():
-        query.setlist(name, [value for value in values if value])
-        if not query.getlist(name):
-            del query[name]
-    return query
-
-
-class UrlFilterSet(df.FilterSet):
-    """What all lists share: chips, and the names and values that were not understood."""
-
-    UNNAMED: frozenset[str] = frozenset()
-
-    def __init__(self, data: QueryDict, queryset: QuerySet[Any], **kwargs: Any) -> None:
-        self.query = without_empty(data)
-        super().__init__(self.query, queryset=queryset, **kwargs)
-
-    @property
-    def unknown(self) -> list[str]:
-        names = [name for name in self.query if name not in self.filters and name not in VIEW_NAMES]
-        return names + [name for name in self.form.errors if name in self.query]
-
-    @property
-    def applied(self) -> list[str]:
-        """The names of the filters that are set and understood."""
-        wrong = set(self.form.errors)
-        return [
-            name for name in self.query if name in self.filters and any(self.query.getlist(name)) and name not in wrong
-        ]
-
-    def _chip(self, name: str, value: str, is_understood: bool) -> Chip:
-        rest = self.query.copy()
-        for view_name in ("after", "before", "v"):
-            rest.pop(view_name, None)
-        rest.setlist(name, [item for item in rest.getlist(name) if item != value])
-        label = (
-            f"{self.label_of(name)}: {self.word_of(name, value)}"
-            if is_understood
-            else f"not understood: {name}={value}"
-        )
-        return Chip(label, rest.urlencode(), is_understood)
-
-    def label_of(self, name: str) -> str:
-        return str(self.filters[name].label or name)
-
-    def word_of(self, name: str, value: str) -> str:
-        choices = getattr(self.filters[name], "extra", {}).get("choices") or ()
-        return str(dict(choices).get(value, value))
-
-    @property
-    def chips(self) -> list[Chip]:
-        """One for each value; filters that the page shows as tabs have none."""
-        wrong = self.unknown
-        bad = [self._chip(name, value, False) for name in wrong for value in self.query.getlist(name)]
-        named = [name for name in self.applied if name not in self.UNNAMED]
-        good = [self._chip(name, value, True) for name in named for value in self.query.getlist(name) if value]
-        return bad + good
-
-    @property
-    def rows(self) -> QuerySet[Any]:
-        """The filtered rows. A value that is not understood leaves nothing: it must not widen the list."""
-        rows: QuerySet[Any] = self.qs
-        return rows if not self.unknown else rows.none()
-
-
-def _choice(label: str, choices: Sequence[tuple[str, str]], **kwargs: Any) -> df.MultipleChoiceFilter:
-    return df.MultipleChoiceFilter(label=label, choices=choices, **kwargs)
+ACTION_CHOICES = [(name, action.word) for name, action in ACTIONS.items()]
+OUTCOME_CHOICES = [(outcome, outcome) for outcome in ("waiting", "changed", "skipped")]
 
 
 class WorkflowFilter(UrlFilterSet):
     mine = FlagFilter(label="mine", method="keep_mine")
-    status = _choice("status", WORKFLOW_CHOICES)
+    status = choice_filter("status", WORKFLOW_CHOICES)
     q = df.CharFilter(label="name or arguments begin with", method="keep_prefix")
     owner = df.CharFilter(label="owner", field_name="user")
+    user = TextsFilter(label="user", lookup_expr="in")
+    name = TextsFilter(label="name", lookup_expr="in")
+    workflow_args = TextsFilter(label="arguments", lookup_expr="in")
     executor = df.CharFilter(label="executor", field_name="executor")
     created = SinceFilter(label="created since", field_name="created_date", lookup_expr="gte")
     changed = SinceFilter(label="changed since", field_name="status_date", lookup_expr="gte")
@@ -179,17 +66,18 @@ class WorkflowFilter(UrlFilterSet):
     id = IdsFilter(label="ids", field_name="id", lookup_expr="in")
 
     UNNAMED = frozenset({"mine"})
+    HAS_ATTRIBUTES = True
 
     class Meta:
         model = Workflow
         fields: list[str] = []
 
     def __init__(self, data: QueryDict, queryset: QuerySet[Workflow], user: User | AnonymousUser) -> None:
-        self.user = user
+        self.person = user
         super().__init__(data, queryset)
 
     def keep_mine(self, rows: QuerySet[Workflow], _name: str, value: bool) -> QuerySet[Workflow]:
-        return rows.filter(owner_id=self.user.pk) if value else rows
+        return rows.filter(owner_id=self.person.pk) if value else rows
 
     def keep_prefix(self, rows: QuerySet[Workflow], _name: str, value: str) -> QuerySet[Workflow]:
         if value.startswith("*"):
@@ -207,12 +95,13 @@ class WorkflowFilter(UrlFilterSet):
 class JobFilter(UrlFilterSet):
     """Filters of the jobs of one graph. `groups` are its groups: a tag is looked up there, not in the job table."""
 
-    status = _choice("status", JOB_CHOICES)
+    status = choice_filter("status", JOB_CHOICES)
     blocked = FlagFilter(label="blocked", method="keep_blocked")
     tag = TextsFilter(label="tag", method="keep_tags")
     tag__n = TextsFilter(label="not tag", method="drop_tags")
     q = df.CharFilter(label="name begins with", method="keep_prefix")
-    reason = _choice("reason", REASON_CHOICES, method="keep_reasons")
+    name = TextsFilter(label="name", lookup_expr="in")
+    reason = choice_filter("reason", REASON_CHOICES, method="keep_reasons")
     host = df.CharFilter(label="host", method="keep_host")
     batch = df.CharFilter(label="batch id", method="keep_batch")
     error = df.NumberFilter(label="error group", field_name="error_group_id", min_value=1, max_value=2**63 - 1)
@@ -227,6 +116,7 @@ class JobFilter(UrlFilterSet):
 
     NARROW_FIRST = ("reason", "host", "batch", "run", "attempts")
     COUNTED = frozenset({"status", "blocked", "tag", "tag__n"})
+    HAS_ATTRIBUTES = True
 
     class Meta:
         model = Job
@@ -258,9 +148,10 @@ class JobFilter(UrlFilterSet):
     def too_wide(self) -> list[str]:
         """Filters without an index of their own; they want a status or a tag beside them in a large graph."""
         applied = set(self.applied)
-        if applied & {"status", "blocked", "id", "tag", "error", "upstream_of", "downstream_of"}:
+        if applied & {"status", "blocked", "id", "tag", "name", "error", "upstream_of", "downstream_of"}:
             return []
-        return [self.label_of(name) for name in self.NARROW_FIRST if name in applied]
+        slow = [*self.NARROW_FIRST, *(name for name in self.applied if name.startswith(ATTRIBUTE))]
+        return [self.label_of(name) for name in slow if name in applied]
 
     def _ids(self, names: Sequence[str]) -> list[int]:
         return [group.pk for group in self.groups if group.name in names]
@@ -298,10 +189,23 @@ class JobFilter(UrlFilterSet):
         return rows.filter(job_id__in=JobEdge.objects.filter(upstream_id=int(value)).values("downstream_id"))
 
 
+class RunFilter(UrlFilterSet):
+    """Runs of one workflow."""
+
+    status = choice_filter("status", RUN_CHOICES)
+    user = TextsFilter(label="started by", lookup_expr="in")
+    executor = df.CharFilter(label="executor")
+    since = SinceFilter(label="created since", field_name="created_date", lookup_expr="gte")
+
+    class Meta:
+        model = WorkflowRun
+        fields: list[str] = []
+
+
 class ErrorFilter(UrlFilterSet):
     """Failed attempts of one workflow."""
 
-    reason = _choice("reason", REASON_CHOICES)
+    reason = choice_filter("reason", REASON_CHOICES)
     run = df.NumberFilter(label="run", field_name="workflow_run_id", min_value=1, max_value=2**63 - 1)
     tag = TextsFilter(label="tag", method="keep_tags")
     host = df.CharFilter(label="host", field_name="nodename")
@@ -313,6 +217,52 @@ class ErrorFilter(UrlFilterSet):
 
     def keep_tags(self, rows: QuerySet[JobInstance], _name: str, value: list[str]) -> QuerySet[JobInstance]:
         return rows.filter(job__group__name__in=value) if value else rows
+
+
+class AttemptFilter(ErrorFilter):
+    """All attempts of one workflow, whatever became of them."""
+
+    status = choice_filter("status", INSTANCE_CHOICES)
+    job = df.NumberFilter(label="job", field_name="job_id", min_value=1, max_value=2**63 - 1)
+    batch = df.CharFilter(label="batch id", field_name="executor_id")
+    executor = df.CharFilter(label="executor", field_name="executor_type")
+
+
+class ErrorGroupFilter(UrlFilterSet):
+    """Failures of one workflow that are alike."""
+
+    state = choice_filter("state", [(state, state) for state in ("open", "acknowledged", "fixed")])
+    reason = choice_filter("reason", REASON_CHOICES)
+    since = SinceFilter(label="seen since", field_name="last_seen_at", lookup_expr="gte")
+
+    class Meta:
+        model = ErrorGroup
+        fields: list[str] = []
+
+
+class OperationFilter(UrlFilterSet):
+    state = choice_filter("state", [(state, state) for state in STATES])
+    action = choice_filter("action", ACTION_CHOICES)
+    user = TextsFilter(label="who", field_name="user__username", lookup_expr="in")
+    workflow = df.NumberFilter(label="workflow", field_name="workflow_id", min_value=1, max_value=2**63 - 1)
+    since = SinceFilter(label="made since", field_name="created_at", lookup_expr="gte")
+
+    class Meta:
+        model = Operation
+        fields: list[str] = []
+
+
+class OutcomeFilter(UrlFilterSet):
+    """The jobs of one operation."""
+
+    outcome = choice_filter("outcome", OUTCOME_CHOICES, method="keep_outcomes")
+
+    class Meta:
+        model = OperationItem
+        fields: list[str] = []
+
+    def keep_outcomes(self, rows: QuerySet[OperationItem], _name: str, value: list[str]) -> QuerySet[OperationItem]:
+        return rows.filter(outcome__in=["" if word == "waiting" else word for word in value]) if value else rows
 
 
 class AuditFilter(UrlFilterSet):

@@ -6,9 +6,11 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
+
+from workflows.graph_shape import Upstreams, find_cycle, find_levels
 
 MAX_JOBS = 500_000
 MAX_NAME = 255
@@ -18,6 +20,7 @@ MAX_ERRORS_LISTED = 100
 MAX_RUNTIME = 10 * 366 * 24 * 3600
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 _FORBIDDEN_IN_NAME = frozenset("/'\"\\")
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.:+=@-]{0,254}")
 _BATCH_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,63}")
 
 
@@ -52,9 +55,12 @@ class Header(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     path: str = ""
     max_concurrently_running: int | None = None
     tag_limits: dict[str, int] = msgspec.field(default_factory=dict)
+    tag_executors: dict[str, str] = msgspec.field(default_factory=dict)
     fail_fast: bool = False
     seconds_until_timeout: int | None = None
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    group: str = ""
+    group_may_operate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +101,14 @@ class Graph:
 
     header: Header
     jobs: list[JobInput]
-    upstreams: list[list[int]]
+    upstreams: Upstreams
     hashes: list[str]
     levels: list[int]
     dag_hash: str
-    edge_count: int = field(default=0)
+
+    @property
+    def edge_count(self) -> int:
+        return self.upstreams.edge_count
 
     @property
     def workflow_hash(self) -> str:
@@ -135,9 +144,28 @@ def check_header(header: Header) -> Iterable[GraphError]:
         value = getattr(header, key)
         if value is not None and not 0 < value < 2**31:
             yield GraphError("invalid-number", key, f"{key} must be a positive whole number.")
+    if len(header.group) > 150 or _CONTROL.search(header.group):
+        yield GraphError("invalid-name", "group", "The group is over 150 characters or holds control characters.")
+    if header.group_may_operate and not header.group:
+        yield GraphError("invalid-field", "group_may_operate", "group_may_operate wants a group.")
     for tag, limit in header.tag_limits.items():
         if not 0 < limit < 2**31:
             yield GraphError("invalid-number", f"tag_limits.{tag}", "A tag's limit must be a positive whole number.")
+
+
+def _is_plain(job: JobInput) -> bool:
+    """Surely right, told quickly: what nearly all jobs are. Of the others `check_job` says what is wrong, if anything."""
+    command = job.command
+    return (
+        _PLAIN.fullmatch(job.name) is not None
+        and (not job.tag or _PLAIN.fullmatch(job.tag) is not None)
+        and not (not command or command.isspace() or len(command) > MAX_COMMAND or "\0" in command)
+        and 1 <= job.slots <= 100_000
+        and 0 < job.mem_free <= 1_000_000
+        and 1 <= job.max_attempts <= 1000
+        and 0 <= job.resource_scale <= 10
+        and (job.max_runtime is None or 1 <= job.max_runtime <= MAX_RUNTIME)
+    )
 
 
 def check_job(job: JobInput, position: int) -> Iterable[GraphError]:
@@ -197,6 +225,8 @@ def check_job(job: JobInput, position: int) -> Iterable[GraphError]:
 
 
 def _find_duplicates(jobs: Sequence[JobInput], hashes: Sequence[str]) -> Iterable[GraphError]:
+    if len({job.name for job in jobs}) == len(jobs) == len(set(hashes)):
+        return
     names: dict[str, int] = {}
     commands: dict[str, int] = {}
     for position, (job, job_hash) in enumerate(zip(jobs, hashes, strict=True)):
@@ -218,76 +248,46 @@ def _find_duplicates(jobs: Sequence[JobInput], hashes: Sequence[str]) -> Iterabl
             )
 
 
-def _resolve_upstreams(jobs: Sequence[JobInput], errors: list[GraphError]) -> list[list[int]]:
-    positions = {job.name: position for position, job in enumerate(jobs)}
-    total = len(jobs)
-    resolved: list[list[int]] = []
+def _resolve_upstreams(jobs: Sequence[JobInput], errors: list[GraphError]) -> Upstreams:
+    positions: dict[str, int] = {}
+    resolved = Upstreams()
     for position, job in enumerate(jobs):
-        ups: set[int] = set()
-        for index, reference in enumerate(job.upstreams):
-            up = positions.get(reference, -1) if isinstance(reference, str) else reference
-            where = f"jobs[{position}].upstreams[{index}]"
-            if not 0 <= up < total:
-                errors.append(
-                    GraphError(
-                        "unknown-upstream",
-                        where,
-                        f"{job.name!r} waits for {reference!r}, which is not in this graph.",
-                        job.name,
-                    )
-                )
-            elif up == position:
-                errors.append(GraphError("self-upstream", where, f"{job.name!r} waits for itself.", job.name))
-            elif up in ups:
-                errors.append(
-                    GraphError(
-                        "duplicate-upstream", where, f"{job.name!r} names its upstream {reference!r} twice.", job.name
-                    )
-                )
-            else:
-                ups.add(up)
-        resolved.append(sorted(ups))
+        references = job.upstreams
+        if not references:
+            resolved.append(())
+            continue
+        if not positions and _has_names(references):
+            positions.update((other.name, place) for place, other in enumerate(jobs))
+        ups = [positions.get(one, -1) if isinstance(one, str) else one for one in references]
+        ordered = sorted(set(ups))
+        if len(ordered) != len(ups) or ordered[0] < 0 or ordered[-1] >= len(jobs) or position in ups:
+            errors += _check_references(job, position, references, ups, len(jobs))
+            ordered = [up for up in ordered if 0 <= up < len(jobs) and up != position]
+        resolved.append(ordered)
     return resolved
 
 
-def find_levels(upstreams: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
-    """The level of each job (longest way from a root) and the positions that lie on or behind a cycle."""
-    total = len(upstreams)
-    levels = [0] * total
-    if all(not ups or ups[-1] < position for position, ups in enumerate(upstreams)):
-        for position, ups in enumerate(upstreams):
-            if ups:
-                levels[position] = 1 + max(levels[up] for up in ups)
-        return levels, []
-    downstreams: list[list[int]] = [[] for _ in range(total)]
-    left = [len(ups) for ups in upstreams]
-    for position, ups in enumerate(upstreams):
-        for up in ups:
-            downstreams[up].append(position)
-    ready = [position for position in range(total) if left[position] == 0]
-    seen = 0
-    while ready:
-        position = ready.pop()
-        seen += 1
-        for down in downstreams[position]:
-            levels[down] = max(levels[down], levels[position] + 1)
-            left[down] -= 1
-            if left[down] == 0:
-                ready.append(down)
-    return levels, [] if seen == total else [position for position in range(total) if left[position] > 0]
+def _has_names(references: Sequence[str | int]) -> bool:
+    """An array holds plain numbers only."""
+    return isinstance(references, list) and any(isinstance(one, str) for one in references)
 
 
-def find_cycle(upstreams: Sequence[Sequence[int]], stuck: Sequence[int]) -> list[int]:
-    """One cycle among the stuck positions: from any of them, walking up stuck upstreams must come round."""
-    inside = set(stuck)
-    seen: dict[int, int] = {}
-    walk: list[int] = []
-    position = stuck[0]
-    while position not in seen:
-        seen[position] = len(walk)
-        walk.append(position)
-        position = next(up for up in upstreams[position] if up in inside)
-    return walk[seen[position] :][::-1]
+def _check_references(
+    job: JobInput, position: int, references: Sequence[str | int], ups: Sequence[int], total: int
+) -> Iterable[GraphError]:
+    """What is wrong with the upstreams of one job; `ups` are their positions, outside of the graph if unknown."""
+    seen: set[int] = set()
+    for index, (reference, up) in enumerate(zip(references, ups, strict=True)):
+        where = f"jobs[{position}].upstreams[{index}]"
+        if not 0 <= up < total:
+            detail = f"{job.name!r} waits for {reference!r}, which is not in this graph."
+            yield GraphError("unknown-upstream", where, detail, job.name)
+        elif up == position:
+            yield GraphError("self-upstream", where, f"{job.name!r} waits for itself.", job.name)
+        elif up in seen:
+            detail = f"{job.name!r} names its upstream {reference!r} twice."
+            yield GraphError("duplicate-upstream", where, detail, job.name)
+        seen.add(up)
 
 
 def _name_cycle(jobs: Sequence[JobInput], cycle: Sequence[int]) -> GraphError:
@@ -297,14 +297,21 @@ def _name_cycle(jobs: Sequence[JobInput], cycle: Sequence[int]) -> GraphError:
     return GraphError("cycle", f"jobs[{cycle[0]}].upstreams", f"These jobs wait for each other: {text}", names[0])
 
 
-def hash_dag(hashes: Sequence[str], upstreams: Sequence[Sequence[int]]) -> str:
+def hash_dag(hashes: Sequence[str], upstreams: Upstreams) -> str:
     """Independent of the order in which jobs were added: every job's hash with its upstreams' hashes, sorted. Lines
     are made one at a time: half a million of them would be 200 MB."""
     digest = hashlib.sha256()
     for position in sorted(range(len(hashes)), key=hashes.__getitem__):
-        line = f"{hashes[position]}:{','.join(sorted(hashes[up] for up in upstreams[position]))}\n"
-        digest.update(line.encode())
+        ups = [hashes[up] for up in upstreams[position]]
+        ups.sort()
+        digest.update(f"{hashes[position]}:{','.join(ups)}\n".encode())
     return digest.hexdigest()
+
+
+def assign_executors_of_tags(header: Header, jobs: Sequence[JobInput]) -> None:
+    """A job that names no executor takes its tag's; without one it stays with the workflow's."""
+    for job in jobs if header.tag_executors else ():
+        job.executor = job.executor or header.tag_executors.get(job.tag, "")
 
 
 def build_graph(header: Header, jobs: list[JobInput]) -> Graph:
@@ -315,9 +322,11 @@ def build_graph(header: Header, jobs: list[JobInput]) -> Graph:
         raise InvalidGraph(
             [GraphError("too-many-jobs", "jobs", f"{len(jobs):,} jobs; at most {MAX_JOBS:,} are possible.")]
         )
+    assign_executors_of_tags(header, jobs)
     errors = list(check_header(header))
     for position, job in enumerate(jobs):
-        errors.extend(check_job(job, position))
+        if not _is_plain(job):
+            errors.extend(check_job(job, position))
     hashes = [hash_text(job.command) for job in jobs]
     errors.extend(_find_duplicates(jobs, hashes))
     upstreams = _resolve_upstreams(jobs, errors)
@@ -326,5 +335,4 @@ def build_graph(header: Header, jobs: list[JobInput]) -> Graph:
         errors.append(_name_cycle(jobs, find_cycle(upstreams, stuck)))
     if errors:
         raise InvalidGraph(errors)
-    edge_count = sum(map(len, upstreams))
-    return Graph(header, jobs, upstreams, hashes, levels, hash_dag(hashes, upstreams), edge_count)
+    return Graph(header, jobs, upstreams, hashes, levels, hash_dag(hashes, upstreams))

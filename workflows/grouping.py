@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_GROUPS = 200
 OTHER = "(other)"
@@ -14,8 +14,7 @@ _SEPARATOR = re.compile(r"[\s._:=-]")
 _HASH_TAIL = re.compile(r"_[0-9a-f]{8,64}$")
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     name: str
     is_from_tag: bool
 
@@ -34,8 +33,13 @@ def first_part(name: str) -> str:
 def group_jobs(jobs: Sequence[tuple[str, str]]) -> list[Group]:
     """The group of each (name, tag), in order. At most 200 groups come from names."""
     untagged = [name for name, tag in jobs if not tag]
-    name_to_group = _fold(untagged)
-    return [Group(tag, True) if tag else Group(name_to_group(name), False) for name, tag in jobs]
+    name_to_group = _fold(untagged) if untagged else str
+    made: dict[tuple[str, bool], Group] = {}
+    found = []
+    for name, tag in jobs:
+        key = (tag, True) if tag else (name_to_group(name), False)
+        found.append(made.get(key) or made.setdefault(key, Group(*key)))
+    return found
 
 
 def _fold(names: Sequence[str]) -> Callable[[str], str]:

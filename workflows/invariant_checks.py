@@ -126,11 +126,11 @@ def done_before_upstream() -> Found:
 
 
 def started_before_upstream() -> Found:
-    """Both times are the server's own: when the intent and when the success was written."""
+    """By the numbers of the log's rows, which are written under the workflow's lock: a clock that was set means nothing."""
     marked = _audit_of("upstream__dag__workflow", MARKED_DONE)
     edges = JobEdge.objects.filter(~marked, upstream__marked_done_by="").annotate(
-        intended=Min("downstream__instances__submitted_date"),
-        done=Min("upstream__instances__moves__status_time", filter=Q(upstream__instances__moves__status="D")),
+        intended=Min("downstream__instances__moves__pk", filter=Q(downstream__instances__moves__status="I")),
+        done=Min("upstream__instances__moves__pk", filter=Q(upstream__instances__moves__status="D")),
     )
     early = edges.filter(intended__isnull=False).filter(Q(done=None) | Q(intended__lt=F("done")))
     for down, up in early.order_by("downstream_id", "upstream_id").values_list("downstream_id", "upstream_id"):
@@ -148,10 +148,11 @@ def upstreams_left() -> Found:
 
 
 def group_counts() -> Found:
-    """In one statement: a run that goes on meanwhile makes no difference."""
+    """In one statement: a run that goes on meanwhile makes no difference. A graph without a workflow is being stored."""
     real = {f"found_{status}": Count("members", filter=Q(members__status=status)) for status in JobStatus}
     agree = Q(jobs=F("found"), **{column: F(f"found_{status}") for status, column in COUNT_FIELDS.items()})
-    groups = JobGroup.objects.annotate(found=Count("members"), **real).exclude(agree).order_by("pk")
+    whole = JobGroup.objects.filter(dag__workflow__isnull=False)
+    groups = whole.annotate(found=Count("members"), **real).exclude(agree).order_by("pk")
     for group in groups.iterator(chunk_size=2000):
         pairs = [
             (status.value, getattr(group, column), getattr(group, f"found_{status}"))
@@ -163,10 +164,11 @@ def group_counts() -> Found:
 
 
 def dag_sizes() -> Found:
-    jobs = TaskDag.objects.annotate(found=Count("jobs")).exclude(found=F("job_count")).order_by("pk")
+    whole = TaskDag.objects.filter(workflow__isnull=False).order_by("pk")
+    jobs = whole.annotate(found=Count("jobs")).exclude(found=F("job_count"))
     for dag_id, stored, found in jobs.values_list("pk", "job_count", "found"):
         yield f"dag {dag_id}", f"says {stored} jobs; there are {found}"
-    edges = TaskDag.objects.annotate(found=Count("jobs__upstream_edges")).exclude(found=F("edge_count")).order_by("pk")
+    edges = whole.annotate(found=Count("jobs__upstream_edges")).exclude(found=F("edge_count"))
     for dag_id, stored, found in edges.values_list("pk", "edge_count", "found"):
         yield f"dag {dag_id}", f"says {stored} edges; there are {found}"
 

@@ -5,10 +5,13 @@ Each check answers (what it found, about which object); none of them loads a who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from workflows import invariant_checks as checks
+from workflows import invariant_files, invariant_ledger
+from workflows import invariant_history as history
 from workflows.invariant_checks import Found
 
 MOST_LISTED = 100
@@ -47,8 +50,11 @@ class Finding:
 
 
 def check_all(names: Iterable[str] | None = None) -> list[Finding]:
-    """Every invariant that is broken (of these, if names are given)."""
-    chosen = INVARIANTS if names is None else [INVARIANTS_BY_NAME[name] for name in names]
+    """Every invariant of the database that is broken (of these, if names are given)."""
+    return find_broken(INVARIANTS if names is None else [INVARIANTS_BY_NAME[name] for name in names])
+
+
+def find_broken(chosen: Iterable[Invariant]) -> list[Finding]:
     return [finding for invariant in chosen if (finding := _check(invariant)).count]
 
 
@@ -117,11 +123,64 @@ INVARIANTS = [
         "Stop the workflow with kill; no job may be cancelled by its id by hand until this is gone.",
         (checks.equal_names, checks.equal_executor_ids),
     ),
+    Invariant(
+        "fence",
+        "Attempts are made under a lease, each lease raises the run's fence, and what is over is not held.",
+        "Restart the workers; if it comes back, somebody writes to the database beside Jobmon.",
+        (history.unfenced_work, history.held_without_fence),
+    ),
+    Invariant(
+        "limits",
+        "Replayed from the log, never more attempts were live at once than a limit allowed.",
+        "Check that every worker runs the same release; what ran too much has run, nothing needs to be repeated.",
+        (history.exceeded_limits,),
+    ),
+    Invariant(
+        "audit",
+        "What a person brought about has one row in the audit log.",
+        "Ask who has write access to the database: the log is not complete.",
+        (history.unaudited_acts, history.doubly_audited_starts),
+    ),
 ]
 INVARIANTS_BY_NAME = {invariant.name: invariant for invariant in INVARIANTS}
 # Promises that the database alone cannot prove: why not.
 NOT_CHECKED = {
     "no-zombie": "needs a listing of each executor",
     "no-orphan": "needs a listing of each executor",
-    "spool": "needs the files of the attempts",
+    "one-start": "needs the ledger of jobs that keep one (--ledger)",
+    "one-success": "needs the ledger of jobs that keep one (--ledger)",
 }
+
+
+def spool_invariant(root: Path) -> Invariant:
+    """What needs the files of the attempts."""
+    return Invariant(
+        "spool",
+        "The files of an attempt agree with its row, are its owner's alone, and nothing half-written stays.",
+        "Keep the named files and report them; temporaries go with `fsck --repair spool`.",
+        (lambda: invariant_files.check_spool(root),),
+    )
+
+
+def ledger_invariants(paths: Sequence[Path]) -> list[Invariant]:
+    """What needs the jobs' own account. Raises OSError and ValueError for a ledger that cannot be read."""
+    ledgers = [invariant_ledger.read_ledger(path) for path in paths]
+    remedy = "Keep the ledger and the server's logs and report them: this must not happen."
+    return [
+        Invariant(
+            "one-start",
+            "No attempt started twice, and none that was given up started at all.",
+            remedy,
+            tuple(_bind(invariant_ledger.check_starts, starts) for starts, _ in ledgers),
+        ),
+        Invariant(
+            "one-success",
+            "Each job succeeded at most once, and once if it is done.",
+            remedy,
+            tuple(_bind(invariant_ledger.check_successes, starts, good) for starts, good in ledgers),
+        ),
+    ]
+
+
+def _bind(check: Callable[..., Found], *arguments: object) -> Callable[[], Found]:
+    return lambda: check(*arguments)

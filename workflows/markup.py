@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.templatetags.static import static
@@ -16,11 +17,26 @@ SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
 NOTHING = format_html('<span class="none">{}</span>', words.NONE)
 
 
+# What a name may hold and no reader would see: control characters, and marks that turn the text around them
+_UNSEEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
+
+
+def make_unseen_seen(html: bytes) -> bytes:
+    """A page in which unseen characters are signs: ␛ for escape and the like, a replacement sign for all others."""
+    return _UNSEEN.sub(_sign_of, html)
+
+
+def _sign_of(found: re.Match[bytes]) -> bytes:
+    code = found[0][0]
+    sign = chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
+    return sign.encode()
+
+
 def icon(name: str, classes: str = "") -> SafeString:
     """An icon of the local sprite; always beside a word, so hidden from screen readers."""
     return format_html(
-        '<svg class="icon {}" width="16" height="16" aria-hidden="true"><use href="{}#{}"/></svg>',
-        classes,
+        '<svg class="icon{}" aria-hidden="true"><use href="{}#{}"/></svg>',
+        f" {classes}" if classes else "",
         static(SPRITE),
         name,
     )
@@ -35,18 +51,16 @@ def status_badge(kind: str, letter: str) -> SafeString:
 def plain_badge(letter: str) -> SafeString:
     """A job's status without its explanation: for long tables."""
     look = looks.SHOWN[letter]
-    return format_html('<span class="st s-{}">{}<span>{}</span></span>', look.key, icon(look.icon), look.word)
+    return format_html('<span class="st s-{}">{}{}</span>', look.key, icon(look.icon), look.word)
 
 
 def look_badge(look: looks.Look) -> SafeString:
-    return format_html(
-        '<span class="st s-{}" title="{}">{}<span>{}</span></span>', look.key, look.hint, icon(look.icon), look.word
-    )
+    return format_html('<span class="st s-{}" title="{}">{}{}</span>', look.key, look.hint, icon(look.icon), look.word)
 
 
 def fact_badge(word: str, icon_name: str, hint: str = "") -> SafeString:
     """An outlined badge for a fact that stands beside a status."""
-    return format_html('<span class="fact" title="{}">{}<span>{}</span></span>', hint or word, icon(icon_name), word)
+    return format_html('<span class="fact" title="{}">{}{}</span>', hint or word, icon(icon_name), word)
 
 
 def bar(counts: Mapping[str, int]) -> SafeString:
@@ -67,6 +81,10 @@ def bar(counts: Mapping[str, int]) -> SafeString:
     )
 
 
+def _machine(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def _exact(moment: datetime) -> str:
     local = timezone.localtime(moment)
     return f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}"
@@ -77,9 +95,7 @@ def when(moment: datetime | None) -> SafeString:
     if moment is None:
         return NOTHING
     text = words.since(timezone.localtime(moment), timezone.now())
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), _exact(moment), text
-    )
+    return format_html('<time datetime="{}" title="{}">{}</time>', _machine(moment), _exact(moment), text)
 
 
 def exact(moment: datetime | None) -> SafeString:
@@ -87,9 +103,7 @@ def exact(moment: datetime | None) -> SafeString:
     if moment is None:
         return NOTHING
     text = words.since(timezone.localtime(moment), timezone.now())
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), text, _exact(moment)
-    )
+    return format_html('<time datetime="{}" title="{}">{}</time>', _machine(moment), text, _exact(moment))
 
 
 def clip(text: str, length: int) -> SafeString:
@@ -97,3 +111,25 @@ def clip(text: str, length: int) -> SafeString:
     if len(text) <= length:
         return format_html("{}", text)
     return format_html('<span title="{}">{}…</span>', text[:2000], text[:length])
+
+
+def trend(counts: Sequence[int], label: str = "Attempts over time") -> SafeString:
+    """A small picture of counts over time; nothing where there is nothing to compare."""
+    if not counts or not max(counts):
+        return NOTHING
+    bars = format_html_join(
+        "",
+        '<rect class="f-failed" x="{}" y="{}" width="9" height="{}"><title>{}</title></rect>',
+        (
+            (at * 10, round(40 - 40 * count / max(counts), 1), round(40 * count / max(counts), 1), f"{count:,}")
+            for at, count in enumerate(counts)
+            if count
+        ),
+    )
+    summary = f"{label}: {sum(counts):,} in {len(counts)} steps, at most {max(counts):,} in one"
+    return format_html(
+        '<svg class="trend" viewBox="0 0 240 40" preserveAspectRatio="none" role="img" aria-label="{}"><title>{}</title>{}</svg>',
+        summary,
+        label,
+        bars,
+    )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 from django.db.models import Count, F, QuerySet
 from django.utils import timezone
@@ -19,7 +18,8 @@ from django.utils import timezone
 from workflows import bell, lifecycle
 from workflows.actor import Actor
 from workflows.models import Job, Operation, OperationItem, Workflow, WorkflowRun
-from workflows.permissions import may_operate, may_stop
+from workflows.permissions import Person, is_owner, may_operate, may_stop
+from workflows.planning import Plan, PlanRow, make_plan, plural
 from workflows.transactions import write_transaction
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Action:
     verb: str
     letters: str
     otherwise: str
-    may_act: Callable[[User, Workflow], bool]
+    may_act: Callable[[Person, Workflow], bool]
     is_dangerous: bool = False
     form: str = ""
 
@@ -47,23 +47,42 @@ class Action:
 ACTIONS: dict[str, Action] = {
     "retry": Action("Retry", "Retry", "FE", "it has not failed", may_operate),
     "kill": Action("Kill attempts", "Kill", "IR", "no attempt of it is live", may_stop, True, "actions/kill.html"),
-    "done": Action("Mark done", "Mark done", "GQEF", "done already, or an attempt is live", may_operate, False, "actions/note_field.html"),
+    "done": Action("Mark done", "Mark done", "GQEF", "done already, or an attempt is live", is_owner, False, "actions/note_field.html"),
     "rerun": Action("Run again", "Run again", "GQEFD", "an attempt of it is live", may_operate, True),
-    "requests": Action("Change requests", "Change", "GQIREF", "it is done", may_operate, False, "actions/requests.html"),
+    "requests": Action("Change requests", "Change", "GQIREF", "it is done", is_owner, False, "actions/requests.html"),
 }  # fmt: skip
+
+
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "kill": ("then",),
+    "done": ("note",),
+    "requests": ("slots", "mem_free", "max_runtime", "max_attempts"),
+}
+"""What a confirmation of an action may say; a kill must say what follows, requests at least one number."""
+
+Counted = Sequence[Sequence[Any]]
+"""(tag, letter, number of jobs)"""
+
+
+def count(jobs: QuerySet[Job]) -> Counted:
+    return sorted(jobs.order_by().values_list("group__name", "status").annotate(n=Count("pk")))
+
+
+def sample(jobs: QuerySet[Job]) -> list[str]:
+    return list(jobs.order_by("pk").values_list("name", flat=True)[:SAMPLES])
 
 
 @write_transaction
 def freeze(workflow: Workflow, actor: Actor, action: str, jobs: QuerySet[Job], said: str) -> Operation | None:
     """A draft of this action on exactly these jobs, whatever becomes of them later. None: there are none."""
-    counted = list(jobs.order_by().values_list("group__name", "status").annotate(n=Count("pk")))
+    counted = count(jobs)
     total = sum(row[2] for row in counted)
     if not total:
         return None
     operation = Operation.objects.create(
         workflow=workflow, user=actor.user, action=action, said=said, via=actor.via, address=actor.address,
         request_id=actor.request_id, jobs=total, created_at=timezone.now(),
-        options={"counts": sorted(counted), "samples": list(jobs.order_by("pk").values_list("name", flat=True)[:SAMPLES])},
+        options={"counts": counted, "samples": sample(jobs)},
     )  # fmt: skip
     statement, values = jobs.order_by("pk").values("pk").query.sql_with_params()
     with connection.cursor() as cursor:
@@ -84,6 +103,31 @@ def planned(operation: Operation) -> tuple[int, int]:
     letters = ACTIONS[operation.action].letters
     acted = sum(count for _, letter, count in operation.options["counts"] if letter in letters)
     return acted, operation.jobs - acted
+
+
+def plan(name: str, counted: Counted, samples: Sequence[str], said: str) -> Plan:
+    """What this action would do to the jobs that were counted."""
+    action = ACTIONS[name]
+    merged: dict[tuple[str, bool], int] = {}
+    for tag, letter, number in counted:
+        key = (tag, letter in action.letters)
+        merged[key] = merged.get(key, 0) + number
+    rows = [
+        PlanRow(tag, action.word.lower() if is_acted else "skipped", number, "" if is_acted else action.otherwise)
+        for (tag, is_acted), number in sorted(merged.items())
+    ]
+    acted = sum(number for (_, is_acted), number in merged.items() if is_acted)
+    skipped = sum(merged.values()) - acted
+    sentence = f"{acted:,} of {plural(acted + skipped, 'chosen job')} ({said})."
+    sentence += f" {plural(skipped)} skipped: {action.otherwise}." if skipped else ""
+    sentence += f" Chosen are for example {', '.join(samples)}." if samples else ""
+    return make_plan(sentence, rows, ["What they wrote is written over."] if name == "rerun" and acted else [])
+
+
+def plan_of(operation: Operation) -> Plan:
+    """What a draft would do, as its jobs were when they were frozen."""
+    options = operation.options
+    return plan(operation.action, options["counts"], options["samples"], operation.said)
 
 
 @write_transaction

@@ -1,27 +1,92 @@
-"""What a person may see and do, in one place; deny by default."""
+"""What a person may see and do, in one place; deny by default.
+
+| role | may |
+|---|---|
+| owner | everything on their own workflows; alone decides what runs, with what, where, and who shares it |
+| group member | read what is shared with one of their groups |
+| operator | a member where the workflow says so: also start, resume, stop, hold, set limits. Jobs stay the owner's |
+| auditor | read every workflow, change nothing at all |
+| staff, admin | read, stop, hold and release anything; never decide what runs |
+"""
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import QuerySet
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, Group, User
+from django.db.models import Q, QuerySet
 
 from workflows.models import Workflow
+from workflows.roles import roles_of
+
+Person = User | AnonymousUser
 
 
-def visible_workflows(user: User | AnonymousUser) -> QuerySet[Workflow]:
+def is_let_in(user: Person) -> bool:
+    return bool(user.is_authenticated and user.is_active)
+
+
+def is_staff(user: Person) -> bool:
+    """Staff and administrators."""
+    return is_let_in(user) and bool(user.is_staff or user.is_superuser)
+
+
+def is_auditor(user: Person) -> bool:
+    """Whoever is an auditor changes nothing, whatever else they are."""
+    return is_let_in(user) and roles_of(user).is_auditor
+
+
+def sees_all(user: Person) -> bool:
+    return is_staff(user) or (is_let_in(user) and (settings.EVERYONE_READS or roles_of(user).is_auditor))
+
+
+def visible_workflows(user: Person) -> QuerySet[Workflow]:
     """Every read starts here. What is not in it does not exist for this person."""
-    if not user.is_authenticated or not user.is_active:
+    if not is_let_in(user):
         return Workflow.objects.none()
-    if user.is_staff or user.is_superuser:
+    if sees_all(user):
         return Workflow.objects.all()
-    return Workflow.objects.filter(owner_id=user.pk)
+    own = Q(owner_id=user.pk)
+    group_ids = roles_of(user).group_ids
+    return Workflow.objects.filter(own | Q(group_id__in=sorted(group_ids)) if group_ids else own)
 
 
-def may_operate(user: User | AnonymousUser, workflow: Workflow) -> bool:
-    """Start, resume, retry: the owner."""
-    return bool(user.is_authenticated and user.is_active and workflow.owner_id == user.pk)
+def may_submit(user: Person) -> bool:
+    return is_let_in(user) and not is_auditor(user)
 
 
-def may_stop(user: User | AnonymousUser, workflow: Workflow) -> bool:
-    """Stop and hold: the owner, and staff."""
-    return may_operate(user, workflow) or bool(user.is_authenticated and user.is_active and user.is_staff)
+def is_owner(user: Person, workflow: Workflow) -> bool:
+    """Decides what runs and what it asks for, marks jobs done, shares: the owner alone."""
+    return may_submit(user) and workflow.owner_id == user.pk
+
+
+def may_operate(user: Person, workflow: Workflow) -> bool:
+    """Start, resume, retry, set limits: the owner, and operators."""
+    return is_owner(user, workflow) or (
+        workflow.group_may_operate and may_submit(user) and workflow.group_id in roles_of(user).group_ids
+    )
+
+
+def may_stop(user: Person, workflow: Workflow) -> bool:
+    """Stop, hold, release, kill: whoever operates, and staff."""
+    return may_operate(user, workflow) or (is_staff(user) and not is_auditor(user))
+
+
+def may_write_notes(user: Person, workflow: Workflow) -> bool:
+    """A note on a workflow changes nothing that runs: whoever may stop it may say why."""
+    return may_stop(user, workflow)
+
+
+def who_may_operate(workflow: Workflow) -> str:
+    """For the reason beside a button: `the owner (alice) and the group fits`."""
+    owner = f"the owner ({workflow.user})"
+    return f"{owner} and the group {workflow.group}" if workflow.group_may_operate and workflow.group_id else owner
+
+
+def groups_of(user: User) -> QuerySet[Group]:
+    """The groups that this person may share a workflow with. The auditors' is a role, not a team."""
+    return Group.objects.filter(pk__in=roles_of(user).group_ids).exclude(name=settings.AUDITORS_GROUP).order_by("name")
+
+
+def find_group(user: User, name: str) -> Group | None:
+    """None: there is no such group, or this person is not in it. Which of the two is not told."""
+    return groups_of(user).filter(name=name).first()

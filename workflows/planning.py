@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from workflows.models import ErrorGroup, Job, JobGroup, JobInstance, Workflow, WorkflowRun
+from workflows.lifecycle import MoreAsked
+from workflows.lifecycle.asking import GROWTH
+from workflows.models import Job, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.models.definition import COUNT_FIELDS
 from workflows.models.execution import LIVE_LETTERS
 from workflows.scope import Scope, find_downstream
@@ -54,7 +56,7 @@ class Plan:
         return {"sentence": self.sentence, "groups": groups, "warnings": list(self.warnings), "digest": self.digest}
 
 
-def _make(sentence: str, rows: Sequence[PlanRow], warnings: Sequence[str]) -> Plan:
+def make_plan(sentence: str, rows: Sequence[PlanRow], warnings: Sequence[str]) -> Plan:
     counted = json.dumps([[row.tag, row.what, row.jobs] for row in rows])
     return Plan(sentence, tuple(rows), tuple(warnings), hashlib.sha256(counted.encode()).hexdigest()[:16])
 
@@ -63,7 +65,7 @@ def plural(count: int, word: str = "job") -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
-def plan_start(workflow: Workflow, scope: Scope, resume: str) -> Plan:
+def plan_start(workflow: Workflow, scope: Scope, resume: str, more: MoreAsked | None = None) -> Plan:
     """What a start or resume would do."""
     rows = _rows(workflow, scope)
     kept = sum(row.jobs for row in rows if row.what == KEPT)
@@ -71,14 +73,14 @@ def plan_start(workflow: Workflow, scope: Scope, resume: str) -> Plan:
     first = sum(row.jobs for row in rows if row.what == FIRST)
     live = sum(row.jobs for row in rows if row.what == ADOPTED)
     if not (again or first or live):
-        return _make(f"All {plural(kept)} are done; there is nothing to run.", rows, [])
+        return make_plan(f"All {plural(kept)} are done; there is nothing to run.", rows, [])
     parts = [f"{plural(kept)} kept", f"{again:,} tried again", f"{first:,} run for the first time"]
     if live:
         parts.append(f"{live:,} still live")
     outside = workflow.dag.job_count - sum(row.jobs for row in rows)
     if outside:
         parts.append(f"{plural(outside)} outside the scope stay as they are")
-    return _make(", ".join(parts) + ".", rows, list(_warnings(workflow, scope, resume)))
+    return make_plan(", ".join(parts) + ".", rows, list(_warnings(workflow, scope, resume, more or MoreAsked())))
 
 
 def _rows(workflow: Workflow, scope: Scope) -> list[PlanRow]:
@@ -125,7 +127,7 @@ def _samples(workflow: Workflow, scope: Scope) -> dict[tuple[str, str], list[str
     return found
 
 
-def _warnings(workflow: Workflow, scope: Scope, resume: str) -> Iterator[str]:
+def _warnings(workflow: Workflow, scope: Scope, resume: str, more: MoreAsked) -> Iterator[str]:
     live = JobInstance.objects.filter(workflow_run_id=OuterRef("pk"), status__in=LIVE_LETTERS).order_by()
     left = live.values("workflow_run_id").annotate(n=Count("pk")).values("n")
     run = (
@@ -136,29 +138,42 @@ def _warnings(workflow: Workflow, scope: Scope, resume: str) -> Iterator[str]:
     elif run is not None and run.left:
         ending = "they will be adopted" if resume == "hot" else "a cold resume waits until they are confirmed gone"
         yield f"{plural(run.left, 'attempt')} of run {run.pk} are not gone yet; {ending}."
-    failed = scope.select(workflow.dag_id).filter(status=JobStatus.ERROR_FATAL.value)
-    count = failed.filter(error_group_id__in=_short_of(workflow)).count()
-    if count:
-        yield f"{plural(count)} failed over memory or run time and would ask for the same again."
+    yield from _failure_warnings(workflow, scope, more)
 
 
-def _short_of(workflow: Workflow) -> QuerySet[Any]:
-    reasons = [Reason.MEMORY.value, Reason.RUNTIME.value]
-    return ErrorGroup.objects.filter(workflow=workflow, reason__in=reasons).values("id")
+def _failure_warnings(workflow: Workflow, scope: Scope, more: MoreAsked) -> Iterator[str]:
+    failed = scope.select(workflow.dag_id).filter(status=JobStatus.ERROR_FATAL.value).order_by()
+    counted = list(failed.values_list("error_group__reason", "error_group__state").annotate(n=Count("pk")))
+    total = sum(row[2] for row in counted)
+    for reason, is_raised, what in (
+        (Reason.MEMORY, more.memory, "memory"),
+        (Reason.RUNTIME, more.runtime, "run time"),
+    ):
+        short = sum(count for ended, _, count in counted if ended == reason.value)
+        if short and is_raised:
+            yield f"{short:,} of {plural(total)} failed over {what} and will ask for {GROWTH:g} times as much."
+        elif short:
+            yield f"{short:,} of {plural(total)} failed over {what} and would ask for the same again."
+    if total and not any(state == "fixed" for _, state, _ in counted):
+        yield "No group of these failures is marked fixed: what made them fail may still be there."
 
 
-def plan_stop(run: WorkflowRun, mode: str) -> Plan:
-    """What a stop would end or wait for."""
-    live = JobInstance.objects.filter(workflow_run=run, status__in=LIVE_LETTERS)
-    counts = dict(live.values_list("status").annotate(n=Count("pk")).order_by())
-    running, queued = counts.get("R", 0), counts.get("I", 0) + counts.get("B", 0)
+def plan_stop(run: WorkflowRun, mode: str, counted: tuple[int, int] | None = None) -> Plan:
+    """What a stop would end or wait for. `counted`: the running and the submitted attempts, where they are known."""
+    running, queued = counted if counted is not None else _count_live(run)
     if mode == "drain":
         sentence = f"{plural(running)} running and {queued:,} submitted are let finish; nothing new starts."
     else:
         sentence = f"{plural(running)} running and {queued:,} submitted are ended; what is done stays done."
     rows = [PlanRow("", "running", running, ""), PlanRow("", "submitted", queued, "")]
     warnings = [] if run.status == RunStatus.RUNNING else [f"Run {run.pk} is over; there is nothing to stop."]
-    return _make(sentence, rows, warnings)
+    return make_plan(sentence, rows, warnings)
+
+
+def _count_live(run: WorkflowRun) -> tuple[int, int]:
+    live = JobInstance.objects.filter(workflow_run=run, status__in=LIVE_LETTERS)
+    counts = dict(live.values_list("status").annotate(n=Count("pk")).order_by())
+    return counts.get("R", 0), counts.get("I", 0) + counts.get("B", 0)
 
 
 def rerun_ids(job: Job, with_downstream: bool) -> list[int]:
@@ -190,14 +205,14 @@ def plan_rerun(job: Job, with_downstream: bool) -> Plan:
     warnings = []
     if not with_downstream and job.downstream_edges.filter(downstream__status=JobStatus.DONE.value).exists():
         warnings.append("Jobs behind it are done and stay done, though what they read is written anew.")
-    return _make(sentence, [row for row in rows_shown if row.jobs], warnings)
+    return make_plan(sentence, [row for row in rows_shown if row.jobs], warnings)
 
 
 def plan_done(job: Job) -> Plan:
     """What marking a job done would do."""
     waiting = job.downstream_edges.count()
     if job.status == JobStatus.DONE:
-        return _make(f"{job.name} is done already.", [], [])
+        return make_plan(f"{job.name} is done already.", [], [])
     sentence = f"{job.name} counts as done without running, on your word; {plural(waiting)} wait for it."
     live = job.status in (JobStatus.INSTANTIATED, JobStatus.RUNNING)
-    return _make(sentence, [], ["An attempt of it is live; stop that first."] if live else [])
+    return make_plan(sentence, [], ["An attempt of it is live; stop that first."] if live else [])

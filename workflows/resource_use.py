@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from workflows.requests import Suggestion, from_samples, request_line, suggest_memory, suggest_runtime
 
@@ -23,6 +24,12 @@ class Attempt:
     time_asked: float | None
     time_used: float | None
     reason: str
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Attempt:
+        """From (job id, tag, memory asked, bytes used, seconds asked, seconds used, reason)."""
+        job_id, tag, asked, used, longest, ran, reason = row
+        return cls(job_id, tag, asked, None if used is None else used / GB, longest, ran, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +131,15 @@ def make_map(attempts: Sequence[Attempt]) -> list[Cell]:
         if len(cell.ids) < IDS_PER_CELL and job_id not in cell.ids:
             cell.ids.append(job_id)
     return [cells[key] for key in sorted(cells)]
+
+
+def read_use(stored: Mapping[str, Any]) -> TagUse:
+    """Back from `dataclasses.asdict`."""
+    spreads = {name: Spread(**stored[name]) for name in ("memory", "time")}
+    hints = {name: Suggestion(**stored[name]) for name in ("memory_hint", "time_hint")}
+    return TagUse(**{**stored, **spreads, **hints})
+
+
+def read_cell(stored: Mapping[str, Any]) -> Cell:
+    """Back from `dataclasses.asdict`."""
+    return Cell(**{**stored, "memory": tuple(stored["memory"]), "time": tuple(stored["time"])})

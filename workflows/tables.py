@@ -60,9 +60,12 @@ class JobTable(dt.Table):
         attrs = {"class": "list cards", "data-rows": "jobs"}
         caption = "Jobs"
 
-    def __init__(self, rows: Sequence[JobRow], request: HttpRequest, sort: str) -> None:
-        chosen = [name for name in request.GET.get("cols", "").split(",") if name in self.base_columns]
-        shown = chosen or list(self.DEFAULT)
+    def __init__(self, rows: Sequence[JobRow], request: HttpRequest, sort: str, columns: str = "") -> None:
+        """`columns`: what the reader keeps; the address says otherwise, or nothing."""
+        asked = request.GET.get("cols", "") or columns
+        chosen = [name for name in map(str.strip, asked.split(",")) if name in self.base_columns]
+        shown = list(dict.fromkeys(chosen)) or list(self.DEFAULT)
+        self.shown_columns = ",".join(shown)
         super().__init__(
             rows,
             exclude=[name for name in self.base_columns if name not in shown],
@@ -71,10 +74,6 @@ class JobTable(dt.Table):
         )
         self.sort = sort
         self.page_request = request
-
-    @property
-    def default_columns(self) -> str:
-        return ",".join(self.DEFAULT)
 
     @property
     def all_columns(self) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 
-from workflows import bell, operations
-from workflows.scheduling import back_ends, housekeeping, reconcile, stored_facts, tick
+from workflows import bell, operations, owner_logs
+from workflows.notices import delivery
+from workflows.scheduling import back_ends, epoch, housekeeping, owners, reconcile, set_clock, stored_facts, tick
 from workflows.scheduling.watcher import Watcher
 
 watcher = Watcher()
@@ -16,9 +17,12 @@ watcher = Watcher()
 
 @shared_task(name="workflows.tasks.advance")
 def advance(*, run_id: int) -> None:
-    """Move one run on. While somebody else is at it, look again soon: what rang may have come after their look."""
-    if tick.advance(run_id) is None and (live := tick.find_live(run_id)) is not None:
-        bell.send("workflows.tasks.advance", countdown=0.25, run_id=live)
+    """Move one run on. While another process is at it, look again soon: what rang may have come after their look."""
+    progress = tick.advance(run_id)
+    if progress is None and (live := tick.find_live(run_id)) is not None:
+        bell.ring_soon(live)
+    elif progress is not None and progress.needs_another_look:
+        bell.ring(run_id)
 
 
 @shared_task(name="workflows.tasks.poll")
@@ -31,6 +35,7 @@ def poll(*, executor: str) -> None:
 @shared_task(name="workflows.tasks.sweep")
 def sweep() -> None:
     """Ring for every active run and every executor, and tidy up: makes good whatever was lost."""
+    set_clock.take_back_future()
     tick.release_dead_leases()
     for run_id in housekeeping.sweep():
         bell.ring(run_id)
@@ -39,7 +44,11 @@ def sweep() -> None:
     for operation_id in operations.unfinished():
         bell.send(operations.TASK, operation_id=operation_id)
     operations.remove_old_drafts()
+    owner_logs.remove_old()
     stored_facts.refresh_facts()
+    for task, user_id in delivery.sweep_mail():
+        bell.send(task, user_id=user_id)
+    epoch.move_on()
 
 
 @shared_task(name=operations.TASK)
@@ -47,6 +56,29 @@ def carry_out(*, operation_id: int) -> None:
     """Work on an action on many jobs, and ring again while something is left."""
     if operations.carry_out(operation_id):
         bell.send(operations.TASK, operation_id=operation_id)
+
+
+@shared_task(name=delivery.DELIVER_TASK)
+def deliver(*, user_id: int) -> None:
+    """Send one person the mail that waits for them."""
+    delivery.deliver(user_id)
+
+
+@shared_task(name=delivery.CONFIRM_TASK)
+def send_code(*, user_id: int) -> None:
+    """Send the link that proves an address."""
+    delivery.send_code(user_id)
+
+
+@shared_task(name="workflows.tasks.hear")
+def hear() -> None:
+    """A worker's call to itself: that it begins is all there is to it (see jobmon_site/hearing.py)."""
+
+
+@shared_task(name=owner_logs.TASK)
+def read_log(*, piece_id: int) -> None:
+    """Read a piece of a log as its owner."""
+    owners.read_log(piece_id)
 
 
 @worker_ready.connect

@@ -2,7 +2,7 @@
 # The Debian packages that the whole test suite wants. Installs what is missing where it may (root, or sudo without a
 # password); elsewhere it says what is missing, and the tests that need it are counted as skipped.
 set -u
-wanted="mariadb-server libmariadb-dev pkg-config gcc libc6-dev redis-server nginx-light openssl chromium graphviz util-linux sqlite3 fonts-dejavu-core procps"
+wanted="mariadb-server libmariadb-dev pkg-config gcc libc6-dev redis-server nginx-light openssl chromium graphviz util-linux sudo sqlite3 fonts-dejavu-core procps slapd libldap2-dev libsasl2-dev libfaketime"
 
 # Only Debian's own Python has its headers in a package.
 case $(readlink -f "$(command -v python3)") in

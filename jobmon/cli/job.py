@@ -8,6 +8,7 @@ import click
 
 from jobmon.cli.context import App, dry_run_option, json_option, pass_app
 from jobmon.cli.logs import print_log
+from jobmon.cli.operating import Order, run_operation
 from jobmon.cli.output import INSTANCE_WORDS, JOB_WORDS, clean, format_time, print_facts, print_json, print_table
 from jobmon.cli.plan import print_plan
 
@@ -85,25 +86,41 @@ def why(app: App, job_id: int, as_json: bool) -> None:
 
 
 @job.command()
-@click.argument("job_id", type=int)
-@click.option("--downstream", is_flag=True, help="Also all that depends on it.")
+@click.argument("job_ids", type=int, nargs=-1, required=True, metavar="JOB_ID...")
+@click.option("--downstream", is_flag=True, help="Also all that depends on it (of one job).")
 @dry_run_option
 @json_option
 @pass_app
-def rerun(app: App, job_id: int, downstream: bool, dry_run: bool, as_json: bool) -> None:
-    """Have a job run again, although it has failed or is done."""
-    print_plan(app.client.rerun_job(job_id, downstream, dry_run), as_json)
+def rerun(app: App, job_ids: tuple[int, ...], downstream: bool, dry_run: bool, as_json: bool) -> None:
+    """Have jobs run again, although they have failed or are done.
+
+    Several must be of one workflow. See also `jobmon operation start`, which finds jobs by filters.
+    """
+    if len(job_ids) == 1:
+        print_plan(app.client.rerun_job(job_ids[0], downstream, dry_run), as_json)
+        return
+    if downstream:
+        raise click.UsageError("--downstream goes with one job only")
+    run_operation(app, _order(app, "rerun", job_ids), True, dry_run, as_json)
 
 
 @job.command()
-@click.argument("job_id", type=int)
+@click.argument("job_ids", type=int, nargs=-1, required=True, metavar="JOB_ID...")
 @click.option("--note", default="", help="Why; it is recorded with your name.")
 @dry_run_option
 @json_option
 @pass_app
-def done(app: App, job_id: int, note: str, dry_run: bool, as_json: bool) -> None:
-    """Mark a job as done on your word, so that what depends on it can run."""
-    print_plan(app.client.mark_job_done(job_id, note, dry_run), as_json)
+def done(app: App, job_ids: tuple[int, ...], note: str, dry_run: bool, as_json: bool) -> None:
+    """Mark jobs as done on your word, so that what depends on them can run."""
+    if len(job_ids) == 1:
+        print_plan(app.client.mark_job_done(job_ids[0], note, dry_run), as_json)
+        return
+    run_operation(app, _order(app, "done", job_ids, {"note": note}), True, dry_run, as_json)
+
+
+def _order(app: App, action: str, job_ids: tuple[int, ...], options: dict[str, Any] | None = None) -> Order:
+    workflow_id = int(app.client.get_job(job_ids[0])["workflow_id"])
+    return Order(workflow_id, action, {"job_ids": list(job_ids)}, options or {})
 
 
 @job.command()

@@ -8,6 +8,7 @@ import click
 
 from jobmon.cli.context import App
 from jobmon.cli.job import job
+from jobmon.cli.operation import operation
 from jobmon.cli.query import query
 from jobmon.cli.run import run
 from jobmon.cli.setup import config, configure, open_page, test
@@ -70,7 +71,7 @@ def cli(ctx: click.Context, server: str | None) -> None:
     ctx.call_on_close(ctx.obj.close)
 
 
-for command in (config, configure, job, open_page, query, run, test, workflow):
+for command in (config, configure, job, open_page, operation, query, run, test, workflow):
     cli.add_command(command)
 
 

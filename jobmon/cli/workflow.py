@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobmon.cli.context import App, dry_run_option, json_option, pass_app
-from jobmon.cli.output import JOB_WORDS, WORKFLOW_WORDS, print_facts, print_json
+from jobmon.cli.output import WORKFLOW_WORDS, print_facts, print_json
 from jobmon.cli.plan import print_plan
+from jobmon.cli.selection import attribute_options, job_options, list_filters
 from jobmon.cli.tag_graph import format_dot
 from jobmon.cli.workflow_views import (
     describe_run,
@@ -39,6 +40,7 @@ def workflow() -> None:
 @click.option("--status", multiple=True, type=click.Choice(list(WORKFLOW_WORDS)), help="C R S E D; may be repeated.")
 @click.option("--name", help="Only with this name.")
 @click.option("--workflow-args", help="Only with these workflow_args.")
+@attribute_options
 @click.option("--limit", default=DEFAULT_LIMIT, show_default=True, type=click.IntRange(1), help="At most so many.")
 @json_option
 @pass_app
@@ -49,14 +51,16 @@ def list_workflows(
     status: tuple[str, ...],
     name: str | None,
     workflow_args: str | None,
+    attributes: Sequence[tuple[str, str]],
+    filters: Sequence[tuple[str, str]],
     limit: int,
     as_json: bool,
 ) -> None:
     """List workflows, newest first."""
     if mine:
         user = str(app.client.get_info()["user"])
-    filters = _filters(status, user=user, name=name, workflow_args=workflow_args)
-    found = app.client.list_workflows(filters, limit)
+    chosen = list_filters(attributes, filters, status=status, user=user, name=name, workflow_args=workflow_args)
+    found = app.client.list_workflows(chosen, limit)
     if as_json:
         print_json(found)
         return
@@ -81,9 +85,7 @@ def show(app: App, workflow_id: int, run_id: int | None, as_json: bool) -> None:
 
 @workflow.command()
 @click.argument("workflow_id", type=int)
-@click.option("--status", multiple=True, type=click.Choice(list(JOB_WORDS)), help="G Q I R E F D; may be repeated.")
-@click.option("--tag", help="Only with this tag.")
-@click.option("--name", help="Only with this name.")
+@job_options
 @click.option("--limit", default=DEFAULT_LIMIT, show_default=True, type=click.IntRange(1), help="At most so many.")
 @click.option("--all", "want_all", is_flag=True, help="All, whatever the limit.")
 @json_option
@@ -92,14 +94,17 @@ def jobs(
     app: App,
     workflow_id: int,
     status: tuple[str, ...],
-    tag: str | None,
+    tag: tuple[str, ...],
     name: str | None,
+    attributes: Sequence[tuple[str, str]],
+    filters: Sequence[tuple[str, str]],
     limit: int,
     want_all: bool,
     as_json: bool,
 ) -> None:
     """List the jobs of a workflow."""
-    found = app.client.list_jobs(workflow_id, _filters(status, tag=tag, name=name), None if want_all else limit)
+    chosen = list_filters(attributes, filters, status=status, tag=tag, name=name)
+    found = app.client.list_jobs(workflow_id, chosen, None if want_all else limit)
     if as_json:
         print_json(found)
         return
@@ -215,7 +220,3 @@ def _finish(app: App, run: dict[str, Any], want_wait: bool, as_json: bool) -> No
     if as_json:
         print_json(run)
     raise click.exceptions.Exit(0 if is_done else 1)
-
-
-def _filters(status: Sequence[str], **others: str | None) -> list[tuple[str, str]]:
-    return [*(("status", letter) for letter in status), *((k, v) for k, v in others.items() if v is not None)]

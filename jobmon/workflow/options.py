@@ -27,14 +27,21 @@ class WorkflowOptions:
     seconds_until_timeout: int | None = None
     tag_limits: dict[str, int] | None = None
     attributes: dict[str, str] | None = None
+    tag_executors: dict[str, str] | None = None
+    group: str = ""
+    group_may_operate: bool = False
 
     def __post_init__(self) -> None:
-        for field in ("workflow_args", "name", "description", "project", "stdout", "stderr"):
+        for field in ("workflow_args", "name", "description", "project", "stdout", "stderr", "group"):
             _check_text(field, getattr(self, field))
         for field in ("max_concurrently_running", "seconds_until_timeout"):
             _check_count(field, getattr(self, field))
         for tag, limit in (self.tag_limits or {}).items():
             _check_count(f"the limit of tag {tag!r}", limit)
+        for tag, executor in (self.tag_executors or {}).items():
+            _check_text(f"the executor of tag {tag!r}", executor)
+        if self.group_may_operate and not self.group:
+            raise ValueError("group_may_operate is set without a group; name the group that may operate the workflow")
         self.stdout = _make_absolute(self.stdout)
         self.stderr = _make_absolute(self.stderr)
         self.working_dir = _make_absolute(self.working_dir or os.getcwd())
@@ -47,6 +54,8 @@ class WorkflowOptions:
             "description": self.description,
             **self._describe_environment(),
             **({"tag_limits": dict(self.tag_limits)} if self.tag_limits else {}),
+            **({"tag_executors": dict(self.tag_executors)} if self.tag_executors else {}),
+            **({"group": self.group, "group_may_operate": self.group_may_operate} if self.group else {}),
             **({"attributes": {str(k): str(v) for k, v in self.attributes.items()}} if self.attributes else {}),
         }
 

@@ -31,9 +31,8 @@ def describe_task(task: ExecutableTask, upstreams: list[Any]) -> dict[str, Any]:
 
 def iterate_jobs(dag: TaskDag) -> Iterator[dict[str, Any]]:
     """All jobs, upstreams as positions: names would make a large graph several times as large."""
-    position = dag.index_tasks()
-    for task in position:
-        yield describe_task(task, sorted(position[upstream] for upstream in task._upstreams or ()))
+    for task, upstreams in dag.iterate_upstreams():
+        yield describe_task(task, upstreams)
 
 
 def iterate_chunks(dag: TaskDag, size: int = CHUNK_JOBS) -> Iterator[list[dict[str, Any]]]:

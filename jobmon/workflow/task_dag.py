@@ -56,10 +56,24 @@ class TaskDag:
         """The position of each task."""
         return {task: position for position, task in enumerate(self._tasks.values())}
 
+    def iterate_upstreams(self) -> Iterator[tuple[ExecutableTask, list[int]]]:
+        """Each task with the positions of what it waits for, ascending; -1 for what is not in."""
+        by_identity = {id(task): position for position, task in enumerate(self._tasks.values())}
+        by_command: dict[str, int] = {}
+        for task in self._tasks.values():
+            positions = [by_identity.get(id(upstream), -1) for upstream in task._upstreams or ()]
+            if -1 in positions:  # another object with the same command is the same task
+                by_command = by_command or {command: place for place, command in enumerate(self._tasks)}
+                positions = [by_command.get(upstream.command, -1) for upstream in task._upstreams or ()]
+            positions.sort()
+            yield task, positions
+
     def validate(self) -> None:
         """Raises InvalidGraph with all that is wrong: no tasks, names used twice, upstreams that are not in, cycles."""
-        errors = self._find_empty() or [*self._find_double_names(), *self._find_strangers()]
-        errors = errors or self._find_cycle()
+        errors = self._find_empty() or self._find_double_names()
+        if not self._is_in_order():
+            errors = [*errors, *self._find_strangers()]
+            errors = errors or self._find_cycle()
         if errors:
             lines = "\n".join(f"  {error['detail']}" for error in errors[:ERRORS_SHOWN])
             more = f"\n  … and {len(errors) - ERRORS_SHOWN} more" if len(errors) > ERRORS_SHOWN else ""
@@ -74,7 +88,14 @@ class TaskDag:
             return []
         return [{"code": "no-jobs", "detail": "there are no tasks; add some with add_task or add_tasks"}]
 
+    def _is_in_order(self) -> bool:
+        """Every task was added after all that it waits for: then nothing is missing and nothing goes in a circle."""
+        tasks = enumerate(self.iterate_upstreams())
+        return all(not ups or (ups[0] >= 0 and ups[-1] < position) for position, (_, ups) in tasks)
+
     def _find_double_names(self) -> list[dict[str, Any]]:
+        if len({task.name for task in self}) == len(self):
+            return []
         seen: dict[str, ExecutableTask] = {}
         errors = []
         for task in self:

@@ -36,7 +36,8 @@ class Workflow:
     stdout, stderr: folders for the output of the jobs. working_dir: where they run, the present folder if not given.
     executor: the server's default if not given. max_concurrently_running: jobs at a time. fail_fast: start nothing
     more once a job has failed for good. seconds_until_timeout: end the run after so many seconds. tag_limits: jobs at a time per
-    tag. attributes: kept with the workflow, for people and filters. resume: "cold" ends
+    tag. tag_executors: other executors than the workflow's, per tag. attributes: kept with the workflow, for people and filters. group: a group of yours on the
+    server that may read the workflow, and with group_may_operate also stop and resume it. resume: "cold" ends
     what is left of an earlier run first, "hot" adopts it. A TaskDag may be given first, as older scripts do.
     Raises ValueError for values that cannot be.
     """
@@ -57,6 +58,9 @@ class Workflow:
         seconds_until_timeout: int | None = None,
         tag_limits: dict[str, int] | None = None,
         attributes: dict[str, str] | None = None,
+        tag_executors: dict[str, str] | None = None,
+        group: str = "",
+        group_may_operate: bool = False,
         resume: str = "cold",
         task_dag: TaskDag | None = None,
         client: Client | None = None,
@@ -83,6 +87,9 @@ class Workflow:
             seconds_until_timeout,
             tag_limits,
             attributes,
+            tag_executors,
+            group,
+            group_may_operate,
         )
 
     @property

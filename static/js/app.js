@@ -64,6 +64,7 @@
 
   // Keys: none acts, at most a key opens a page.
   var places = { w: "/workflows/", o: "/operations/", e: "/executors/", a: "/audit/" };
+  var named = { ArrowLeft: "left", ArrowRight: "right", "+": "plus", "-": "minus" };
   var goPending = 0;
   var atEnd = false;
 
@@ -77,6 +78,11 @@
     all.forEach(function (row) { row.classList.remove("picked"); });
     all[next].classList.add("picked");
     all[next].scrollIntoView({ block: "nearest" });
+  }
+
+  function tickRow() {
+    var box = document.querySelector("tr.picked input[type=checkbox]");
+    if (box) box.checked = !box.checked;
   }
 
   function openLink(selector) {
@@ -100,6 +106,9 @@
     else if (key === "[") openLink("a[data-key=older]");
     else if (key === "]") openLink("a[data-key=newer]");
     else if (key === "p") togglePause();
+    else if (key === "x") tickRow();
+    else if (key === "f") { var filter = document.querySelector("form.filters input, form.filters select"); if (filter) { event.preventDefault(); filter.focus(); } }
+    else if (named[key]) openLink("a[data-key=" + named[key] + "]");
     else if (/^[a-zA-Z1-9]$/.test(key)) openLink('a[data-key="' + key + '"]');
   }
 

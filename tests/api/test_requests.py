@@ -15,7 +15,18 @@ from tests.api.answers import check_problem
 from tests.api.caller import GRAPH, Caller, graph
 from tests.db.engine import drive, start
 from tests.factories import Tag, make_workflow
-from workflows.models import Draft, DraftChunk, IdempotencyRecord, Job, JobEdge, JobInstance, Workflow, WorkflowRun
+from workflows.models import (
+    ApiToken,
+    Draft,
+    DraftChunk,
+    IdempotencyRecord,
+    Job,
+    JobEdge,
+    JobInstance,
+    SignInLink,
+    Workflow,
+    WorkflowRun,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -300,6 +311,13 @@ def test_a_foreign_host_is_a_problem(api: Caller) -> None:
         ("workflows/{workflow}/jobs/?sort=colour", "sort"),
         ("workflows/{workflow}/errors/?x=1", "x"),
         ("workflows/{workflow}/runs/?x=1", "x"),
+        ("workflows/{workflow}/job-instances/?stauts=E", "stauts"),
+        ("workflows/{workflow}/error-groups/?state=lost", "state"),
+        ("workflows/{workflow}/activity/?who=bob", "who"),
+        ("operations/?state=lost", "state"),
+        ("workflows/?attr.=x", "attr."),
+        ('workflows/?attr.a"b=x', 'attr.a"b'),
+        ("workflows/{workflow}/runs/?attr.a=x", "attr.a"),
     ],
 )
 def test_an_unknown_filter_is_400(api: Caller, path: str, name: str) -> None:
@@ -362,6 +380,19 @@ def test_workflows_newest_first(api: Caller) -> None:
     assert [row["id"] for row in page["results"]] == [made[4], made[3]]
     assert api.get("workflows/?status=C").body["results"]
     assert api.get("workflows/?status=R").body["results"] == []
+
+
+def test_runs_tell_how_often_by_whom_and_when(api: Caller) -> None:
+    body = {"workflow_args": "a", "jobs": [{"name": "a", "command": "exit=1", "max_attempts": 1}]}
+    workflow = Workflow.objects.get(pk=api.post("workflows/", body).body["id"])
+    for _ in range(2):
+        drive(start(workflow))
+    runs = api.get(f"workflows/{workflow.pk}/runs/?status=E&since=1h").body["results"]
+    assert [(run["user"], run["status"]) for run in runs] == [("alice", "E")] * 2
+    assert runs[0]["created_date"] >= runs[1]["ended_at"] > runs[1]["created_date"]
+    attempts = api.get(f"workflows/{workflow.pk}/job-instances/?run={runs[1]['id']}").body["results"]
+    assert [(row["workflow_run_id"], row["status"], row["exit_code"]) for row in attempts] == [(runs[1]["id"], "E", 1)]
+    assert "Exit code 1" in attempts[0]["evidence"]
 
 
 @pytest.mark.parametrize(
@@ -492,10 +523,17 @@ def test_a_request_with_a_key_acts_once(api: Caller) -> None:
     assert (other.status, other.code) == (409, "idempotency-key-reused")
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("path", "body"), [("tokens/", {"name": "x"}), ("login-links/", None)])
-def test_secrets_are_not_kept_for_repetition(api: Caller, path: str, body: object) -> None:
-    assert api.post(path, body, **{"Idempotency-Key": "secret"}).status == 201
-    assert not IdempotencyRecord.objects.exists()
+def test_secrets_are_made_once_and_not_kept_for_repetition(api: Caller, path: str, body: object) -> None:
+    key = {"Idempotency-Key": "secret"}
+    first = api.post(path, body, **key)
+    secret = first.body["token"] if path == "tokens/" else first.body["url"].partition("code=")[2]
+    made = (ApiToken.objects.count(), SignInLink.objects.count())
+    again = api.post(path, body, **key)
+    assert (first.status, again.status, again.code) == (201, 409, "answer-not-kept")
+    assert (ApiToken.objects.count(), SignInLink.objects.count()) == made
+    assert secret not in str(IdempotencyRecord.objects.get().answer)
 
 
 # Logs

@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Any
+
+import MySQLdb
 
 from tests.chaos.ledger import Recorded
 from tests.services import REPOSITORY, EmbeddedServer
 
+PATIENCE = 60.0
+GIVE = 60.0  # no clock is this far from ours unless it was stepped
+
+
+def query(server: EmbeddedServer, sql: str) -> list[tuple[Any, ...]]:
+    """Again while the database is away, as it may be at any moment."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return server.query(sql)
+        except (MySQLdb.Error, sqlite3.OperationalError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def count_voids(server: EmbeddedServer) -> int:
+    """Attempts that were given up before they started."""
+    return int(query(server, "SELECT count(*) FROM job_instance WHERE reason = 'void'")[0][0])
+
 
 def read_statuses(server: EmbeddedServer, workflow_id: int) -> dict[str, str]:
-    rows = server.query(
-        f"SELECT j.name, j.status FROM job j JOIN workflow w ON w.dag_id = j.dag_id WHERE w.id = {workflow_id}"
+    rows = query(
+        server, f"SELECT j.name, j.status FROM job j JOIN workflow w ON w.dag_id = j.dag_id WHERE w.id = {workflow_id}"
     )
     return dict(rows)
 
 
 def read_attempts(server: EmbeddedServer, workflow_id: int) -> dict[int, Recorded]:
-    rows = server.query(
+    rows = query(
+        server,
         "SELECT i.job_instance_id, j.name, i.status, i.reason FROM job_instance i JOIN job j ON j.job_id = i.job_id"
-        f" JOIN workflow w ON w.dag_id = j.dag_id WHERE w.id = {workflow_id}"
+        f" JOIN workflow w ON w.dag_id = j.dag_id WHERE w.id = {workflow_id}",
     )
     return {int(instance): Recorded(job, status, reason) for instance, job, status, reason in rows}
 
@@ -35,16 +60,21 @@ def as_seconds(value: Any) -> float:
 
 def measure_recovery(server: EmbeddedServer, workflow_id: int, fault_at: float) -> float | None:
     """Seconds from a fault to the first start of an attempt that was decided on after it, or to the end of the run
-    if nothing was left to start. None: the run was over before."""
-    rows = server.query(
+    if nothing was left to start. None: the run was over before. Times from a stepped clock are left out."""
+    now = time.time() + GIVE
+    rows = query(
+        server,
         "SELECT i.submitted_date, i.started_at FROM job_instance i JOIN workflow_run r ON r.id = i.workflow_run_id"
-        f" WHERE r.workflow_id = {workflow_id} AND i.started_at IS NOT NULL"
+        f" WHERE r.workflow_id = {workflow_id} AND i.started_at IS NOT NULL",
     )
-    later = [as_seconds(started) for intended, started in rows if as_seconds(intended) > fault_at]
+    later = [as_seconds(started) for intended, started in rows if fault_at < as_seconds(intended) < now]
+    later = [started for started in later if started < now]
     if later:
         return max(0.0, min(later) - fault_at)
-    ends = server.query(f"SELECT ended_at FROM workflow_run WHERE workflow_id = {workflow_id} AND ended_at IS NOT NULL")
-    last = max((as_seconds(row[0]) for row in ends), default=0.0)
+    ends = query(
+        server, f"SELECT ended_at FROM workflow_run WHERE workflow_id = {workflow_id} AND ended_at IS NOT NULL"
+    )
+    last = max((at for row in ends if (at := as_seconds(row[0])) < now), default=0.0)
     return last - fault_at if last > fault_at else None
 
 

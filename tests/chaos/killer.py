@@ -15,9 +15,12 @@ from pathlib import Path
 import redis
 
 from jobmon_site.home import Home
+from tests.chaos.troubles import Trouble
 from tests.services import PARTS, EmbeddedServer, is_living
 
-PAUSE = "pause_before_submit:sleep=7@1"
+PAUSE = "pause_before_submit:sleep=9@1"
+# Those that only the shepherd has: jobs elsewhere never pass them.
+LOCAL_POINTS = ("in_recovery", "before_spawn", "after_spawn", "before_hint")
 # The fault points of the path of a job on this machine, with the passage at which each fires (in one process).
 POINTS = (
     "in_kill:kill@1", "after_intent_commit:kill@2", "mid_directory:kill@3", "submit_refused:raise@1",
@@ -29,12 +32,14 @@ POINTS = (
 NEEDS_A_PAUSE = "after_void_link"
 START_TRIES = 4
 LAST = (("kill", "worker"), ("kill", "worker"), ("kill", "shepherd"), ("kill", "redis"), ("crash", ""), ("flush", ""))
+BASIC = {"kill": 6, "stop": 4, "crash": 1, "flush": 1}
+TROUBLE_WEIGHT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`kind` is kill, stop, crash (everything at once), flush or arm (a crash, and a start with `points` armed).
-    `after`: seconds since the fault before; `seconds`: how long a stopped part stays stopped."""
+    """`kind` is kill, stop, crash (everything at once), flush, arm (a crash, and a start with `points` armed) or one of
+    a trouble. `after`: seconds since the fault before; `seconds`: how long a stop or a trouble lasts."""
 
     kind: str
     after: float
@@ -47,9 +52,13 @@ class Fault:
         return f"{self.kind} {self.part}".strip()
 
 
-def plan_faults(rng: random.Random, count: int, points: Sequence[str] = ()) -> list[Fault]:
-    """`count` faults; the first arms the points, if there are any, and after the last recovery is measured."""
-    kinds = rng.choices(("kill", "stop", "crash", "flush"), weights=(6, 4, 1, 1), k=count)
+def plan_faults(
+    rng: random.Random, count: int, points: Sequence[str] = (), troubles: Sequence[str] = ()
+) -> list[Fault]:
+    """`count` faults; the first arms the points, if there are any, and after the last recovery is measured. All kinds of
+    trouble together come as often as stops."""
+    weights = {**BASIC, **{kind: TROUBLE_WEIGHT / len(troubles) for kind in troubles}}
+    kinds = rng.choices(list(weights), weights=list(weights.values()), k=count)
     planned = [
         Fault(kind, round(rng.uniform(0.2, 1.5), 2), _choose_part(rng, kind), round(rng.uniform(0.3, 3.0), 2))
         for kind in kinds
@@ -65,17 +74,18 @@ def _choose_part(rng: random.Random, kind: str) -> str:
     return rng.choice((*PARTS, "worker", "shepherd")) if kind in ("kill", "stop") else ""
 
 
-def share_points(waves: int) -> list[tuple[str, ...]]:
+def share_points(waves: int, points: Sequence[str] = POINTS) -> list[tuple[str, ...]]:
     """Every point in exactly one of the waves."""
-    return [tuple(itertools.islice(POINTS, wave, None, waves)) for wave in range(waves)]
+    return [tuple(itertools.islice(points, wave, None, waves)) for wave in range(waves)]
 
 
 class Killer:
     """Does faults to one server. `fired` is the folder in which points that have fired are remembered."""
 
-    def __init__(self, server: EmbeddedServer, fired: Path) -> None:
+    def __init__(self, server: EmbeddedServer, fired: Path, troubles: Sequence[Trouble] = ()) -> None:
         self._server = server
         self._fired = fired
+        self._troubles = {kind: trouble for trouble in troubles for kind in trouble.kinds}
         self._armed: list[str] = []
         self.failed_starts = 0
         fired.mkdir(parents=True, exist_ok=True)
@@ -89,6 +99,8 @@ class Killer:
                 self._pause(fault)
             case "flush":
                 self._flush()
+            case kind if kind in self._troubles:
+                self._make_trouble(fault)
             case _:
                 self._crash(fault.points)
         return time.time()
@@ -107,6 +119,12 @@ class Killer:
             time.sleep(fault.seconds)
             if is_living(pid):
                 os.kill(pid, signal.SIGCONT)
+
+    def _make_trouble(self, fault: Fault) -> None:
+        trouble = self._troubles[fault.kind]
+        trouble.begin(fault.kind)
+        time.sleep(fault.seconds)
+        trouble.end()
 
     def _flush(self) -> None:
         """Everything in the broker is gone. It may be away itself: then it is empty anyway."""

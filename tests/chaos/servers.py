@@ -1,14 +1,59 @@
-"""The server that is to be killed."""
+"""The server that is to be harmed: where its jobs run, which database it has, and what can go wrong around it."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
+import shutil
 import socket
-import uuid
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.services import EmbeddedServer, server_database
+from tests.chaos.graphs import Work
+from tests.chaos.killer import LOCAL_POINTS, POINTS
+from tests.chaos.troubles import MoodyCommands, SmallDisk, SteppedClock, Trouble, UnreliableDatabase
+from tests.services import REPOSITORY, EmbeddedServer, MariaDB, Unavailable, run_mariadb
+
+EXECUTORS = ("local", "dummy", "sge", "slurm")
+SLOW_COMMANDS = {"SUBMIT_TIMEOUT": "5", "QUERY_TIMEOUT": "5"}
+COMMANDS = {"sge": ("qsub", "qstat", "qdel"), "slurm": ("sbatch", "squeue", "scancel", "sacct")}
+NEVER_SUBMITS = ("mid_directory", "submit_refused", "in_kill")  # no files, no shell: the dummy passes none of them
+SECOND_USER = """
+from django.contrib.auth.models import User
+from workflows.access import create_token
+user, _ = User.objects.get_or_create(username="second", defaults={"is_staff": True})
+print(create_token(user, "chaos"))
+"""
+
+
+@dataclass(slots=True)
+class Target:
+    """`troubles` are those that this machine can do, `missing` says what it cannot. `second_token`: of another user."""
+
+    server: EmbeddedServer
+    work: Work
+    database: str
+    troubles: list[Trouble] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    second_token: str = ""
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """The fault points on the way of its jobs."""
+        if self.work.executor == "local":
+            return POINTS
+        never = LOCAL_POINTS if self.work.executor != "dummy" else (*LOCAL_POINTS, *NEVER_SUBMITS)
+        return tuple(point for point in POINTS if point.partition(":")[0] not in never)
+
+    @property
+    def title(self) -> str:
+        return f"{self.work.executor} jobs on {self.database}"
 
 
 def find_port() -> str:
@@ -19,12 +64,93 @@ def find_port() -> str:
 
 
 @contextmanager
-def chaos_server(folder: Path) -> Iterator[EmbeddedServer]:
-    """A running server with the settings that people have; all that it started is gone afterwards."""
+def chaos_server(folder: Path, executor: str = "local", database: str = "") -> Iterator[Target]:
+    """A running server with the settings that people have; all that it started is gone afterwards.
+    `database` is sqlite or mysql, by default that of the suite."""
+    kind = database or ("mysql" if os.environ.get("JOBMON_TEST_DATABASE") == "mariadb" else "sqlite")
+    with ExitStack() as stack:
+        target = _prepare(stack, folder, executor, kind)
+        stack.callback(target.server.close)
+        target.server.start()
+        target.second_token = make_second_user(target.server)
+        yield target
+
+
+def _prepare(stack: ExitStack, folder: Path, executor: str, database: str) -> Target:
+    if executor in COMMANDS:  # in a place where the batch jobs' user may write
+        folder = stack.enter_context(_open_folder())
     folder.mkdir(parents=True, exist_ok=True)
-    with server_database(f"chaos_{uuid.uuid4().hex[:12]}") as database:
-        server = EmbeddedServer(folder / "home", database, JOBMON_PORT=find_port(), JOBMON_LOCAL_SLOTS="4")
-        try:
-            yield server.start()
-        finally:
-            server.close()
+    server = EmbeddedServer(folder / "home", JOBMON_PORT=find_port(), JOBMON_LOCAL_SLOTS="4")
+    server.environment["JOBMON_SPOOL"] = str(folder / "spool")
+    target = Target(server, Work(executor, folder / "rounds"), "SQLite")
+    if executor == "dummy":
+        server.environment["JOBMON_EXECUTORS"] = "dummy"
+    if executor in COMMANDS:
+        target.troubles.append(_add_cluster(stack, folder, executor, server))
+    if database == "mysql":
+        target.database = "MariaDB"
+        target.troubles.append(_add_mariadb(stack, folder, server))
+    with _note_missing(target):
+        target.troubles.append(stack.enter_context(SmallDisk(folder / "spool").mounted()))
+    with _note_missing(target):
+        clock = SteppedClock(folder / "clock")
+        server.program = str(clock.program)
+        target.troubles.append(clock)
+    return target
+
+
+@contextmanager
+def _note_missing(target: Target) -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        target.missing.append(str(error))
+
+
+@contextmanager
+def _open_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="jobmon-chaos-", dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _add_mariadb(stack: ExitStack, folder: Path, server: EmbeddedServer) -> Trouble:
+    """One of its own: it is to be killed."""
+    mariadb = MariaDB(folder / "mariadb")
+    stack.callback(mariadb.stop)
+    mariadb.start()
+    run_mariadb(mariadb.socket, "CREATE DATABASE jobmon CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    server.environment.update(
+        JOBMON_DB="mysql", JOBMON_DB_HOST=str(mariadb.socket), JOBMON_DB_USER="root", JOBMON_DB_NAME="jobmon"
+    )
+    return UnreliableDatabase(mariadb)
+
+
+def _add_cluster(stack: ExitStack, folder: Path, executor: str, server: EmbeddedServer) -> Trouble:
+    """A real one of its own, behind commands that have moods. Its parts come from the executors' tests."""
+    from tests.e2e.clusters import sge_settings, slurm_settings
+    from tests.executors.cluster import SgeCluster, SlurmCluster, running
+
+    cluster = stack.enter_context(running(SgeCluster if executor == "sge" else SlurmCluster))
+    commands = MoodyCommands(folder / "commands", cluster.binaries, COMMANDS[executor])
+    make = sge_settings if executor == "sge" else slurm_settings
+    server.environment.update(make(cluster, BIN_DIR=str(commands.folder), **SLOW_COMMANDS))
+    server.environment.update(JOBMON_EXECUTORS=executor, JOBMON_DEPLOYMENT=secrets.token_hex(3))
+    return commands
+
+
+def make_second_user(server: EmbeddedServer) -> str:
+    """The token of somebody who may stop other people's runs."""
+    manage = [sys.executable, str(REPOSITORY / "manage.py"), "shell", "-v", "0", "-c", SECOND_USER]
+    done = subprocess.run(manage, env=server.environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[-1]
+
+
+def end_quietly(trouble: Trouble) -> None:
+    """For a session that is given up in the middle."""
+    with contextlib.suppress(Exception):
+        trouble.end()

@@ -20,7 +20,8 @@ from jobmon.exceptions import (
     WorkflowAlreadyComplete,
     WorkflowRunning,
 )
-from tests.chaos.graphs import Graph
+from tests.chaos.facts import query
+from tests.chaos.graphs import Graph, Work
 from tests.services import EmbeddedServer
 
 T = TypeVar("T")
@@ -46,11 +47,15 @@ def choose_kill(rng: random.Random) -> Habit:
 
 
 class User:
-    """One person with one workflow on a server that may be away at any moment."""
+    """One person with one workflow on a server that may be away at any moment. With the token of a second person, that
+    one stops it at the same time."""
 
-    def __init__(self, server: EmbeddedServer, workflow_args: str, graph: Graph, folder: Path) -> None:
+    def __init__(
+        self, server: EmbeddedServer, workflow_args: str, graph: Graph, folder: Path, work: Work, second_token: str = ""
+    ) -> None:
         self._server = server
-        self._body = graph.as_body(workflow_args, folder)
+        self._second_token = second_token
+        self._body = graph.as_body(workflow_args, folder, work)
         self.workflow_id = 0
         self.has_finished_acting = False
 
@@ -62,21 +67,22 @@ class User:
         self._twice(self._start)
         if habit.stop:
             time.sleep(habit.after)
-            self._twice(lambda client: self._stop(client, habit.stop))
+            self._twice(lambda client: self._stop(client, habit.stop), self._second_token)
             self._wait_until_at_rest()
             self._twice(self._start)
         self.has_finished_acting = True
 
-    def _twice(self, call: Callable[[Client], T]) -> list[T]:
+    def _twice(self, call: Callable[[Client], T], second_token: str = "") -> list[T]:
+        """At the same time; the second time as somebody else, if there is a token of somebody else."""
         with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(lambda _: self._insist(call), range(2)))
+            return list(pool.map(lambda token: self._insist(call, token), ("", second_token)))
 
-    def _insist(self, call: Callable[[Client], T]) -> T:
+    def _insist(self, call: Callable[[Client], T], token: str) -> T:
         """Ask until there is an answer: the server may be away, and may come back elsewhere."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                client = Client(server=self._server.url, token=self._server.token)
+                client = Client(server=self._server.url, token=token or self._server.token)
                 return call(client)
             except (ServerUnreachable, ServerError, ConfigError, KeyError, OSError):
                 if time.monotonic() > deadline:
@@ -121,5 +127,4 @@ class User:
 
 
 def ask_status(server: EmbeddedServer, workflow_id: int) -> str:
-    rows = server.query(f"SELECT status FROM workflow WHERE id = {workflow_id}")
-    return str(rows[0][0])
+    return str(query(server, f"SELECT status FROM workflow WHERE id = {workflow_id}")[0][0])

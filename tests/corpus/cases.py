@@ -229,6 +229,8 @@ HEADERS = [
         for text in ("-P", "a b", "1a", "a;b", "$(x)", "a\n", "a,b", "*", "a" * 65)
     ),
     case("unknown executor", "unknown-executor", "'pbs'", job(), executor="pbs"),
+    case("unknown executor of a tag", "unknown-executor", "'pbs'", job(), tag_executors={"x": "pbs"}),
+    case("executor of a tag is a number", "invalid-field", "tag_executors", job(), tag_executors={"x": 1}),
     case("unknown executor of a job", "unknown-executor", "'pbs'", job(executor="pbs")),
     *(
         case(f"limit {number}", "invalid-number", "positive", job(), max_concurrently_running=number)

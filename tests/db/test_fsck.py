@@ -6,6 +6,8 @@ import copy
 import json
 from collections.abc import Callable, Iterator
 from io import StringIO
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -26,6 +28,13 @@ from workflows.models import (
 from workflows.scheduling import reconcile, tick
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def own_spool(settings: Any, tmp_path: Path) -> Path:
+    """Other tests leave files in that of the suite."""
+    settings.SPOOL = tmp_path / "spool"
+    return settings.SPOOL
 
 
 def broken() -> dict[str, list[str]]:
@@ -106,8 +115,9 @@ def finish_before_upstream() -> None:
 
 
 def start_before_upstream() -> None:
-    intended = attempt_of("running").submitted_date - timezone.timedelta(hours=1)
-    JobInstance.objects.filter(job__name="running").update(submitted_date=intended)
+    """The log has its intent before everything else."""
+    first = JobInstanceStatusLog.objects.order_by("pk").values_list("pk", flat=True)[0]
+    JobInstanceStatusLog.objects.filter(job_instance=attempt_of("running"), status="I").update(id=first - 1)
 
 
 def miscount_upstreams() -> None:
@@ -256,7 +266,7 @@ def test_the_exit_status_counts_broken_invariants() -> None:
     assert any(
         line.startswith("readiness: group") and "D 7 (there are 1)" in line and "Drain" in line for line in lines
     )
-    assert "9 invariants checked, 3 broken." in lines
+    assert "13 invariants checked, 3 broken." in lines
     assert fsck("--only", "chain")[0] == 1
     assert fsck("--strict")[0] == 3 + len(invariants.NOT_CHECKED)
 
@@ -271,7 +281,19 @@ def test_json_for_machines() -> None:
     assert answer["broken"][0]["violations"] == [
         {"subject": f"job {job_of('failed').pk} (failed)", "found": "used 2 attempts of 1"}
     ]
-    assert set(answer["checked"]) == set(invariants.INVARIANTS_BY_NAME)
+    assert set(answer["checked"]) == {*invariants.INVARIANTS_BY_NAME, "spool"}
+
+
+def test_metrics_for_prometheus(tmp_path: Path) -> None:
+    a_mixed_workflow()
+    use_too_many_attempts()
+    path = tmp_path / "jobmon.prom"
+    assert fsck("--metrics-file", str(path))[0] == 1
+    lines = path.read_text().splitlines()
+    assert 'jobmon_fsck_violations{invariant="attempts"} 1' in lines
+    assert 'jobmon_fsck_violations{invariant="chain"} 0' in lines
+    assert any(line.startswith("jobmon_fsck_time_seconds ") for line in lines)
+    assert list(tmp_path.glob("jobmon.prom.*")) == []
 
 
 def test_many_violations_are_counted_and_some_listed() -> None:

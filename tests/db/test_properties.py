@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
@@ -21,16 +23,16 @@ from tests.db.engine import make_actor, start
 from workflows import binding, invariants, lifecycle
 from workflows.graph import Graph, Header, JobInput, build_graph
 from workflows.lifecycle import Refused
-from workflows.models import Job, JobInstance, Workflow, WorkflowRun
+from workflows.models import ExecutorState, Job, JobInstance, Workflow, WorkflowRun
 from workflows.models.lookup import StatusLabel
-from workflows.scheduling import back_ends, reconcile, tick
+from workflows.scheduling import back_ends, housekeeping, reconcile, set_clock, tick
 
 COMMANDS = ("ok", "exit=3", "exit=1 until=2", "exit=1 until=4", "lost until=2", "signal=9", "memory until=2", "refused",
             "runs=20", "waits=20", "waits=10 runs=30", "runs=40 exit=1 until=2", "runs=500")  # fmt: skip
 POINTS = ("before_intent_commit", "after_intent_commit", "pause_before_submit", "after_submit", "after_id_stored",
           "after_exit_read", "before_downstream", "after_void_link")  # fmt: skip
 SPOILS = ("accept_but_raise", "raise_before_accept", "poll_fails", "poll_is_empty", "cancel_fails")
-MAY_REFUSE = {"workflow-running", "workflow-already-complete", "leftovers", "run-over"}
+MAY_REFUSE = {"workflow-running", "workflow-already-complete", "leftovers", "run-over", "owner-disabled"}
 
 
 @st.composite
@@ -64,6 +66,7 @@ class Engine(RuleBasedStateMachine):
         back_ends.use(self.dummy)
         self.actor = make_actor()
         self.done: set[int] = set()
+        self.fences: dict[int, int] = {}
 
     @initialize(graph=graphs())
     def submit_and_start(self, graph: Graph) -> None:
@@ -113,6 +116,28 @@ class Engine(RuleBasedStateMachine):
         finally:
             faults.arm("")
 
+    @rule()
+    def a_node_is_lost(self) -> None:
+        """What runs is gone without a word."""
+        self.dummy._live = {name: attempt for name, attempt in self.dummy._live.items() if not attempt.is_running}
+
+    @rule(is_active=st.booleans())
+    def the_owner_is_disabled_or_let_in(self, is_active: bool) -> None:
+        User.objects.update(is_active=is_active)
+
+    @rule()
+    def a_bell_is_heard_by_two(self) -> None:
+        tick.advance(self.run.pk)
+        reconcile.reconcile("dummy")
+        tick.advance(self.run.pk)
+
+    @rule(seconds=st.sampled_from([3600, -3600]))
+    def a_clock_was_set(self, seconds: int) -> None:
+        """A worker whose clock was wrong has polled and died; the sweep comes by."""
+        ExecutorState.objects.update(poll_started_at=timezone.now() + timedelta(seconds=seconds))
+        set_clock.take_back_future()
+        housekeeping.sweep()
+
     @rule(mode=st.sampled_from(["drain", "kill"]))
     def a_person_stops(self, mode: str) -> None:
         self.try_to(lambda: lifecycle.ask_stop(self.run.pk, mode, self.actor))
@@ -148,6 +173,12 @@ class Engine(RuleBasedStateMachine):
         self.done = done
 
     @invariant()
+    def no_fence_falls(self) -> None:
+        fences = dict(WorkflowRun.objects.values_list("pk", "fence"))
+        assert all(fences.get(pk, 0) >= fence for pk, fence in self.fences.items())
+        self.fences = fences
+
+    @invariant()
     def the_executor_agrees(self) -> None:
         """What really ran, by the executor's own account: no start without a token, no success twice without a loss."""
         rows = JobInstance.objects.values_list("pk", "job_id", "status", "reason")
@@ -170,6 +201,7 @@ class Engine(RuleBasedStateMachine):
         if not hasattr(self, "workflow"):
             return
         self.dummy.faults.__init__()
+        User.objects.update(is_active=True)
         run = self.run
         if run.status == "R" and not run.stopping:
             lifecycle.hold_run(run.pk, "", self.actor)

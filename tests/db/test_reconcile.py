@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import cast
 
 import pytest
 from django.utils import timezone
 
-from executors.base import TokenKind
+from executors.base import AttemptRef, ExecutorUnavailable, ExitInfo, TokenKind
 from executors.dummy import DummyExecutor
 from tests.db.engine import attempts, drive, job, make_actor, start, statuses, submit
-from workflows import lifecycle
+from workflows import invariants, lifecycle
 from workflows.lifecycle import Refused
 from workflows.models import ExecutorState, Job, JobInstance, WorkflowRun
 from workflows.scheduling import back_ends, reconcile, tick
@@ -140,6 +141,48 @@ def test_a_late_success_counts(clock: Clock) -> None:
     assert drive(run) == "D"
     assert attempts(workflow, "a") == [("D", "")]
     assert statuses(workflow) == {"a": "D", "b": "D"}
+
+
+def test_a_success_that_shows_after_the_runs_end_counts(clock: Clock) -> None:
+    """The last attempt was judged lost and the run ended with it; then the exit record comes into sight."""
+    workflow = submit([job("a", max_attempts=1), job("b", "a")])
+    run = start(workflow)
+    dummy().faults.late_exit = 50
+    tick.advance(run.pk)
+    reconcile.reconcile("dummy")
+    reconcile.reconcile("dummy")
+    assert drive(run) == "E"
+    assert statuses(workflow) == {"a": "F", "b": "G"}
+    clock.now += 60
+    dummy().faults.late_exit = 0
+    assert tick.advance(run.pk) is None, "the run is over"
+    assert attempts(workflow, "a") == [("D", "")]
+    assert statuses(workflow) == {"a": "D", "b": "G"}
+    assert dummy().store.hints() == []
+    assert drive(start(workflow)) == "D"
+    assert attempts(workflow, "a") == [("D", "")], "it is not run again"
+    assert invariants.check_all() == []
+
+
+class ClosedBooks(DummyExecutor):
+    """Cannot be asked what became of an attempt."""
+
+    def exit_info(self, refs: Sequence[AttemptRef]) -> dict[str, ExitInfo]:
+        raise ExecutorUnavailable("the books are closed")
+
+
+def test_accounting_that_cannot_be_asked_does_not_stop_the_poll(clock: Clock) -> None:
+    """Neither what is lost nor what is listed beside it waits for the books."""
+    back_ends.use(ClosedBooks("dummy", clock))
+    workflow = submit([job("gone", command="lost", max_attempts=1), job("here", command="runs=100")])
+    run = start(workflow)
+    tick.advance(run.pk)
+    clock.now += 1
+    for _ in range(3):
+        reconcile.reconcile("dummy")
+    tick.advance(run.pk)
+    assert attempts(workflow, "gone") == [("E", "lost")]
+    assert attempts(workflow, "here") == [("R", "")]
 
 
 def test_drain_lets_running_jobs_finish(clock: Clock) -> None:

@@ -12,7 +12,7 @@ from tests.factories import Made, Tag, make_user, make_workflow
 from workflows import lifecycle
 from workflows.actor import Actor
 from workflows.models import ErrorGroup, GroupEdge, Job, JobGroup, RunForecast, RunMinute, SystemState, Workflow
-from workflows.queries.system import banners
+from workflows.queries.frame import read_frame
 from workflows.scheduling import blocked, stored_facts
 from workflows.scheduling.forecast import refresh_forecast
 
@@ -91,9 +91,9 @@ def test_a_minute_with_nothing_live_was_looked_at_all_the_same(made: Made) -> No
 
 def test_a_late_sweep_is_a_banner(made: Made, client: Client) -> None:
     stored_facts.note_sweep()
-    assert banners() == []
+    assert read_frame(0).banners == []
     SystemState.objects.update(at=timezone.now() - timedelta(minutes=3))
-    assert [banner.what for banner in banners()] == ["sweep"]
+    assert [banner.what for banner in read_frame(0).banners] == ["sweep"]
     client.force_login(made.workflow.owner)
     assert "worker was not heard of since" in client.get("/account/", headers={"Host": "127.0.0.1"}).content.decode()
 

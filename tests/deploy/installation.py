@@ -16,6 +16,7 @@ from tests.services import REPOSITORY, MariaDB, find_program
 from tests.waiting import wait_until
 
 HOST = "jobmon.example.org"
+PASSWORD = "correct horse battery"
 GUIDE = REPOSITORY / "docs" / "install.md"
 UNITS = REPOSITORY / "deploy" / "systemd"
 
@@ -88,12 +89,32 @@ class Installation:
         )  # fmt: skip
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
 
-    def adapt_files(self) -> None:
+    def adapt_files(self, more: dict[str, str]) -> None:
         """What a person edits or what lies elsewhere here: the settings and the command that was copied."""
+        given = self.folder / "etc" / "jobmon.env"
+        kept = [line for line in given.read_text().splitlines() if line.partition("=")[0] not in more]
+        given.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in more.items())]) + "\n")
         for file in (self.folder / "etc" / "jobmon.env", self.folder / "bin" / "jobmon-manage"):
             file.write_text(self.localize(file.read_text()))
         command = self.folder / "bin" / "jobmon-manage"
         command.write_text(command.read_text().replace("id jobmon >", "false >"))
+
+    def set_up(self, **more: str) -> None:
+        """All of the guide; `more` overrides settings. Raises Unavailable."""
+        for program in ("nginx", "redis-server", "openssl", "mariadb"):
+            find_program(program)
+        self.mariadb.start()
+        self.start_redis()
+        settings, *others = blocks_that_run()
+        self.run_block(settings)
+        self.adapt_files(more)
+        for block in others:
+            self.run_block(
+                block.replace("createsuperuser", "createsuperuser --noinput"), DJANGO_SUPERUSER_PASSWORD=PASSWORD
+            )
+        for unit in ("jobmon-web", "jobmon-shepherd", "jobmon-worker", "jobmon-beat"):
+            self.start_unit(unit)
+        self.start_nginx()
 
     def start(self, name: str, argv: list[str], environment: dict[str, str]) -> None:
         with open(self.folder / "logs" / name, "wb") as log:
@@ -112,8 +133,8 @@ class Installation:
         environment = self.environment
         words = shlex.split(self.localize(exec_start(name)))
         argv = [re.sub(r"\$\{(\w+)\}", lambda match: environment[match[1]], word) for word in words]
-        extra = {"GUNICORN_BIND": f"unix:{self.folder}/run/web.sock", "GUNICORN_WORKERS": "1"}
-        self.start(name, argv, {**environment, **extra})
+        given = {"GUNICORN_WORKERS": "1", **environment, "GUNICORN_BIND": f"unix:{self.folder}/run/web.sock"}
+        self.start(name, argv, given)
 
     def start_nginx(self) -> None:
         site = self.localize((REPOSITORY / "deploy" / "nginx" / "jobmon.conf").read_text())

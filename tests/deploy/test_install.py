@@ -16,13 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.installation import HOST, Installation, blocks_that_run
-from tests.services import REPOSITORY, Unavailable, find_program
+from tests.deploy.installation import HOST, PASSWORD, Installation
+from tests.services import REPOSITORY, Unavailable
 from tests.waiting import wait_until
 
 # Compressing all static files and starting seven programs takes its time on a busy machine.
 pytestmark = pytest.mark.timeout(900)
-PASSWORD = "correct horse battery"
 SCRIPT = """
 import socket, sys
 real = socket.getaddrinfo
@@ -75,7 +74,9 @@ class Browser:
     def make_token(self) -> str:
         csrf = next(value for name, value in self.cookies.items() if "csrf" in name)
         headers = {"Content-Type": "application/json", "X-CSRFToken": csrf}
-        status, _, text = self.send("POST", "/api/v1/tokens/", json.dumps({"name": "x", "scope": "submit"}), **headers)
+        status, _, text = self.send(
+            "POST", "/api/v1/tokens/", json.dumps({"name": "x", "scope": "submit", "password": PASSWORD}), **headers
+        )
         assert status == 201, text
         return str(json.loads(text)["token"])
 
@@ -84,26 +85,12 @@ class Browser:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     made = Installation(tmp_path_factory.mktemp("i"))
     try:
-        for program in ("nginx", "redis-server", "openssl", "mariadb"):
-            find_program(program)
         import MySQLdb  # noqa: F401
 
-        made.mariadb.start()
+        made.set_up()
+        yield made
     except (Unavailable, ImportError) as error:
         pytest.skip(f"installation: {error}")
-    try:
-        made.start_redis()
-        settings, *others = blocks_that_run()
-        made.run_block(settings)
-        made.adapt_files()
-        for block in others:
-            made.run_block(
-                block.replace("createsuperuser", "createsuperuser --noinput"), DJANGO_SUPERUSER_PASSWORD=PASSWORD
-            )
-        for unit in ("jobmon-web", "jobmon-shepherd", "jobmon-worker", "jobmon-beat"):
-            made.start_unit(unit)
-        made.start_nginx()
-        yield made
     finally:
         made.close()
         print(made.last_words())

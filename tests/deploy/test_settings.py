@@ -59,6 +59,10 @@ def test_every_shipped_setting_is_documented() -> None:
         ("JOBMON_ALLOWED_HOSTS", "a.example.org,.example.org", "JOBMON_ALLOWED_HOSTS holds a pattern"),
         ("JOBMON_DEBUG", "1", "JOBMON_DEBUG=1 shows settings to everybody"),
         ("JOBMON_REDIS_URL", "", "JOBMON_REDIS_URL is missing"),
+        ("JOBMON_RUN_AS", "", "JOBMON_RUN_AS is missing"),
+        ("JOBMON_RUN_AS", "self", "JOBMON_RUN_AS is missing"),
+        ("JOBMON_TOKEN_DAYS", "365", "JOBMON_TOKEN_DAYS=365 is over 90"),
+        ("JOBMON_REMOTE_USER_HEADER", "X-Remote-User", "JOBMON_REMOTE_USER_SECRET_FILE must name a file"),
         ("JOBMON_DB_PASSWORD_FILE", "/nonexistent/password", "JOBMON_DB_PASSWORD_FILE=/nonexistent/password: No such"),
         ("JOBMON_METRICS_TOKEN_FILE", "/nonexistent/token", "JOBMON_METRICS_TOKEN_FILE=/nonexistent/token: No such"),
         ("JOBMON_LOG_FORMAT", "xml", "JOBMON_LOG_FORMAT='xml' is not one of plain, json"),
@@ -90,7 +94,7 @@ def test_units_name_programs_that_exist(unit: str) -> None:
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze")
-    for file in UNITS.iterdir():
+    for file in filter(Path.is_file, UNITS.iterdir()):
         text = file.read_text().replace("/opt/jobmon/.venv/bin", str(Path(sys.executable).parent))
         (tmp_path / file.name).write_text(text.replace("/opt/jobmon", str(REPOSITORY)))
     files = sorted(str(file) for file in tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import html
 import http.cookiejar
 import re
 import secrets
@@ -17,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from jobmon import BashTask, Workflow
-from tests.e2e.clients import connect, find_dag_id, status_of
-from tests.executors.cluster import AS_USER, USER, SgeCluster, SlurmCluster
+from tests.e2e.clients import connect, count_jobs, count_live_instances, find_dag_id, status_of
+from tests.executors.cluster import AS_USER, USER, SgeCluster, SlurmCluster, log_commands
 from tests.services import EmbeddedServer, server_database
 from tests.waiting import wait_until
 
@@ -133,16 +134,41 @@ def outcomes(server: EmbeddedServer, workflow: Workflow) -> dict[str, list[str]]
     return {name: [one["reason"] if one["status"] != "D" else "" for one in some] for name, some in attempts.items()}
 
 
-def read_page(server: EmbeddedServer, path: str) -> str:
-    """A page as the owner's browser gets it."""
+def sign_in(server: EmbeddedServer) -> urllib.request.OpenerDirector:
+    """A browser's session of its own."""
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
     link = connect(server).create_login_link()["url"]
     with browser.open(link, timeout=30) as answer:
         fields = dict(re.findall(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"', answer.read().decode()))
     data = urllib.parse.urlencode(fields).encode()
     browser.open(urllib.request.Request(link, data, {"Referer": link}), timeout=30).close()
-    with browser.open(server.url + path, timeout=30) as answer:
-        return str(answer.read().decode())
+    return browser
+
+
+def read_page(server: EmbeddedServer, path: str) -> str:
+    """A page as the owner's browser gets it."""
+    with sign_in(server).open(server.url + path, timeout=30) as answer:
+        return html.unescape(str(answer.read().decode()))
+
+
+def find_job_id(server: EmbeddedServer, workflow: Workflow, name: str) -> int:
+    assert workflow.workflow_id is not None
+    dag_id = find_dag_id(server, workflow.workflow_id)
+    return int(server.query(f"SELECT job_id FROM job WHERE dag_id={dag_id} AND name='{name}'")[0][0])
+
+
+def used_executors(server: EmbeddedServer, workflow_id: int) -> dict[str, str]:
+    """Name of the job → the executor of its attempt."""
+    return dict(
+        server.query(
+            "SELECT j.name, i.executor_type FROM job_instance i JOIN job j ON j.job_id = i.job_id"
+            f" WHERE j.dag_id = {find_dag_id(server, workflow_id)}"
+        )
+    )
+
+
+def wait_for_files(folder: Path, *names: str) -> None:
+    wait_until(lambda: all((folder / name).exists() for name in names), 60, f"{names} are there")
 
 
 def count_lines(folder: Path, name: str = "lines") -> collections.Counter[str]:
@@ -160,3 +186,61 @@ def write_lines(count: int, folder: Path, upstreams_of: int = 10, pause: float =
         command = f"{wait}echo {number} >> {folder}/lines"
         tasks.append(BashTask(command, name=f"job_{number}", upstream_tasks=before, mem_free=0.01))
     return tasks
+
+
+BEFORE_SUBMISSION = (
+    "before_intent_commit",
+    "after_intent_commit",
+    "mid_directory",
+    "pause_before_submit",
+    "submit_refused",
+)
+AFTER_SUBMISSION = ("after_submit", "after_id_stored", "after_exit_read", "before_downstream")
+
+
+def kill_at(points: tuple[str, ...], folder: Path, hit: int = 1) -> dict[str, str]:
+    """Variables with which a worker is killed once at each of these points."""
+    (folder / "once").mkdir()
+    return {
+        "JOBMON_FAULTS": ",".join(f"{point}:kill@{hit}" if hit > 1 else f"{point}:kill" for point in points),
+        "JOBMON_FAULTS_ONCE": str(folder / "once"),
+    }
+
+
+def check_all_ran_once(server: EmbeddedServer, workflow: Workflow, folder: Path, jobs: int) -> None:
+    """Every line stands there once; one success for each job; attempts beside it never started."""
+    assert workflow.workflow_id is not None
+    dag_id = find_dag_id(server, workflow.workflow_id)
+    assert count_jobs(server, dag_id) == {"D": jobs}, outcomes(server, workflow)
+    assert count_lines(folder) == {str(number): 1 for number in range(jobs)}
+    assert count_live_instances(server) == 0
+    for reasons in outcomes(server, workflow).values():
+        assert reasons.count("") == 1
+        assert set(reasons) <= {"", "void"}
+
+
+def lists_none_of(server: EmbeddedServer, cluster: SgeCluster | SlurmCluster) -> bool:
+    """No job of this server is left in the batch system."""
+    return f"jm{server.environment['JOBMON_DEPLOYMENT']}-" not in cluster.list_jobs()
+
+
+def run_with_kills(
+    cluster: SgeCluster | SlurmCluster, folder: Path, points: tuple[str, ...], hit: int = 1, jobs: int = 40
+) -> None:
+    """A workflow whose worker dies once at each of these points; every job runs once, and nobody helps."""
+    settings = sge_settings(cluster) if isinstance(cluster, SgeCluster) else slurm_settings(cluster)
+    with serving(cluster.prefix, **settings, **kill_at(points, folder, hit)) as server:
+        workflow = make_workflow(server, write_lines(jobs, folder), folder, cluster.prefix)
+        workflow.run(wait=False)
+        assert wait_for_end(server, workflow, 500) == "D"
+        assert {path.name for path in (folder / "once").iterdir()} == set(points), "a worker died at each point"
+        check_all_ran_once(server, workflow, folder, jobs)
+        wait_until(lambda: lists_none_of(server, cluster), 30, "nothing is left in the queue")
+
+
+def write_liars(cluster: SgeCluster | SlurmCluster, folder: Path, submit: str) -> Path:
+    """Programs of which the one that submits does its work, loses its answer and says that it has failed."""
+    made, _ = log_commands(cluster.binaries, cluster.programs, folder / "liars")
+    words = "error: commlib error: got read error (closing connection)"
+    (made / submit).write_text(f'#!/bin/sh\n{cluster.binaries / submit} "$@" >/dev/null\necho "{words}" >&2\nexit 1\n')
+    return made

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.executors.cluster import sge_cluster, slurm_cluster  # noqa: F401 - fixtures of all modules here
-
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.option.markexpr:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from tests.e2e.clients import (
 from tests.e2e.clusters import (
     connect,
     count_lines,
+    find_job_id,
     list_attempts,
     make_workflow,
     open_folder,
@@ -30,7 +30,9 @@ from tests.e2e.clusters import (
     read_page,
     serving,
     sge_settings,
+    used_executors,
     wait_for_end,
+    wait_for_files,
 )
 from tests.executors.cluster import USER, SgeCluster, log_commands
 from tests.services import REPOSITORY, EmbeddedServer
@@ -65,19 +67,6 @@ def folder() -> Iterator[Path]:
 
 def task(command: str, name: str, **given: object) -> BashTask:
     return BashTask(command, name=name, **{"mem_free": 0.01, "max_attempts": 1, **given})
-
-
-def used_executors(server: EmbeddedServer, workflow_id: int) -> dict[str, str]:
-    return dict(
-        server.query(
-            "SELECT j.name, i.executor_type FROM job_instance i JOIN job j ON j.job_id = i.job_id"
-            f" WHERE j.dag_id = {find_dag_id(server, workflow_id)}"
-        )
-    )
-
-
-def wait_for_files(folder: Path, *names: str) -> None:
-    wait_until(lambda: all((folder / name).exists() for name in names), 60, f"{names} are there")
 
 
 class TestRuns:
@@ -181,8 +170,7 @@ class TestEndings:
         words = 'the requested project "nosuch" does not exist'
         (error,) = workflow.get_errors()
         assert words in error["description"]
-        ((job_id,),) = server.query(f"SELECT job_id FROM job WHERE dag_id={find_dag_id(server, workflow.workflow_id)}")
-        assert words in html.unescape(read_page(server, f"/jobs/{job_id}/"))
+        assert words in read_page(server, f"/jobs/{find_job_id(server, workflow, 'a')}/")
 
     def test_over_its_run_time_it_is_tried_again_with_more(self, server: EmbeddedServer, folder: Path) -> None:
         command = f"test -e {folder}/tried || {{ touch {folder}/tried; exec sleep 1000; }}"

@@ -8,16 +8,23 @@ from pathlib import Path
 import pytest
 
 from jobmon import BashTask
-from tests.e2e.clients import find_dag_id, fork_and_join, list_instances
+from tests.e2e.clients import find_dag_id, fork_and_join, list_instances, status_of
 from tests.e2e.clusters import (
+    AFTER_SUBMISSION,
+    BEFORE_SUBMISSION,
+    check_all_ran_once,
     count_lines,
+    find_job_id,
     list_attempts,
     make_workflow,
     open_folder,
     outcomes,
+    read_page,
+    run_with_kills,
     serving,
     slurm_settings,
     wait_for_end,
+    wait_for_files,
     write_lines,
 )
 from tests.executors.cluster import USER, SlurmCluster
@@ -58,7 +65,7 @@ def test_a_failure_stops_what_needs_it_and_is_repaired(server: EmbeddedServer, f
 
 
 def test_exit_codes_are_the_jobs_own(server: EmbeddedServer, folder: Path) -> None:
-    codes = (0, 1, 99, 137)
+    codes = (0, 1, 99, 100, 137)
     workflow = make_workflow(server, [task(f"exit {code}", f"exit_{code}") for code in codes], folder, "slurm")
     workflow.run(wait=False)
     assert wait_for_end(server, workflow) == "E"
@@ -90,6 +97,90 @@ def test_a_kill_leaves_nothing(server: EmbeddedServer, slurm_cluster: SlurmClust
     listed = slurm_cluster.command("squeue", "-h", "-u", USER, "-o", "%j %T")
     assert f"jm{server.environment['JOBMON_DEPLOYMENT']}-" not in listed
     assert {reason for some in outcomes(server, workflow).values() for reason in some} == {"killed"}
+
+
+def test_an_unknown_account_is_refused_in_sbatchs_words(server: EmbeddedServer, folder: Path) -> None:
+    workflow = make_workflow(server, [task("true", "a", max_attempts=3)], folder, "slurm", project="nosuch")
+    workflow.run(wait=False)
+    assert wait_for_end(server, workflow) == "E"
+    assert outcomes(server, workflow) == {"a": ["refused"]}
+    assert "Invalid account" in read_page(server, f"/jobs/{find_job_id(server, workflow, 'a')}/")
+
+
+def test_cancelled_from_outside_it_is_tried_again(
+    server: EmbeddedServer, slurm_cluster: SlurmCluster, folder: Path
+) -> None:
+    command = f"echo x >> lines; test -e {folder}/tried || {{ touch {folder}/tried; exec sleep 1000; }}"
+    workflow = make_workflow(server, [task(command, "a", max_attempts=2)], folder, "slurm")
+    workflow.run(wait=False)
+    wait_for_files(folder, "tried")
+    name = wait_until(lambda: list_attempts(server, workflow).get("a"), what="its attempt")[0]["name"]
+    slurm_cluster.command("scancel", f"--name={name}")
+    assert wait_for_end(server, workflow) == "D"
+    assert outcomes(server, workflow) == {"a": ["signal", ""]}
+    assert count_lines(folder) == {"x": 2}
+
+
+def test_hot_resume_adopts_and_cold_resume_ends_what_runs(server: EmbeddedServer, folder: Path) -> None:
+    def tasks() -> list[BashTask]:
+        waits = f"touch {folder}/started; until test -e {folder}/go; do sleep 0.2; done"
+        return [task(f"echo x >> lines; {waits}", "a")]
+
+    first = make_workflow(server, tasks(), folder, "slurm")
+    first.run(wait=False)
+    wait_for_files(folder, "started")
+    first.stop("drain")
+    adopting = make_workflow(server, tasks(), folder, "slurm")
+    adopting.run(resume="hot", wait=False)
+    assert status_of(server, adopting.workflow_id or 0) == "R"
+    assert count_lines(folder) == {"x": 1}
+    adopting.stop("kill")
+    again = make_workflow(server, tasks(), folder, "slurm")
+    again.run(resume="cold", wait=False)
+    (folder / "go").touch()
+    assert wait_for_end(server, again) == "D"
+    assert outcomes(server, again) == {"a": ["killed", ""]}
+    assert count_lines(folder) == {"x": 2}
+
+
+@pytest.mark.parametrize("points", [BEFORE_SUBMISSION, AFTER_SUBMISSION], ids=["before-sbatch", "after-sbatch"])
+def test_workers_killed_at_every_step(slurm_cluster: SlurmCluster, folder: Path, points: tuple[str, ...]) -> None:
+    run_with_kills(slurm_cluster, folder, points)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hit", [2, 5])
+@pytest.mark.parametrize("point", BEFORE_SUBMISSION + AFTER_SUBMISSION)
+def test_a_worker_killed_at_a_later_step(slurm_cluster: SlurmCluster, folder: Path, point: str, hit: int) -> None:
+    run_with_kills(slurm_cluster, folder, (point,), hit)
+
+
+def test_slurmd_dies_and_jobs_end_without_it(slurm_cluster: SlurmCluster, folder: Path) -> None:
+    """Their own exit records are enough: the run is over before anybody has started slurmd again."""
+    with serving("slurm", **slurm_settings(slurm_cluster)) as server:
+        wait = f"until test -e {folder}/go; do sleep 0.2; done"
+        commands = [f"touch {folder}/s{n}; {wait}; echo {n} >> {folder}/lines" for n in range(6)]
+        tasks = [task(command, f"job_{number}") for number, command in enumerate(commands)]
+        workflow = make_workflow(server, tasks, folder, "slurm")
+        workflow.run(wait=False)
+        wait_for_files(folder, *(f"s{number}" for number in range(6)))
+        slurm_cluster.kill("slurmd")
+        try:
+            (folder / "go").touch()
+            assert wait_for_end(server, workflow) == "D"
+            check_all_ran_once(server, workflow, folder, 6)
+        finally:
+            slurm_cluster.up()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_thousand_jobs_run_once_each(server: EmbeddedServer, folder: Path) -> None:
+    tasks = [task(f"echo {number} >> {folder}/lines", f"job_{number}") for number in range(1000)]
+    workflow = make_workflow(server, tasks, folder, "slurm")
+    workflow.run(wait=False)
+    assert wait_for_end(server, workflow, 500) == "D"
+    check_all_ran_once(server, workflow, folder, 1000)
 
 
 def test_usage_is_filled_in_from_accounting(server: EmbeddedServer, folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobmon_site.supervisor import process_start
+from executors.processes import process_start
 from tests.services import REPOSITORY
 from tests.waiting import wait_until
 

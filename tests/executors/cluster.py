@@ -1,4 +1,4 @@
-"""A Grid Engine and a Slurm of the suite's own, in a temporary folder on free ports, and the contract's words for them.
+"""A Grid Engine and a Slurm of the suite's own, in a temporary folder on free ports.
 
 A test never meets a batch system that was there before: each process of the suite brings up its own, and ends it.
 """
@@ -14,19 +14,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from executors.base import AttemptRef, JobSpec, Phase
-from executors.batch import BatchExecutor
-from executors.sge import SgeExecutor
 from executors.sge_config import SgeConfig
-from executors.slurm import SlurmExecutor
 from executors.slurm_config import SlurmConfig
-from tests.executors.harness import Specs
 from tests.waiting import wait_until
 
 SCRIPTS = Path(__file__).resolve().parent.parent.parent / "deploy" / "cluster"
@@ -34,8 +28,9 @@ USER = "jobmon-demo"
 UNAVAILABLE = 69  # what the scripts answer when the packages cannot be had
 AS_USER = ("/usr/sbin/runuser", "-u", USER, "--")
 # A crash of qmaster alone: its node reports again within half a minute.
-# A job that was being handed to a daemon when it died is delivered again by Grid Engine after 300 s, not sooner.
-RECOVERY = 400.0
+RECOVERY = 120.0
+# A job that was on its way to the node when qmaster died is sent again after 300 s, not sooner.
+SECOND_DELIVERY = 420.0
 
 
 def find_ports(count: int) -> int:
@@ -64,6 +59,8 @@ class Cluster:
 
     prefix: str
     ports: int
+    binaries: Path
+    programs: tuple[str, ...]
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -111,11 +108,25 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         raise NotImplementedError
 
+    def list_jobs(self) -> str:
+        """All jobs of the submit user, as text that holds their names."""
+        raise NotImplementedError
+
 
 class SgeCluster(Cluster):
     prefix = "sge"
     ports = 2
     binaries = Path("/usr/lib/gridengine")
+    programs = ("qsub", "qstat", "qdel", "qacct")
+
+    def list_jobs(self) -> str:
+        return self.command("qstat", "-xml", "-u", USER)
+
+    def pause_deliveries(self) -> None:
+        """Until qmaster is started again no job is sent to the node, and none is on its way. One that is on its way
+        when qmaster dies is sent again 300 s later: a constant of Grid Engine, which no setting changes."""
+        self.command("qconf", "-kt", "scheduler")
+        wait_until(lambda: "<state>t</state>" not in self.list_jobs(), 30, "no job is on its way")
 
     @property
     def root(self) -> Path:
@@ -151,6 +162,10 @@ class SlurmCluster(Cluster):
     prefix = "slurm"
     ports = 4
     binaries = Path("/usr/bin")
+    programs = ("sbatch", "squeue", "scancel", "sacct", "scontrol")
+
+    def list_jobs(self) -> str:
+        return self.command("squeue", "-h", "-r", "-u", USER, "-o", "%j %T")
 
     @property
     def root(self) -> Path:
@@ -200,163 +215,6 @@ def slurm_cluster() -> Iterator[SlurmCluster]:
         yield cluster
 
 
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """A folder in which the submit user may write, wherever a test makes folders in it."""
-    folder = Path(tempfile.mkdtemp(prefix="jobmon-batch-", dir="/tmp"))
-    folder.chmod(0o777)
-    mask = os.umask(0)
-    yield folder
-    os.umask(mask)
-    shutil.rmtree(folder)
-
-
-def ref(spec: JobSpec, executor_id: str | None = None, intended_at: float = 0.0) -> AttemptRef:
-    return AttemptRef(spec.instance_id, spec.name, executor_id, intended_at)
-
-
-class BatchHarness:
-    """One executor on a real cluster; its jobs' names begin with a prefix of its own."""
-
-    def __init__(self, cluster: Cluster, executor: BatchExecutor) -> None:
-        self.cluster = cluster
-        self.executor = executor
-        self.working = executor  # stays when a test breaks the back end
-        self._specs = Specs(executor.config.name_prefix)
-
-    def spec(self, command: str, **given: object) -> JobSpec:
-        return self._specs.make(command, given)
-
-    def array(self, commands: Sequence[str], **given: object) -> list[JobSpec]:
-        """Attempts of one batch."""
-        made = [self.spec(command, **given) for command in commands]
-        batch = f"{self.executor.config.name_prefix}-b{made[0].instance_id}"
-        return [replace(spec, name=f"{batch}.{at}", batch=batch, index=at) for at, spec in enumerate(made, 1)]
-
-    def wait_for_end(self, names: Sequence[str]) -> None:
-        def listed() -> set[str]:
-            return set(names) & set(self.executor.poll())
-
-        wait_until(lambda: not listed(), 120, f"the end of {names[:5]}", 0.2)
-
-    def wait_for_phase(self, name: str, phase: Phase) -> None:
-        def is_there() -> bool:
-            listed = self.executor.poll().get(name)
-            return listed is not None and listed.phase is phase
-
-        wait_until(is_there, 60, f"{name} {phase}", 0.1)
-        if phase is Phase.RUNNING:
-            self.wait_for_token(name)
-
-    def wait_for_token(self, name: str) -> None:
-        number = next(spec.instance_id for spec in self._specs.made if spec.name == name)
-        wait_until(lambda: (self.executor.store.folder(number) / "token").exists(), 60, f"the token of {name}")
-
-    def wait_for_accounting(self, specs: Sequence[JobSpec]) -> dict[str, Any]:
-        refs = [ref(spec) for spec in specs]
-        wait_until(lambda: len(self.executor.exit_info(refs)) == len(specs), 60, "the accounting of all", 0.2)
-        return self.executor.exit_info(refs)
-
-    def exits(self, code: int) -> str:
-        return f"exit {code}"
-
-    def dies(self, signal: int) -> str:
-        return f"kill -{signal} $$"
-
-    def lasts(self) -> str:
-        return "exec sleep 1000"
-
-    def submit_pending(self, command: str = "true") -> JobSpec:
-        self.close_queue()
-        spec = self.spec(command)
-        assert self.executor.submit([spec]).accepted
-        self.wait_for_phase(spec.name, Phase.PENDING)
-        return spec
-
-    def let_start(self, spec: JobSpec) -> None:
-        self.open_queue()
-
-    def close_queue(self) -> None:
-        raise NotImplementedError
-
-    def open_queue(self) -> None:
-        raise NotImplementedError
-
-    def break_back_end(self) -> None:
-        raise NotImplementedError
-
-    def clean_up(self) -> None:
-        """End all jobs of this test."""
-        self.open_queue()
-        self.executor = self.working
-        made = [AttemptRef(0, name, listed.executor_id, 0.0) for name, listed in self.executor.poll().items()]
-        self.executor.cancel(made)
-        self.wait_for_end([one.name for one in made])
-
-
-class SgeHarness(BatchHarness):
-    cluster: SgeCluster
-
-    def close_queue(self) -> None:
-        self.cluster.command("qmod", "-d", "all.q")
-
-    def open_queue(self) -> None:
-        self.cluster.command("qmod", "-e", "all.q")
-
-    def break_back_end(self) -> None:
-        """Nobody listens on that port."""
-        self.executor = SgeExecutor(replace(self.working.config, qmaster_port=find_ports(1)))
-
-
-class SlurmHarness(BatchHarness):
-    cluster: SlurmCluster
-
-    def close_queue(self) -> None:
-        self.cluster.command("scontrol", "update", "partitionname=demo", "state=down")
-
-    def open_queue(self) -> None:
-        self.cluster.command("scontrol", "update", "partitionname=demo", "state=up")
-
-    def break_back_end(self) -> None:
-        """Nobody listens on that port."""
-        text = (self.cluster.root / "slurm.conf").read_text()
-        broken = self.cluster.folder / "broken.conf"
-        broken.write_text(text.replace(f"SlurmctldPort={self.cluster.port}\n", f"SlurmctldPort={find_ports(1)}\n"))
-        self.executor = SlurmExecutor(replace(self.working.config, slurm_conf=broken))
-
-
-def unique_prefix() -> str:
-    return f"jm{secrets.token_hex(4)}"
-
-
-@pytest.fixture
-def make_sge(sge_cluster: SgeCluster, tmp_path: Path) -> Iterator[Any]:
-    made: list[SgeHarness] = []
-
-    def make(**given: Any) -> SgeHarness:
-        config = sge_cluster.config(tmp_path / "spool", name_prefix=unique_prefix(), **given)
-        made.append(SgeHarness(sge_cluster, SgeExecutor(config)))
-        return made[-1]
-
-    yield make
-    for harness in made:
-        harness.clean_up()
-
-
-@pytest.fixture
-def make_slurm(slurm_cluster: SlurmCluster, tmp_path: Path) -> Iterator[Any]:
-    made: list[SlurmHarness] = []
-
-    def make(**given: Any) -> SlurmHarness:
-        config = slurm_cluster.config(tmp_path / "spool", name_prefix=unique_prefix(), **given)
-        made.append(SlurmHarness(slurm_cluster, SlurmExecutor(config)))
-        return made[-1]
-
-    yield make
-    for harness in made:
-        harness.clean_up()
-
-
 def log_commands(binaries: Path, names: Sequence[str], folder: Path) -> tuple[Path, Path]:
     """Programs of these names that write one line into a log and become the real ones; (folder, log)."""
     folder.mkdir()
@@ -368,3 +226,11 @@ def log_commands(binaries: Path, names: Sequence[str], folder: Path) -> tuple[Pa
         program.write_text(f'#!/bin/sh\necho {name} >>{log}\nexec {binaries / name} "$@"\n')
         program.chmod(0o755)
     return folder, log
+
+
+def write_waiting_program(cluster: type[Cluster], name: str, folder: Path) -> Path:
+    """The cluster's programs, of which one makes the file `waiting` and waits for the file `go` before it begins."""
+    programs, _ = log_commands(cluster.binaries, cluster.programs, folder / "programs")
+    hold = f": >{folder}/waiting; until [ -e {folder}/go ]; do sleep 0.05; done"
+    (programs / name).write_text(f'#!/bin/sh\n{hold}\nexec {cluster.binaries / name} "$@"\n')
+    return programs

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from executors.base import AttemptRef, Evidence, Executor, ExecutorUnavailable, JobSpec, Phase, TokenKind
+from tests.waiting import wait_until
 
 HOSTILE = [
     "a'b", 'a"b', "a`id`b", "$(id)", "${HOME}", "a;b", "a|b", "a&b", "a>b", "a b  c", "*", "?[a-z]", "~root",
@@ -283,3 +286,18 @@ class ShellContract(ExecutorContract):
 def _content(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
+
+
+def check_late_submission(harness: Harness, folder: Path) -> None:
+    """A submission that is held up (see `write_waiting_program`) while somebody gives the attempt up."""
+    spec = harness.spec(f"echo ran >>{folder}/ledger")
+    thread = threading.Thread(target=harness.executor.submit, args=([spec],))
+    thread.start()
+    wait_until(lambda: (folder / "waiting").exists(), 30, "the submission is held up")
+    stands = harness.executor.store.void([spec.instance_id], "test")
+    (folder / "go").touch()
+    thread.join()
+    assert stands[spec.instance_id].kind is TokenKind.VOID
+    wait_until(lambda: spec.name not in harness.executor.poll(), 60, "the end of the late job")
+    assert evidence(harness, spec).token == stands[spec.instance_id]
+    assert not (folder / "ledger").exists()

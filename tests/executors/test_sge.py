@@ -14,16 +14,18 @@ import pytest
 from executors.base import ExecutorUnavailable, JobSpec, Phase, SubmitResult
 from executors.sge_parse import build_submission
 from executors.shell import run as run_command
-from tests.executors.cluster import (  # noqa: F401 - fixtures
-    AS_USER,
-    RECOVERY,
-    SgeCluster,
+from tests.executors.batch_harness import (  # noqa: F401 - fixtures
     SgeHarness,
-    log_commands,
     make_sge,
     ref,
-    sge_cluster,
     tmp_path,
+)
+from tests.executors.cluster import (
+    AS_USER,
+    RECOVERY,
+    SECOND_DELIVERY,
+    SgeCluster,
+    log_commands,
 )
 from tests.executors.contract import HOSTILE, ShellContract, evidence, run
 from tests.waiting import wait_until
@@ -254,17 +256,25 @@ class TestCrashes:
 
     def test_qmaster_killed_during_submission(self, harness: SgeHarness, tmp_path: Path) -> None:
         """What is in neither answer is found by its name, or voided: nothing runs twice, nothing runs later."""
-        specs = [harness.spec(f"echo {number} >>{tmp_path}/ledger") for number in range(60)]
+        harness.cluster.pause_deliveries()
+        self._check_submission(harness, tmp_path, RECOVERY)
+
+    @pytest.mark.slow
+    def test_qmaster_killed_while_jobs_are_on_their_way(self, harness: SgeHarness, tmp_path: Path) -> None:
+        self._check_submission(harness, tmp_path, SECOND_DELIVERY)
+
+    def _check_submission(self, harness: SgeHarness, folder: Path, seconds: float) -> None:
+        specs = [harness.spec(f"echo {number} >>{folder}/ledger") for number in range(60)]
         accepted = self._submit_and_kill(harness, specs)
         harness.cluster.up()
         refs = [ref(spec) for spec in specs]
-        wait_until(lambda: not harness.executor.poll(), RECOVERY, "the end of all", 0.5)
+        wait_until(lambda: not harness.executor.poll(), seconds, "the end of all", 0.5)
         found = harness.executor.find(refs)
         assert all(found[name] == job for name, job in accepted.items() if name in found)
         stands = harness.executor.store.void([spec.instance_id for spec in specs], "test")
         started = [spec for spec in specs if stands[spec.instance_id].kind == "start"]
         assert {spec.name for spec in started} >= accepted.keys()
-        lines = (tmp_path / "ledger").read_text().split()
+        lines = (folder / "ledger").read_text().split()
         assert len(lines) == len(set(lines)) == len(started)
 
     def _submit_and_kill(self, harness: SgeHarness, specs: list[JobSpec]) -> dict[str, str]:

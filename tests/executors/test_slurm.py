@@ -13,18 +13,20 @@ import pytest
 from executors.base import ExecutorUnavailable, JobSpec, Phase, TokenKind
 from executors.shell import run as run_command
 from executors.slurm_parse import build_submission
-from tests.executors.cluster import (  # noqa: F401 - fixtures
+from tests.executors.batch_harness import (  # noqa: F401 - fixtures
+    SlurmHarness,
+    make_slurm,
+    ref,
+    tmp_path,
+)
+from tests.executors.cluster import (
     AS_USER,
     RECOVERY,
     SlurmCluster,
-    SlurmHarness,
     log_commands,
-    make_slurm,
-    ref,
-    slurm_cluster,
-    tmp_path,
+    write_waiting_program,
 )
-from tests.executors.contract import HOSTILE, ShellContract, evidence, run
+from tests.executors.contract import HOSTILE, ShellContract, check_late_submission, evidence, run
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
@@ -235,6 +237,28 @@ class TestCrashes:
         assert wait_until(lambda: evidence(harness, spec).exit).code == 6
         harness.cluster.up()
         wait_until(lambda: not harness.executor.poll(), RECOVERY, "the end in the listing", 0.5)
+
+
+class TestStartedLateOrTwice:
+    def test_a_job_that_is_requeued_starts_nothing(self, harness: SlurmHarness, tmp_path: Path) -> None:
+        """Ours may not be requeued; somebody who changes that gets a second start, which loses the token and ends."""
+        spec = harness.spec(f"echo started >>{tmp_path}/ledger; exec sleep 1000")
+        job = harness.executor.submit([spec]).accepted[spec.name]
+        harness.wait_for_phase(spec.name, Phase.RUNNING)
+        before = evidence(harness, spec).token
+        assert "disabled" in harness.cluster.command("scontrol", "requeue", job)
+        harness.cluster.command("scontrol", "update", f"jobid={job}", "requeue=1")
+        harness.cluster.command("scontrol", "requeue", job)
+        wait_until(lambda: harness.executor.poll().get(spec.name) is not None, 30, "it waits again")
+        harness.cluster.command("scontrol", "update", f"jobid={job}", "starttime=now")
+        harness.wait_for_end([spec.name])
+        assert "Restarts=1" in harness.cluster.command("scontrol", "show", "job", job)
+        assert (tmp_path / "ledger").read_text() == "started\n"
+        assert evidence(harness, spec).token == before
+
+    def test_a_submission_that_wakes_after_its_void_runs_nothing(self, make_slurm: Any, tmp_path: Path) -> None:
+        harness = make_slurm(bin_dir=write_waiting_program(SlurmCluster, "sbatch", tmp_path))
+        check_late_submission(harness, tmp_path)
 
 
 class TestHostileStrings:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import collections
+import gzip
 import io
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -200,4 +203,44 @@ def test_a_time_that_is_not_understood_removes_nothing(owner: User, spool: Path,
     make_old(owner, spool)
     with pytest.raises(CommandError, match="not a number of days"):
         run(f"--older-than={text}")
+    assert Workflow.objects.count() == 1
+
+
+def test_only_as_many_as_needed_go_oldest_first(owner: User, spool: Path) -> None:
+    """Each has 7 jobs."""
+    first, second, third = (make_old(owner, spool, args=f"old {number}") for number in range(3))
+    call_command("purge", "--older-than", "90d", "--until-jobs", "14", stdout=io.StringIO())
+    assert set(Workflow.objects.values_list("pk", flat=True)) == {second.workflow.pk, third.workflow.pk}
+    assert first.workflow.pk < second.workflow.pk
+    call_command("purge", "--older-than", "90d", "--until-jobs", "14", stdout=io.StringIO())
+    assert Workflow.objects.count() == 2
+
+
+def test_what_goes_is_archived_first(owner: User, spool: Path, tmp_path: Path) -> None:
+    made = make_old(owner, spool)
+    attempts, jobs = len(made.instances), len(made.all_jobs)
+    with pytest.raises(CommandError, match="is not a folder"):
+        call_command("purge", "--older-than", "90d", "--archive", str(tmp_path / "none"))
+    (tmp_path / "archive").mkdir()
+    call_command("purge", "--older-than", "90d", "--archive", str(tmp_path / "archive"), stdout=io.StringIO())
+    assert Workflow.objects.count() == 0
+    [file] = (tmp_path / "archive").iterdir()
+    assert file.name == f"workflow-{made.workflow.pk}.jsonl.gz"
+    assert file.stat().st_mode & 0o077 == 0
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    found = collections.Counter(row["table"] for row in rows)
+    assert (found["job"], found["job_instance"], found["workflow"]) == (jobs, attempts, 1)
+    assert found["job_edge"] > 0
+    assert found["job_instance_error_log"] > 0
+    assert {row["command"] for row in rows if row["table"] == "job"} == {job.command for job in made.all_jobs}
+
+
+def test_a_disk_that_is_full_keeps_the_workflow(owner: User, spool: Path, tmp_path: Path) -> None:
+    make_old(owner, spool)
+    (tmp_path / "archive").mkdir()
+    target = tmp_path / "archive" / f"workflow-{Workflow.objects.get().pk}.jsonl.gz"
+    target.mkdir()
+    with pytest.raises(CommandError, match="cannot be archived and stays"):
+        call_command("purge", "--older-than", "90d", "--archive", str(tmp_path / "archive"))
     assert Workflow.objects.count() == 1

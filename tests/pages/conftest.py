@@ -4,7 +4,7 @@ to another site fails the test."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -97,3 +97,13 @@ def open_page(browser: Browser, live_server, owner: User) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert not watched.problems, watched.problems
+
+
+def visit_all(open_page: OpenPage, urls: Mapping[str, str], **options: object) -> Iterator[tuple[str, Page]]:
+    """One window that opens these addresses in turn: name and page of each."""
+    page = open_page("/account/", **options)
+    base = page.url.removesuffix("/account/")
+    for name, url in urls.items():
+        page.goto(base + url)
+        yield name, page
+    page.context.close()

@@ -17,7 +17,7 @@ from tests.pages.test_smoke import make_operation
 from tests.seed import seed
 
 FOLDER = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parents[2] / "docs" / "screenshots")
-DOCUMENTED = "workflows,workflow,jobs,job,errors,log,graph"
+DOCUMENTED = "workflows,workflow,jobs,job,errors,error-group,log,graph,timeline,resources,resume,executors"
 SIZES = {"wide": 1440, "phone": 390}
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
@@ -44,6 +44,10 @@ def places(owner: User) -> dict[str, str]:
         "stop": f"/workflows/{workflow}/stop/",
         "resume": f"/workflows/{workflow - 2}/resume/",
         "executors": "/executors/",
+        "executor": "/executors/sge/",
+        "hosts": "/hosts/",
+        "filters": "/account/filters/",
+        "operations": "/operations/",
         "resources": f"/workflows/{workflow}/resources/",
         "tokens": "/account/tokens/",
         "limits": f"/workflows/{workflow}/limits/",

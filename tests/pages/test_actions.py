@@ -70,7 +70,8 @@ def test_a_done_workflow_offers_no_resume(client: Client, owner: User) -> None:
 def test_the_stop_page_shows_two_ways_and_chooses_none(client: Client, live: Made) -> None:
     text = client.get(f"/workflows/{live.workflow.pk}/stop/").content.decode()
     assert "2 jobs running" in text
-    assert "2 running and 1 in the batch queue are cancelled" in text
+    assert "2 jobs running and 1 submitted are ended; what is done stays done." in text
+    assert "2 jobs running and 1 submitted are let finish; nothing new starts." in text
     assert "checked" not in text
     assert "type the number" not in text
 

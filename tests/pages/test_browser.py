@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
 from tests.factories import Made, Tag, make_workflow
-from tests.pages.conftest import OpenPage
+from tests.pages.conftest import OpenPage, visit_all
 from tests.pages.test_smoke import urls_of
 from tests.seed import seed
 from workflows import operations
@@ -32,29 +32,23 @@ def made(owner: User) -> Made:
 def test_axe_finds_nothing_serious(open_page: OpenPage, made: Made, theme: str) -> None:
     findings = {}
     source = AXE.read_text(encoding="utf-8")
-    for name, url in urls_of(made).items():
-        page = open_page(url, theme=theme)
+    for name, page in visit_all(open_page, urls_of(made), theme=theme):
         page.evaluate(source)
         found = page.evaluate(RUN_AXE)
         if found:
             findings[name] = found
-        page.context.close()
     assert not findings
 
 
 @pytest.mark.parametrize("width", [320, 1440])
 def test_no_page_is_wider_than_its_window(open_page: OpenPage, made: Made, width: int) -> None:
-    for name, url in urls_of(made).items():
-        page = open_page(url, width=width)
+    for name, page in visit_all(open_page, urls_of(made), width=width):
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-        page.context.close()
 
 
 def test_every_page_works_without_javascript(open_page: OpenPage, made: Made) -> None:
-    for name, url in urls_of(made).items():
-        page = open_page(url, javascript=False)
+    for name, page in visit_all(open_page, urls_of(made), javascript=False):
         assert page.locator("h1").count() == 1, name
-        page.context.close()
 
 
 def test_stop_works_without_javascript(open_page: OpenPage, made: Made) -> None:

@@ -66,7 +66,7 @@ def test_cells_lead_to_their_jobs(client: Client, owner: User) -> None:
 def test_a_host_is_suspect_when_it_is_far_above_the_others() -> None:
     rows = [("c041", "D", "")] * 500 + [("c041", "E", "exit")] + [("c042", "E", "exit")] * 61 + [("c042", "D", "")] * 3
     rows += [("c043", "E", "killed")] * 40 + [("c043", "D", "")] * 40 + [("c044", "E", "exit")] * 3
-    found, compared = hosts.compare(rows)
+    found, compared = hosts.compare([("sge", *row) for row in rows])
     assert [(host.name, host.is_bad) for host in found] == [
         ("c042", True), ("c044", False), ("c041", False), ("c043", False),
     ]  # fmt: skip

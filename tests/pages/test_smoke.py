@@ -10,12 +10,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from tests.factories import Made, Tag, make_audit, make_workflow
 from tests.seed import seed
 from workflows import operations
 from workflows.actor import Actor
-from workflows.models import Job, Operation
+from workflows.models import ExecutorState, HostExclusion, Job, Operation
 
 pytestmark = pytest.mark.django_db
 BUDGETS = json.loads((Path(__file__).parents[1] / "query_counts.json").read_text(encoding="utf-8"))
@@ -63,6 +64,13 @@ def urls_of(made: Made) -> dict[str, str]:
         "job-kill": f"/jobs/{made.job('R').pk}/kill/",
         "job-requests": f"/jobs/{job}/requests/",
         "executors": "/executors/",
+        "executor": f"/executors/{make_executor()}/",
+        "executor-hold": "/executors/sge/hold/",
+        "executor-limit": "/executors/sge/limit/",
+        "hosts": "/hosts/",
+        "host": f"/hosts/{made.instance('E').executor_type}/{made.instance('E').nodename}/",
+        "host-exclude": "/hosts/sge/c042/exclude/",
+        "filters": "/account/filters/",
         "account": "/account/",
         "search, text": "/search/?q=fit",
         "search, number": f"/search/?q={workflow}",
@@ -75,6 +83,14 @@ def make_operation(made: Made) -> Operation:
     found = operations.freeze(made.workflow, Actor(made.workflow.owner, "page"), "done", jobs, "status: waiting")
     assert found is not None
     return found
+
+
+def make_executor() -> str:
+    """One with an excluded host, as if it had been asked just now."""
+    values = {"kind": "sge", "polled_at": timezone.now(), "poll_seconds": 0.4, "counts": {"running": 3}}
+    ExecutorState.objects.get_or_create(name="sge", defaults=values)
+    HostExclusion.objects.get_or_create(executor="sge", host="c042", defaults={"changed_at": timezone.now()})
+    return "sge"
 
 
 def count_queries(client: Client, url: str) -> int:

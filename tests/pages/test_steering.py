@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from tests.factories import Made, Tag, make_user, make_workflow
@@ -214,3 +214,54 @@ def test_resume_of_some_tags(client: Client, ended: Made) -> None:
     assert "Resume 2 jobs</button>" in text
     assert 'value="hot" checked' in text
     assert client.post(url, {"job": "x"}).status_code == 409
+
+
+def seen_in(client: Client, url: str, **query: object) -> str:
+    found = re.search(r'name="seen" value="(\w+)"', client.get(url, query).content.decode())
+    assert found is not None
+    return found[1]
+
+
+def test_a_resume_may_ask_for_more(client: Client, owner: User) -> None:
+    """1.5 times the memory for what ended over memory, and only for that; attempts for all; a limit for the run."""
+    made = make_workflow(
+        owner, [Tag("fit", {"D": 1, "F": 4, "G": 1}, reasons=("memory", "exit"), mem_free=4)], status="E"
+    )
+    url = f"/workflows/{made.workflow.pk}/resume/"
+    assert "2 of 4 jobs failed over memory and would ask for the same again." in client.get(url).content.decode()
+    text = client.get(url, {"more_memory": "1"}).content.decode()
+    assert "2 of 4 jobs failed over memory and will ask for 1.5 times as much." in text
+    seen = seen_in(client, url)
+    assert client.post(url, {"seen": seen, "limit": "none"}).status_code == 409
+    client.post(url, {"seen": seen, "more_memory": "1", "more_runtime": "1", "max_attempts": "7", "limit": "12"})
+    run = WorkflowRun.objects.get(status="R")
+    assert run.max_concurrently_running == 12
+    jobs = Job.objects.order_by("job_id").values_list("mem_free", "max_attempts", "status")
+    assert sorted(jobs) == [(4.0, 3, "D"), *[(4.0, 7, "G")] * 3, *[(6.0, 7, "G")] * 2]
+    assert AuditEntry.objects.latest("pk").after == {"resume": "cold", "max_attempts": 7, "memory": 1.5, "runtime": 1.5}
+
+
+def test_only_the_owner_changes_what_jobs_ask_for_at_a_resume(ended: Made) -> None:
+    group = Group.objects.create(name="fits")
+    operator = make_user("olga")
+    operator.groups.add(group)
+    Workflow.objects.filter(pk=ended.workflow.pk).update(group=group, group_may_operate=True)
+    client, url = signed_in(operator), f"/workflows/{ended.workflow.pk}/resume/"
+    assert "changed by the owner (alice) alone" in client.get(url).content.decode()
+    seen = seen_in(client, url)
+    for option in ({"more_memory": "1"}, {"more_runtime": "1"}, {"max_attempts": "9"}):
+        assert client.post(url, {"seen": seen, **option}).status_code == 403, option
+    assert not WorkflowRun.objects.filter(status="R").exists()
+    client.post(url, {"seen": seen, "limit": "3"})
+    assert WorkflowRun.objects.get(status="R").max_concurrently_running == 3
+
+
+def test_error_groups_tell_where_and_when(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"F": 6}), Tag("merge", {"G": 1}, ("fit",))])
+    text = client.get(f"/workflows/{made.workflow.pk}/errors/").content.decode()
+    assert 'class="trend"' in text
+    assert re.search(r"\d+ % on c04\d", text)
+    group = made.workflow.error_groups.get()
+    page = client.get(f"/error-groups/{group.pk}/").content.decode()
+    assert "export=csv" in page
+    assert "memory used: <b>" in page

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from executors.processes import process_start
+from executors.unix_socket import is_answering
 from jobmon_site import embedded, locking
 from jobmon_site.environment import SettingError
 from jobmon_site.home import Home
-from jobmon_site.supervisor import Part, Plan, is_answering, last_lines, open_log, process_start, write_private
+from jobmon_site.supervisor import Part, Plan, last_lines, open_log, write_private
 from tests.waiting import wait_until
 
 
@@ -205,7 +207,7 @@ def test_the_last_lines_of_a_log(tmp_path: Path) -> None:
 
 
 def test_a_socket_without_a_server_does_not_answer(tmp_path: Path) -> None:
-    path = str(tmp_path / ("x" * 100) / "server.sock")
+    path = tmp_path / ("x" * 100) / "server.sock"
     assert not is_answering("socket", path)
-    Path(path).parent.mkdir()
+    path.parent.mkdir()
     assert not is_answering("socket", path)

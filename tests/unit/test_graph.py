@@ -16,11 +16,10 @@ from workflows.graph import (
     InvalidGraph,
     JobInput,
     build_graph,
-    find_cycle,
-    find_levels,
     hash_dag,
     hash_text,
 )
+from workflows.graph_shape import Upstreams, find_cycle, find_levels
 from workflows.graph_text import parse_header, parse_jobs, split_body
 
 HEADER = Header(workflow_args="a")
@@ -59,8 +58,14 @@ def kinds(jobs: list[JobInput], header: Header = HEADER) -> list[str]:
 
 def test_upstreams_are_names_or_positions() -> None:
     graph = build_graph(HEADER, [job("c", "a", 2), job("a"), job("b", "a")])
-    assert graph.upstreams == [[1, 2], [], [1]]
+    assert [list(ups) for ups in graph.upstreams] == [[1, 2], [], [1]]
     assert (graph.levels, graph.edge_count) == ([2, 0, 1], 3)
+
+
+def test_the_nearest_executor_counts() -> None:
+    jobs = [job("a"), job("b", tag="fit"), job("c", tag="fit", executor="big"), job("d", tag="other")]
+    header = Header(workflow_args="a", executor="slurm", tag_executors={"fit": "sge", "unused": "big"})
+    assert [one.executor for one in build_graph(header, jobs).jobs] == ["", "sge", "big", ""]
 
 
 @given(dags(), st.randoms(use_true_random=False))
@@ -85,7 +90,7 @@ def test_another_edge_is_another_graph(upstreams: list[list[int]], data: st.Data
 
 
 def test_hashes_differ_where_lists_run_together() -> None:
-    assert hash_dag(["a", "b"], [[], [0]]) != hash_dag(["a", "b"], [[1], []])
+    assert hash_dag(["a", "b"], Upstreams([[], [0]])) != hash_dag(["a", "b"], Upstreams([[1], []]))
     assert build([[], []]).workflow_hash != build_graph(Header(workflow_args="b"), [job("j0"), job("j1")]).workflow_hash
 
 
@@ -95,7 +100,7 @@ def test_levels_are_the_longest_ways_from_a_root(upstreams: list[list[int]]) -> 
     def longest(position: int) -> int:
         return max((longest(up) + 1 for up in upstreams[position]), default=0)
 
-    levels, stuck = find_levels(upstreams)
+    levels, stuck = find_levels(Upstreams(upstreams))
     assert levels == [longest(position) for position in range(len(upstreams))]
     assert stuck == []
 
@@ -115,11 +120,11 @@ def reachable(upstreams: list[list[int]], start: int) -> set[int]:
 @given(any_graphs)
 def test_cycles_are_found_exactly_when_there_are_any_and_named_truly(upstreams: list[list[int]]) -> None:
     is_cyclic = any(position in reachable(upstreams, position) for position in range(len(upstreams)))
-    levels, stuck = find_levels(upstreams)
+    levels, stuck = find_levels(Upstreams(upstreams))
     assert bool(stuck) == is_cyclic
     assert len(levels) == len(upstreams)
     if stuck:
-        cycle = find_cycle(upstreams, stuck)
+        cycle = find_cycle(Upstreams(upstreams), stuck)
         assert len(set(cycle)) == len(cycle)
         for before, after in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
             assert before in upstreams[after]

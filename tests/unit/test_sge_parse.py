@@ -212,6 +212,13 @@ class TestArguments:
             "-p", "10", "-t", "1-5", "-tc", "5", "/bin/sh", "/w", "/b",
         ]  # fmt: skip
 
+    def test_excluded_hosts(self) -> None:
+        argv = build_submission(config(), [spec(excluded_hosts=("c041", "c042.example.org"))], Path("/w"), Path("/b"))
+        at = argv.index("hostname=!(c041|c042.example.org)")
+        assert argv[at - 1] == "-l"
+        with pytest.raises(ValueError, match="not the name of a host"):
+            build_submission(config(), [spec(excluded_hosts=("c*",))], Path("/w"), Path("/b"))
+
     @pytest.mark.parametrize(
         ("gigabytes", "text"), [(2.0, "1908M"), (0.001, "1M"), (1e-12, "1M"), (1.048576, "1000M"), (1.0485761, "1001M")]
     )

@@ -135,6 +135,7 @@ class TestSubmission:
             Completed(1, "", "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying"),
             Completed(1, "", "sbatch: error: Job violates accounting/QOS policy (job submit limit, user's size)"),
             Completed(1, "", "sbatch: error: something nobody has seen yet"),
+            Completed(1, "", "sbatch: error: Batch job submission failed: Invalid node name specified"),
         ],
     )
     def test_everything_else_is_unknown(self, answer: Completed) -> None:
@@ -159,6 +160,12 @@ class TestArguments:
             "--cpus-per-task=4", "--account=demo", "--partition=long", "--mem=1908M", "--qos=high",
             "--array=1-5%5", "/w", "/b",
         ]  # fmt: skip
+
+    def test_excluded_hosts_go_by_their_short_names(self) -> None:
+        argv = build_submission(config(), [spec(excluded_hosts=("c041", "c042.example.org"))], Path("/w"), Path("/b"))
+        assert "--exclude=c041,c042" in argv
+        with pytest.raises(ValueError, match="not the name of a host"):
+            build_submission(config(), [spec(excluded_hosts=("c[1-99]",))], Path("/w"), Path("/b"))
 
 
 class TestDeletion:

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from workflows.access import find_token, note_token_use
 from workflows.actor import Actor
 from workflows.models import ApiToken
+from workflows.permissions import is_auditor
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -50,9 +51,13 @@ class HasScope(permissions.BasePermission):
     message = "The token's scope does not allow this."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
+        is_reading = request.method in permissions.SAFE_METHODS
+        if not is_reading and not getattr(view, "is_personal", False) and is_auditor(request.user):
+            self.message = "You are an auditor here: you may read everything and change nothing."
+            return False
         if not isinstance(request.auth, ApiToken):
             return True
-        needed = "read" if request.method in permissions.SAFE_METHODS else getattr(view, "scope", "operate")
+        needed = "read" if is_reading else getattr(view, "scope", "operate")
         return SCOPE_ORDER[request.auth.scope] >= SCOPE_ORDER[needed]
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, QueryDict
+from django.http import Http404, HttpRequest
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from workflows.api.authentication import HasScope
-from workflows.api.idempotency import answer_once
+from workflows.api.idempotency import answer_once, without_secret
 from workflows.api.problems import Problem, answer
 from workflows.models import Workflow
-from workflows.permissions import may_operate
+from workflows.permissions import Person, is_owner, may_operate, who_may_operate
+from workflows.planning import Plan
 from workflows.queries.workflows import find_workflow
 
-M = TypeVar("M", bound=Model)
 MOST_PER_PAGE = 1000
 DEFAULT_PER_PAGE = 100
 
@@ -42,20 +44,17 @@ def raw_body(request: Request) -> bytes:
 class ApiView(APIView):
     permission_classes = [IsAuthenticated, HasScope]
     scope = "operate"
+    is_personal = False  # True: what concerns nobody but the caller, which an auditor may change too
     keeps_answers = True  # False: the answer holds a secret, which must not be stored for repetition
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Once it is clear who asks, a request with an Idempotency-Key acts at most once."""
         super().initial(request, *args, **kwargs)
         method = (request.method or "").lower()
-        if (
-            self.keeps_answers
-            and request.headers.get("Idempotency-Key")
-            and method in self.http_method_names
-            and hasattr(self, method)
-        ):
+        if request.headers.get("Idempotency-Key") and method in self.http_method_names and hasattr(self, method):
             act, body = getattr(self, method), request._request.body
-            once = lambda asked, *a, **k: answer_once(asked, body, lambda: act(asked, *a, **k))  # noqa: E731
+            kept = None if self.keeps_answers else without_secret
+            once = lambda asked, *a, **k: answer_once(asked, body, lambda: act(asked, *a, **k), kept)  # noqa: E731
             setattr(self, method, once)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
@@ -94,9 +93,25 @@ def get_workflow(request: Request, workflow_id: int) -> Workflow:
     return workflow
 
 
-def demand_operator(request: Request, workflow: Workflow) -> None:
-    if not may_operate(request.user, workflow):
-        raise Problem(403, "not-allowed", f"Only {workflow.user}, the owner of workflow {workflow.pk}, may do this.")
+def demand(may_act: Callable[[Person, Workflow], bool], request: Request, workflow: Workflow) -> None:
+    """Raises Problem if this person has not this right; it says who has."""
+    if may_act(request.user, workflow):
+        return
+    who = f"the owner ({workflow.user})" if may_act is is_owner else who_may_operate(workflow)
+    also = "" if may_act in (is_owner, may_operate) else ", and staff"
+    raise Problem(403, "not-allowed", f"Only {who}{also} may do this with workflow {workflow.pk}.")
+
+
+def read_body(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
+    """What the body says. Raises ValidationError."""
+    wanted = shape(data=request.data)
+    wanted.is_valid(raise_exception=True)
+    return dict(wanted.validated_data)
+
+
+def preview(plan: Plan) -> Response:
+    """The answer to `dry_run=1`."""
+    return Response({**plan.as_json(), "dry_run": True})
 
 
 def per_page(request: Request) -> int:
@@ -113,15 +128,6 @@ def next_link(request: HttpRequest | Request, cursor: str) -> str | None:
         return None
     query = [(key, value) for key, values in request.GET.lists() for value in values if key != "after"]
     return request.build_absolute_uri(f"{request.path}?{urlencode([*query, ('after', cursor)])}")
-
-
-def keep_exact(request: Request, rows: QuerySet[M], *fields: str) -> tuple[QueryDict, QuerySet[M]]:
-    """The rows with just these values in `fields`, where the query names any; and the rest of the query."""
-    query = request.query_params.copy()
-    for name in fields:
-        if values := [value for value in query.pop(name, []) if value]:
-            rows = rows.filter(**{f"{name}__in": values})
-    return query, rows
 
 
 def demand_understood(unknown: list[str], errors: Any) -> None:

@@ -11,15 +11,17 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows import binding, drafts
+from workflows import binding, drafts, lifecycle
 from workflows.api import schema
 from workflows.api.authentication import actor_of
 from workflows.api.base import ApiView, RawBody, raw_body
+from workflows.api.bodies import demand_shallow
 from workflows.api.problems import Problem
 from workflows.api.workflows import check_executors, show
 from workflows.graph import GraphError, InvalidGraph
 from workflows.graph_text import parse_header, parse_jobs, split_body
 from workflows.models import Draft, Workflow
+from workflows.quotas import refuse_submission
 
 
 def get_draft(request: Request, draft_id: uuid.UUID) -> Draft:
@@ -45,11 +47,14 @@ class DraftsView(ApiView):
             header = msgspec.json.decode(raw_body(request), type=dict)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidGraph([GraphError("invalid-json", "", f"The body is not a JSON object: {error}")]) from error
+        demand_shallow(header)
         count = header.pop("job_count", None)
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
             raise InvalidGraph([GraphError("invalid-number", "job_count", "job_count must be a whole number.")])
         check_executors(parse_header(msgspec.json.encode(header)), [])
         assert isinstance(request.user, User)
+        if too_many := refuse_submission(request.user):
+            raise lifecycle.Refused("too-many-submissions", too_many)
         draft = drafts.create_draft(request.user, {**header, "job_count": count})
         return Response({"id": str(draft.pk)}, status=201)
 
@@ -103,5 +108,5 @@ class DraftCommitView(ApiView):
         check_executors(graph.header, graph.jobs)
         bound = binding.bind(graph, actor_of(request))
         drafts.finish(draft, bound.workflow)
-        workflow = Workflow.objects.select_related("dag").get(pk=bound.workflow.pk)
+        workflow = Workflow.objects.select_related("dag", "group").get(pk=bound.workflow.pk)
         return Response({**show(request, workflow), "created": bound.is_new}, status=201 if bound.is_new else 200)

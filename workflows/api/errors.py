@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from django.http import Http404
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from workflows import lifecycle
 from workflows.api import schema, shapes
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView, demand_operator, get_workflow, next_link, per_page
+from workflows.api.base import ApiView, demand, get_workflow, read_body
+from workflows.api.lists import answer_page, demand_rows, describe_list
+from workflows.filters import ErrorGroupFilter
+from workflows.permissions import may_operate
 from workflows.queries.error_groups import ErrorGroupRow, count_jobs, find_error_group, groups_of_workflow
-from workflows.queries.keyset import Order, paginate
+from workflows.queries.keyset import Order
+
+BY_ATTEMPTS = Order("id", "attempts", is_descending=True)
 
 
 def show(row: ErrorGroupRow) -> dict[str, object]:
@@ -34,19 +39,15 @@ def show(row: ErrorGroupRow) -> dict[str, object]:
 
 class ErrorGroupsView(ApiView):
     @extend_schema(
-        parameters=[OpenApiParameter("after", str), OpenApiParameter("per_page", int)],
+        parameters=describe_list(ErrorGroupFilter),
         responses={200: schema.ErrorGroupList, 400: schema.ProblemShape, 404: schema.ProblemShape},
         operation_id="list_error_groups",
     )
     def get(self, request: Request, workflow_id: int) -> Response:
         """Failures that are alike, those with the most attempts first."""
         workflow = get_workflow(request, workflow_id)
-        order = Order("id", "attempts", is_descending=True)
-        page = paginate(
-            groups_of_workflow(workflow.pk), order, request.query_params.get("after", ""), "", per_page(request)
-        )
-        results = [show(row) for row in count_jobs(page.rows)]
-        return Response({"results": results, "next": next_link(request, page.next)})
+        rows = demand_rows(ErrorGroupFilter(request.query_params, groups_of_workflow(workflow.pk)))
+        return answer_page(request, rows, BY_ATTEMPTS, lambda found: [show(row) for row in count_jobs(found)])
 
 
 class ErrorGroupView(ApiView):
@@ -73,9 +74,7 @@ class ErrorGroupView(ApiView):
         group = find_error_group(request.user, group_id)
         if group is None:
             raise Http404
-        demand_operator(request, group.workflow)
-        wanted = schema.ErrorGroupChange(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        lifecycle.change_error_group(group_id, actor_of(request), **wanted.validated_data)
+        demand(may_operate, request, group.workflow)
+        lifecycle.change_error_group(group_id, actor_of(request), **read_body(schema.ErrorGroupChange, request))
         group.refresh_from_db()
         return Response(show(count_jobs([group])[0]))

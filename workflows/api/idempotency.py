@@ -16,7 +16,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows.api.problems import Problem
+from workflows.api.problems import CONTENT_TYPE, Problem, answer
 from workflows.models import IdempotencyRecord
 from workflows.transactions import write_transaction
 
@@ -32,8 +32,10 @@ def fingerprint(request: Request, body: bytes) -> str:
     return digest.hexdigest()
 
 
-def answer_once(request: Request, body: bytes, act: Callable[[], Response]) -> Response:
-    """Run `act` for the first request with its key; later ones get what the first one got."""
+def answer_once(
+    request: Request, body: bytes, act: Callable[[], Response], kept: Callable[[Response], Response] | None = None
+) -> Response:
+    """Run `act` for the first request with its key; later ones get what the first one got, or what `kept` makes of it."""
     key = request.headers.get("Idempotency-Key", "")
     if not key or request.method not in METHODS or not isinstance(request.user, User):
         return act()
@@ -47,8 +49,15 @@ def answer_once(request: Request, body: bytes, act: Callable[[], Response]) -> R
     except BaseException:
         forget(request.user, key)
         raise
-    remember(request.user, key, response.status_code, response.data)
+    to_keep = kept(response) if kept else response
+    remember(request.user, key, to_keep.status_code, to_keep.data)
     return response
+
+
+def without_secret(response: Response) -> Response:
+    """What is kept of an answer that holds a secret."""
+    told = "The first request with this Idempotency-Key was carried out; its answer held a secret and is not kept."
+    return response if response.status_code >= 300 else answer(409, "answer-not-kept", told)
 
 
 def claim(user: User, key: str, print_: str) -> Response | None:
@@ -90,7 +99,8 @@ def _replay(user: User, key: str, print_: str) -> Response:
         raise Problem(
             409, "idempotency-key-reused", "This Idempotency-Key was used for another request; make a new one."
         )
-    response = Response(record.answer, status=record.status)
+    content_type = CONTENT_TYPE if record.status >= 400 else None
+    response = Response(record.answer, status=record.status, content_type=content_type)
     response["Idempotent-Replay"] = "true"
     return response
 

@@ -15,10 +15,18 @@ WORDS = {
     "409": "It cannot be done in its present state; `code` says why.",
     "413": "The body is too large.",
     "415": "The body must be JSON.",
+    "429": "More than one person may have; `detail` says of what. Try again after `Retry-After` seconds.",
     "503": "The database does not answer; try again after `Retry-After` seconds.",
 }
 ALWAYS = ("400", "401", "403", "406", "503")
-WITH_BODY = ("413", "415")
+WITH_BODY = ("413", "415", "429")
+CHANGING = ("post", "put", "patch", "delete")
+KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same request with the same key within a day is carried out once and gets the same answer.",
+    "schema": {"type": "string", "maxLength": 100},
+}
 
 
 def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -26,6 +34,9 @@ def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
             extra = [*ALWAYS, *(WITH_BODY if method in ("post", "put") else ()), *(("404",) if "{" in path else ())]
+            if method in CHANGING:
+                extra.append("409")
+                operation["parameters"] = [*operation.get("parameters", ()), KEY]
             responses = operation["responses"]
             for status in {*extra, *(status for status in responses if status >= "400")}:
                 told = responses.get(status, {}).get("description")

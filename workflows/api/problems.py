@@ -47,7 +47,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if isinstance(error, Problem):
         return answer(error.status, error.code, error.detail, **error.more)
     if isinstance(error, Refused):
-        return answer(409, error.code, error.message, **error.facts)
+        return _refuse(error)
     if isinstance(error, WorkflowInUse):
         return answer(
             409,
@@ -72,6 +72,15 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         response["Retry-After"] = "5"
         return response
     return None
+
+
+def _refuse(error: Refused) -> Response:
+    """What one may not now is a conflict; too much of it is said so, with when to try again."""
+    is_over_quota = error.code.startswith("too-many-")
+    response = answer(429 if is_over_quota else 409, error.code, error.message, **error.facts)
+    if is_over_quota:
+        response["Retry-After"] = "60"
+    return response
 
 
 def _invalid_graph(error: InvalidGraph) -> Response:

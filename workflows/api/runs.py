@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from workflows import bell, lifecycle, planning
 from workflows.api import schema, shapes
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView, is_dry_run
+from workflows.api.base import ApiView, demand, is_dry_run, preview, read_body
 from workflows.api.problems import Problem
 from workflows.api.waiting import wait_for_change
 from workflows.models import WorkflowRun
@@ -77,14 +77,11 @@ class StopView(ApiView):
     def post(self, request: Request, run_id: int) -> Response:
         """Let running jobs finish (`drain`) or end them (`kill`). Stopping again is the same stop."""
         run = get_run(request, run_id)
-        if not may_stop(request.user, run.workflow):
-            raise Problem(403, "not-allowed", f"Only {run.workflow.user} or staff may stop run {run_id}.")
-        wanted = schema.StopInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        demand(may_stop, request, run.workflow)
+        mode = read_body(schema.StopInput, request)["mode"]
         if is_dry_run(request):
-            plan = planning.plan_stop(run, wanted.validated_data["mode"])
-            return Response({**plan.as_json(), "dry_run": True})
-        lifecycle.ask_stop(run_id, wanted.validated_data["mode"], actor_of(request))
+            return preview(planning.plan_stop(run, mode))
+        lifecycle.ask_stop(run_id, mode, actor_of(request))
         bell.ring(run_id)
         return Response(show(request, get_run(request, run_id)), status=202)
 
@@ -97,9 +94,7 @@ class HoldView(ApiView):
     )
     def post(self, request: Request, run_id: int) -> Response:
         """Start nothing new until the hold is taken away; running jobs go on."""
-        wanted = schema.HoldInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        return _hold(request, run_id, wanted.validated_data["reason"])
+        return _hold(request, run_id, read_body(schema.HoldInput, request)["reason"])
 
 
 class ReleaseView(ApiView):
@@ -115,8 +110,7 @@ class ReleaseView(ApiView):
 
 def _hold(request: Request, run_id: int, reason: str) -> Response:
     run = get_run(request, run_id)
-    if not may_stop(request.user, run.workflow):
-        raise Problem(403, "not-allowed", f"Only {run.workflow.user} or staff may hold run {run_id}.")
+    demand(may_stop, request, run.workflow)
     lifecycle.hold_run(run_id, reason, actor_of(request))
     bell.ring(run_id)
     return Response(show(request, get_run(request, run_id)))

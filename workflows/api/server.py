@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
+from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -13,10 +15,14 @@ from rest_framework.response import Response
 
 from workflows import access
 from workflows.api import schema, shapes
-from workflows.api.authentication import SCOPE_ORDER
-from workflows.api.base import ApiView
+from workflows.api.authentication import SCOPE_ORDER, actor_of
+from workflows.api.base import ApiView, get_workflow, read_body
+from workflows.api.lists import NEWEST, answer_page, demand_rows, describe_list
 from workflows.api.problems import Problem
-from workflows.models import ApiToken, ExecutorState
+from workflows.filters import AuditFilter
+from workflows.models import ApiToken, AuditEntry, ExecutorState
+from workflows.permissions import is_staff
+from workflows.queries.system import audit_entries
 
 
 class ServerView(ApiView):
@@ -60,6 +66,7 @@ def _token(token: ApiToken) -> dict[str, object]:
 
 class TokensView(ApiView):
     keeps_answers = False
+    is_personal = True
 
     @extend_schema(responses=schema.TokenList, operation_id="list_tokens")
     def get(self, request: Request) -> Response:
@@ -75,30 +82,72 @@ class TokensView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Make a token, at most as wide as the one you use. Its value is in the answer, and nowhere else."""
-        wanted = schema.TokenInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        values = wanted.validated_data
+        values = read_body(schema.TokenInput, request)
         if isinstance(request.auth, ApiToken) and SCOPE_ORDER[values["scope"]] > SCOPE_ORDER[request.auth.scope]:
             raise Problem(403, "not-allowed", f"A token with the scope {request.auth.scope} cannot make a wider one.")
         assert isinstance(request.user, User)
-        text = access.create_token(request.user, values["name"], values["scope"], timedelta(days=values["days"]))
+        _demand_password(request, values.get("password", ""))
+        life = timedelta(days=min(values["days"], settings.MOST_TOKEN_DAYS))
+        ends = request.auth.expires_at if isinstance(request.auth, ApiToken) else None
+        text = access.create_token(request.user, values["name"], values["scope"], life, actor_of(request), ends)
         token = access.find_token(text)
         assert token is not None
         return Response({**_token(token), "token": text}, status=201)
 
 
+def _demand_password(request: Request, password: str) -> None:
+    """A browser that was left open must not become a token: whoever has only a session proves it anew."""
+    user = request.user
+    if isinstance(request.auth, ApiToken) or settings.IS_EMBEDDED:
+        return
+    if not password or authenticate(request._request, username=user.get_username(), password=password) != user:
+        raise Problem(403, "not-allowed", "The field `password` must hold your password; no token was made.")
+
+
 class TokenView(ApiView):
+    is_personal = True
+
     @extend_schema(responses={204: None, 404: schema.ProblemShape}, operation_id="revoke_token")
     def delete(self, request: Request, prefix: str) -> Response:
         """Revoke a token of yours; runs that it started go on."""
         assert isinstance(request.user, User)
-        if not access.revoke_token(request.user, prefix):
+        if not access.revoke_token(request.user, prefix, actor_of(request)):
             raise Http404
         return Response(status=204)
 
 
+class ActivityView(ApiView):
+    @extend_schema(
+        parameters=describe_list(AuditFilter),
+        responses={200: schema.AuditList, 400: schema.ProblemShape, 404: schema.ProblemShape},
+        operation_id="list_activity",
+    )
+    def get(self, request: Request, workflow_id: int) -> Response:
+        """What people did to a workflow, newest first."""
+        return _entries(request, audit_entries(get_workflow(request, workflow_id).pk))
+
+
+class AuditView(ApiView):
+    @extend_schema(
+        parameters=describe_list(AuditFilter),
+        responses={200: schema.AuditList, 400: schema.ProblemShape, 403: schema.ProblemShape},
+        operation_id="list_audit",
+    )
+    def get(self, request: Request) -> Response:
+        """All that anybody changed, newest first: for staff."""
+        if not is_staff(request.user):
+            raise Problem(403, "not-allowed", "Only staff may read what everybody did.")
+        return _entries(request, audit_entries())
+
+
+def _entries(request: Request, entries: QuerySet[AuditEntry]) -> Response:
+    rows = demand_rows(AuditFilter(request.query_params, entries))
+    return answer_page(request, rows, NEWEST, lambda found: [shapes.audit_entry(row) for row in found])
+
+
 class SignInLinkView(ApiView):
     keeps_answers = False
+    is_personal = True
 
     @extend_schema(
         request=None, responses={201: schema.Link, 403: schema.ProblemShape}, operation_id="make_sign_in_link"

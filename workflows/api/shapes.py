@@ -8,8 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from workflows import operations
 from workflows.masking import mask_secrets
-from workflows.models import Job, JobInstance, Workflow, WorkflowRun
+from workflows.models import AuditEntry, Job, JobInstance, Operation, Workflow, WorkflowRun
+from workflows.planning import Plan
 from workflows.queries.counts import Counts
 
 
@@ -40,6 +42,8 @@ def workflow(row: Workflow, counts: Counts, latest: WorkflowRun | None, request:
         "max_concurrently_running": row.max_concurrently_running,
         "attributes": row.attributes,
         "note": row.note,
+        "group": row.group.name if row.group else None,
+        "group_may_operate": row.group_may_operate,
         "dag_hash": row.dag.dag_hash,
         "job_count": row.dag.job_count,
         "edge_count": row.dag.edge_count,
@@ -130,11 +134,51 @@ def instance(row: JobInstance, error: str | None = None) -> dict[str, Any]:
     }
 
 
+def operation(row: Operation, request: HttpRequest, plan: Plan | None = None) -> dict[str, Any]:
+    """`plan`: what was frozen, by tag; lists go without."""
+    return {
+        "id": str(row.uuid),
+        "workflow_id": row.workflow_id,
+        "user": row.user.get_username(),
+        "via": row.via,
+        "action": row.action,
+        "said": row.said,
+        "state": "expired" if operations.is_expired(row) else row.state,
+        "jobs": row.jobs,
+        "changed": row.changed,
+        "skipped": row.skipped,
+        "problem": row.problem,
+        "created_at": iso(row.created_at),
+        "confirmed_at": iso(row.confirmed_at),
+        "ended_at": iso(row.ended_at),
+        "plan": None if plan is None else plan.as_json(),
+        "page": page_of(request, f"/operations/{row.uuid}/"),
+    }
+
+
+def audit_entry(row: AuditEntry) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "at": iso(row.at),
+        "actor": row.actor,
+        "via": row.via,
+        "token_prefix": row.token_prefix,
+        "request_id": row.request_id,
+        "action": row.action,
+        "workflow_id": row.workflow_id,
+        "target": row.target,
+        "before": row.before,
+        "after": row.after,
+        "job_count": row.job_count,
+        "result": row.result,
+    }
+
+
 def server(user: str, request: HttpRequest) -> dict[str, Any]:
     return {
         "version": settings.VERSION,
         "user": user,
-        "features": ["dry_run"],
+        "features": ["dry_run", "operations"],
         "executors": settings.EXECUTORS,
         "default_executor": settings.DEFAULT_EXECUTOR,
         "url": page_of(request, "/").rstrip("/"),

@@ -10,15 +10,17 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows import bell, explain, lifecycle, planning
+from workflows import explain, lifecycle, planning
 from workflows.api import schema
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView, demand_operator, get_workflow, is_dry_run
+from workflows.api.base import ApiView, demand, get_workflow, is_dry_run, preview, read_body
 from workflows.api.problems import Problem
-from workflows.models import Job, Workflow, WorkflowRun
+from workflows.models import Job, Workflow
+from workflows.permissions import find_group, is_owner, may_operate, may_write_notes
 from workflows.queries.job_detail import find_job, view_job
-from workflows.scope import Scope
-from workflows.state_machine import JobStatus, RunStatus
+from workflows.restarting import restart, ring_live_run
+from workflows.sharing import share
+from workflows.state_machine import JobStatus
 
 DRY_RUN = OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")
 PROBLEMS = {400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape}
@@ -29,13 +31,6 @@ def get_job(request: Request, job_id: int) -> Job:
     if job is None:
         raise Http404
     return job
-
-
-def ring_live_run(workflow_id: int) -> int | None:
-    run = WorkflowRun.objects.filter(workflow_id=workflow_id, status=RunStatus.RUNNING.value).first()
-    if run is not None:
-        bell.ring(run.pk)
-    return None if run is None else run.pk
 
 
 def own_jobs(workflow: Workflow, job_ids: Sequence[int]) -> list[int]:
@@ -59,23 +54,13 @@ class RerunView(ApiView):
         started for just these jobs."""
         job = get_job(request, job_id)
         workflow = job.dag.workflow
-        demand_operator(request, workflow)
-        wanted = schema.RerunInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        downstream = wanted.validated_data["downstream"]
+        demand(may_operate, request, workflow)
+        downstream = read_body(schema.RerunInput, request)["downstream"]
         plan = planning.plan_rerun(job, downstream)
         if is_dry_run(request):
-            return Response({**plan.as_json(), "dry_run": True})
-        ids = planning.rerun_ids(job, downstream)
-        lifecycle.reset_jobs(workflow.pk, ids, actor_of(request))
-        run_id = ring_live_run(workflow.pk) or self._start(request, workflow, ids)
+            return preview(plan)
+        run_id = restart(workflow, planning.rerun_ids(job, downstream), actor_of(request))
         return Response({**plan.as_json(), "dry_run": False, "run_id": run_id}, status=202)
-
-    def _start(self, request: Request, workflow: Workflow, ids: Sequence[int]) -> int:
-        options = lifecycle.RunOptions(scope=Scope(job_ids=tuple(ids)))
-        run = lifecycle.start_run(workflow.pk, actor_of(request), options)
-        bell.ring(run.pk)
-        return int(run.pk)
 
 
 class DoneView(ApiView):
@@ -89,13 +74,12 @@ class DoneView(ApiView):
         """Your word that this job need not run: it counts as done, and is recorded as such."""
         job = get_job(request, job_id)
         workflow = job.dag.workflow
-        demand_operator(request, workflow)
-        wanted = schema.DoneInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        demand(is_owner, request, workflow)
+        note = read_body(schema.DoneInput, request).get("note", "")
         plan = planning.plan_done(job)
         if is_dry_run(request):
-            return Response({**plan.as_json(), "dry_run": True})
-        steered = lifecycle.mark_done(workflow.pk, [job_id], actor_of(request), wanted.validated_data.get("note", ""))
+            return preview(plan)
+        steered = lifecycle.mark_done(workflow.pk, [job_id], actor_of(request), note)
         if steered.skipped:
             raise Problem(409, "not-changed", f"{job.name}: {steered.skipped[job_id]}.")
         return Response({**plan.as_json(), "dry_run": False, "run_id": ring_live_run(workflow.pk)}, status=202)
@@ -108,12 +92,9 @@ class ResetView(ApiView):
     def post(self, request: Request, workflow_id: int) -> Response:
         """Back to "registered" with all attempts; nothing is started unless a run is live."""
         workflow = get_workflow(request, workflow_id)
-        demand_operator(request, workflow)
-        wanted = schema.JobIdsInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        steered = lifecycle.reset_jobs(
-            workflow_id, own_jobs(workflow, wanted.validated_data["job_ids"]), actor_of(request)
-        )
+        demand(may_operate, request, workflow)
+        ids = own_jobs(workflow, read_body(schema.JobIdsInput, request)["job_ids"])
+        steered = lifecycle.reset_jobs(workflow_id, ids, actor_of(request))
         ring_live_run(workflow_id)
         return Response(_steered(steered))
 
@@ -125,10 +106,8 @@ class RequestsView(ApiView):
     def post(self, request: Request, workflow_id: int) -> Response:
         """Change slots, mem_free, max_runtime or max_attempts of unfinished jobs; live attempts keep theirs."""
         workflow = get_workflow(request, workflow_id)
-        demand_operator(request, workflow)
-        wanted = schema.RequestsInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        values = dict(wanted.validated_data)
+        demand(is_owner, request, workflow)
+        values = read_body(schema.RequestsInput, request)
         ids = own_jobs(workflow, values.pop("job_ids"))
         if not values:
             raise Problem(400, "invalid-request", "Name at least one of slots, mem_free, max_runtime, max_attempts.")
@@ -146,11 +125,10 @@ class LimitsView(ApiView):
     def put(self, request: Request, workflow_id: int) -> Response:
         """How many jobs may run at once, in the workflow and per tag; null takes a limit away. Holds for a live run."""
         workflow = get_workflow(request, workflow_id)
-        demand_operator(request, workflow)
-        wanted = schema.LimitsInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        run_limit = wanted.validated_data.get("max_concurrently_running", workflow.max_concurrently_running)
-        tag_limits = wanted.validated_data.get("tag_limits", {})
+        demand(may_operate, request, workflow)
+        wanted = read_body(schema.LimitsInput, request)
+        run_limit = wanted.get("max_concurrently_running", workflow.max_concurrently_running)
+        tag_limits = wanted.get("tag_limits", {})
         lifecycle.set_limits(workflow_id, actor_of(request), run_limit, tag_limits)
         ring_live_run(workflow_id)
         return Response({"max_concurrently_running": run_limit, "tag_limits": tag_limits})
@@ -161,11 +139,28 @@ class NoteView(ApiView):
     def put(self, request: Request, workflow_id: int) -> Response:
         """A note for whoever looks at the workflow."""
         workflow = get_workflow(request, workflow_id)
-        demand_operator(request, workflow)
-        wanted = schema.NoteInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        lifecycle.set_note(workflow_id, wanted.validated_data["note"], actor_of(request))
-        return Response(wanted.validated_data)
+        demand(may_write_notes, request, workflow)
+        wanted = read_body(schema.NoteInput, request)
+        lifecycle.set_note(workflow_id, wanted["note"], actor_of(request))
+        return Response(wanted)
+
+
+class SharingView(ApiView):
+    @extend_schema(
+        request=schema.SharingInput, responses={200: schema.SharingInput, **PROBLEMS}, operation_id="share_workflow"
+    )
+    def put(self, request: Request, workflow_id: int) -> Response:
+        """Share a workflow with one of your groups, or with nobody; say whether its members may operate it."""
+        workflow = get_workflow(request, workflow_id)
+        demand(is_owner, request, workflow)
+        wanted = read_body(schema.SharingInput, request)
+        group = find_group(workflow.owner, wanted["group"]) if wanted["group"] else None
+        if wanted["group"] and group is None:
+            raise Problem(400, "unknown-group", f"You are not in a group {wanted['group']!r}.")
+        share(workflow_id, group, wanted["group_may_operate"], actor_of(request))
+        return Response(
+            {"group": group and group.name, "group_may_operate": bool(group) and wanted["group_may_operate"]}
+        )
 
 
 class WhyView(ApiView):

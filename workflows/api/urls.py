@@ -6,7 +6,7 @@ from csp.decorators import csp_update
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
-from workflows.api import drafts, errors, graphs, jobs, runs, server, steering, workflows
+from workflows.api import drafts, errors, graphs, jobs, operations, runs, server, steering, workflows
 
 READ = ["get", "head"]  # pages: they have no answer to OPTIONS
 
@@ -23,6 +23,15 @@ urlpatterns = [
     path("v1/workflows/<int:workflow_id>/", workflows.WorkflowView.as_view()),
     path("v1/workflows/<int:workflow_id>/runs/", workflows.WorkflowRunsView.as_view()),
     path("v1/workflows/<int:workflow_id>/jobs/", workflows.WorkflowJobsView.as_view()),
+    path("v1/workflows/<int:workflow_id>/job-instances/", workflows.WorkflowInstancesView.as_view()),
+    path("v1/workflows/<int:workflow_id>/operations/", operations.WorkflowOperationsView.as_view()),
+    path("v1/workflows/<int:workflow_id>/activity/", server.ActivityView.as_view()),
+    path("v1/operations/", operations.OperationsView.as_view()),
+    path("v1/operations/<uuid:key>/", operations.OperationView.as_view()),
+    path("v1/operations/<uuid:key>/jobs/", operations.OperationJobsView.as_view()),
+    path("v1/operations/<uuid:key>/confirm/", operations.OperationConfirmView.as_view()),
+    path("v1/operations/<uuid:key>/stop/", operations.OperationStopView.as_view()),
+    path("v1/audit/", server.AuditView.as_view()),
     path("v1/workflows/<int:workflow_id>/errors/", workflows.WorkflowErrorsView.as_view()),
     path("v1/workflows/<int:workflow_id>/graph/", graphs.TagGraphView.as_view()),
     path("v1/workflows/<int:workflow_id>/error-groups/", errors.ErrorGroupsView.as_view()),
@@ -39,6 +48,7 @@ urlpatterns = [
     path("v1/workflow-runs/<int:run_id>/hold/", runs.HoldView.as_view()),
     path("v1/workflow-runs/<int:run_id>/release/", runs.ReleaseView.as_view()),
     path("v1/workflows/<int:workflow_id>/limits/", steering.LimitsView.as_view()),
+    path("v1/workflows/<int:workflow_id>/sharing/", steering.SharingView.as_view()),
     path("v1/workflows/<int:workflow_id>/reset/", steering.ResetView.as_view()),
     path("v1/workflows/<int:workflow_id>/requests/", steering.RequestsView.as_view()),
     path("v1/workflows/<int:workflow_id>/note/", steering.NoteView.as_view()),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import msgspec
 from django.conf import settings
@@ -16,30 +17,33 @@ from workflows.api.authentication import actor_of
 from workflows.api.base import (
     ApiView,
     RawBody,
-    demand_operator,
+    demand,
     demand_understood,
     get_workflow,
     is_dry_run,
-    keep_exact,
-    next_link,
-    per_page,
+    preview,
     raw_body,
+    read_body,
 )
+from workflows.api.lists import NEWEST, answer_page, demand_rows, describe_list
 from workflows.api.problems import Problem
-from workflows.filters import ErrorFilter, JobFilter, WorkflowFilter
+from workflows.filters import AttemptFilter, ErrorFilter, JobFilter, RunFilter, WorkflowFilter
 from workflows.graph import Graph, GraphError, Header, InvalidGraph, JobInput, build_graph, check_header
 from workflows.graph_text import parse_header, parse_jobs, split_body
 from workflows.models import JobInstance, Workflow, WorkflowRun
+from workflows.permissions import is_owner, may_operate
 from workflows.queries import attempts as attempt_queries
 from workflows.queries import jobs as job_queries
 from workflows.queries.counts import counts_of_dags, groups_of
-from workflows.queries.keyset import Order, paginate
+from workflows.queries.keyset import Order
 from workflows.queries.workflows import listed, with_error_text
 from workflows.scope import Scope
 
-AFTER = OpenApiParameter("after", str, description="cursor of the page before, from `next`")
-PER_PAGE = OpenApiParameter("per_page", int, description="at most 1,000")
+SORT = OpenApiParameter(
+    "sort", str, enum=list(job_queries.ORDERS), description="- before the name: the other way round"
+)
 DRY_RUN = OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")
+NEWEST_ATTEMPT = Order("job_instance_id", is_descending=True)
 ERROR_LINES = 10
 
 
@@ -67,6 +71,7 @@ def find_unknown_executors(header: Header, jobs: list[JobInput]) -> Iterator[Gra
     known = set(settings.EXECUTORS)
     names = f"there are {', '.join(sorted(known))}"
     places = [(header.executor, "executor", "")]
+    places += [(name, f"tag_executors.{tag}", "") for tag, name in header.tag_executors.items()]
     places += [
         (job.executor, f"jobs[{position}].executor", job.name) for position, job in enumerate(jobs) if job.executor
     ]
@@ -100,7 +105,7 @@ def show(request: Request, workflow: Workflow) -> dict[str, object]:
 
 def bind_and_answer(request: Request, graph: Graph) -> Response:
     bound = binding.bind(graph, actor_of(request))
-    workflow = Workflow.objects.select_related("dag").get(pk=bound.workflow.pk)
+    workflow = Workflow.objects.select_related("dag", "group").get(pk=bound.workflow.pk)
     return Response({**show(request, workflow), "created": bound.is_new}, status=201 if bound.is_new else 200)
 
 
@@ -109,22 +114,15 @@ class WorkflowsView(ApiView):
     scope = "submit"
 
     @extend_schema(
-        parameters=[AFTER, PER_PAGE, OpenApiParameter("status", str, many=True), OpenApiParameter("q", str)],
+        parameters=describe_list(WorkflowFilter),
         responses={200: schema.WorkflowList, 400: schema.ProblemShape},
         operation_id="list_workflows",
     )
     def get(self, request: Request) -> Response:
         """Workflows that you may see, newest first."""
-        query, rows = keep_exact(request, listed(request.user).select_related("dag"), "user", "name", "workflow_args")
-        chosen = WorkflowFilter(query, rows, request.user)
-        demand_understood(chosen.unknown, chosen.form.errors)
-        page = paginate(
-            chosen.rows, Order("id", is_descending=True), request.query_params.get("after", ""), "", per_page(request)
-        )
-        counts = counts_of_dags([row.dag_id for row in page.rows])
-        latest = _latest_runs([row.pk for row in page.rows])
-        results = [shapes.workflow(row, counts.get(row.dag_id, {}), latest.get(row.pk), request) for row in page.rows]
-        return Response({"results": results, "next": next_link(request, page.next)})
+        rows = listed(request.user).select_related("dag", "group")
+        rows = demand_rows(WorkflowFilter(request.query_params, rows, request.user))
+        return answer_page(request, rows, NEWEST, lambda found: _shown(request, found))
 
     @extend_schema(
         request=schema.WorkflowInput,
@@ -140,6 +138,12 @@ class WorkflowsView(ApiView):
     def post(self, request: Request) -> Response:
         """Submit a graph. The same arguments and jobs answer the same workflow; nothing is started."""
         return bind_and_answer(request, read_graph(raw_body(request)))
+
+
+def _shown(request: Request, rows: Sequence[Workflow]) -> list[dict[str, object]]:
+    counts = counts_of_dags([row.dag_id for row in rows])
+    latest = _latest_runs([row.pk for row in rows])
+    return [shapes.workflow(row, counts.get(row.dag_id, {}), latest.get(row.pk), request) for row in rows]
 
 
 def _latest_runs(workflow_ids: list[int]) -> dict[int, WorkflowRun]:
@@ -158,25 +162,17 @@ class WorkflowRunsView(ApiView):
     scope = "submit"
 
     @extend_schema(
-        parameters=[AFTER, PER_PAGE],
-        responses={200: schema.RunList, 404: schema.ProblemShape},
+        parameters=describe_list(RunFilter),
+        responses={200: schema.RunList, 400: schema.ProblemShape, 404: schema.ProblemShape},
         operation_id="list_workflow_runs",
     )
     def get(self, request: Request, workflow_id: int) -> Response:
         """Its runs, newest first."""
         workflow = get_workflow(request, workflow_id)
-        demand_understood([name for name in request.query_params if name not in ("after", "per_page")], {})
         counts = counts_of_dags([workflow.dag_id]).get(workflow.dag_id, {})
-        order = Order("id", is_descending=True)
-        page = paginate(
-            WorkflowRun.objects.filter(workflow=workflow),
-            order,
-            request.query_params.get("after", ""),
-            "",
-            per_page(request),
-        )
-        results = [shapes.run(row, counts, workflow.change_no, request) for row in page.rows]
-        return Response({"results": results, "next": next_link(request, page.next)})
+        rows = demand_rows(RunFilter(request.query_params, WorkflowRun.objects.filter(workflow=workflow)))
+        show_run = partial(shapes.run, counts=counts, change_no=workflow.change_no, request=request)
+        return answer_page(request, rows, NEWEST, lambda found: [show_run(row) for row in found])
 
     @extend_schema(
         request=schema.RunInput,
@@ -194,16 +190,14 @@ class WorkflowRunsView(ApiView):
     def post(self, request: Request, workflow_id: int) -> Response:
         """Start or resume: everything that is not done is tried; what is done is never run again."""
         workflow = get_workflow(request, workflow_id)
-        demand_operator(request, workflow)
-        wanted = schema.RunInput(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        values = dict(wanted.validated_data)
+        demand(may_operate, request, workflow)
+        values = read_body(schema.RunInput, request)
         check_options(values)
+        _demand_own_options(request, workflow, values)
         scope = Scope(tuple(values.pop("tags", ())), tuple(values.pop("job_ids", ())), values.pop("error_group", None))
         options = lifecycle.RunOptions(**values, scope=scope)
         if is_dry_run(request):
-            plan = planning.plan_start(workflow, scope, options.resume)
-            return Response({**plan.as_json(), "dry_run": True})
+            return preview(planning.plan_start(workflow, scope, options.resume))
         check_executors(Header(workflow_args="-", executor=options.executor or ""), [])
         run = lifecycle.start_run(workflow_id, actor_of(request), options)
         bell.ring(run.pk)
@@ -212,49 +206,61 @@ class WorkflowRunsView(ApiView):
         return Response(shapes.run(run, counts, workflow.change_no, request), status=201)
 
 
+def _demand_own_options(request: Request, workflow: Workflow, values: dict[str, object]) -> None:
+    """What runs, where and with which environment is the owner's to say; an operator may repeat it."""
+    keys = ("executor", "project", "stdout", "stderr", "working_dir", "home", "path")
+    if [key for key in keys if key in values and values[key] != getattr(workflow, key)]:
+        demand(is_owner, request, workflow)
+
+
 class WorkflowJobsView(ApiView):
     @extend_schema(
-        parameters=[
-            AFTER,
-            PER_PAGE,
-            OpenApiParameter("status", str, many=True),
-            OpenApiParameter("tag", str, many=True),
-            OpenApiParameter("q", str),
-        ],
+        parameters=describe_list(JobFilter, SORT),
         responses={200: schema.JobList, 400: schema.ProblemShape, 404: schema.ProblemShape},
         operation_id="list_jobs",
     )
     def get(self, request: Request, workflow_id: int) -> Response:
         """Its jobs; filters are those of the page."""
         workflow = get_workflow(request, workflow_id)
-        query, rows = keep_exact(request, job_queries.jobs_of(workflow.dag_id), "name")
-        chosen = JobFilter(query, rows, workflow.dag_id, groups_of(workflow.dag_id))
-        demand_understood(chosen.unknown, chosen.form.errors)
+        rows = job_queries.jobs_of(workflow.dag_id)
+        chosen = demand_rows(JobFilter(request.query_params, rows, workflow.dag_id, groups_of(workflow.dag_id)))
         sort = request.query_params.get("sort") or job_queries.DEFAULT_ORDER
         if sort not in job_queries.ORDERS:
             demand_understood(["sort"], {"sort": [f"sort by one of {', '.join(job_queries.ORDERS)}"]})
-        page = job_queries.job_page(chosen.rows, sort, request.query_params.get("after", ""), "", per_page(request))
-        return Response(
-            {"results": [shapes.job(row, workflow.pk) for row in page.rows], "next": next_link(request, page.next)}
+        return answer_page(
+            request, chosen, job_queries.ORDERS[sort], lambda found: [shapes.job(row, workflow.pk) for row in found]
         )
+
+
+class WorkflowInstancesView(ApiView):
+    @extend_schema(
+        parameters=describe_list(AttemptFilter),
+        responses={200: schema.JobInstanceList, 400: schema.ProblemShape, 404: schema.ProblemShape},
+        operation_id="list_job_instances",
+    )
+    def get(self, request: Request, workflow_id: int) -> Response:
+        """Attempts of all its jobs in all its runs, newest first."""
+        workflow = get_workflow(request, workflow_id)
+        rows = demand_rows(AttemptFilter(request.query_params, attempt_queries.attempts_of_workflow(workflow.pk)))
+        return answer_page(request, with_error_text(rows), NEWEST_ATTEMPT, _instances)
+
+
+def _instances(rows: Sequence[JobInstance]) -> list[dict[str, object]]:
+    return [shapes.instance(row, getattr(row, "error_text", None)) for row in rows]
 
 
 class WorkflowErrorsView(ApiView):
     @extend_schema(
-        parameters=[AFTER, PER_PAGE],
+        parameters=describe_list(ErrorFilter),
         responses={200: schema.FailedAttemptList, 400: schema.ProblemShape, 404: schema.ProblemShape},
         operation_id="list_errors",
     )
     def get(self, request: Request, workflow_id: int) -> Response:
         """Failed attempts, newest first, with their last lines."""
         workflow = get_workflow(request, workflow_id)
-        chosen = ErrorFilter(request.query_params, attempt_queries.failed_attempts(workflow.dag_id, workflow.pk))
-        demand_understood(chosen.unknown, chosen.form.errors)
-        order = Order("job_instance_id", is_descending=True)
-        page = paginate(
-            with_error_text(chosen.rows), order, request.query_params.get("after", ""), "", per_page(request)
-        )
-        return Response({"results": [_failed(row) for row in page.rows], "next": next_link(request, page.next)})
+        failed = attempt_queries.failed_attempts(workflow.dag_id, workflow.pk)
+        rows = with_error_text(demand_rows(ErrorFilter(request.query_params, failed)))
+        return answer_page(request, rows, NEWEST_ATTEMPT, lambda found: [_failed(row) for row in found])
 
 
 def _failed(row: JobInstance) -> dict[str, object]:

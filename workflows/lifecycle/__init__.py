@@ -5,12 +5,14 @@ of primary key, and writes with the old status in the WHERE clause. Within one a
 that comes too late changes nothing and is no error.
 """
 
+from workflows.lifecycle.asking import MoreAsked
 from workflows.lifecycle.attempts import (
     Intended,
     IntentPlan,
     Observation,
     record_intents,
     record_observed,
+    record_recovered,
     record_submitted,
 )
 from workflows.lifecycle.endings import Ending, record_ended, record_late_success, record_usage
@@ -42,6 +44,7 @@ __all__ = [
     "Ending",
     "Intended",
     "IntentPlan",
+    "MoreAsked",
     "Observation",
     "Refused",
     "RunOptions",
@@ -60,6 +63,7 @@ __all__ = [
     "record_intents",
     "record_late_success",
     "record_observed",
+    "record_recovered",
     "record_submitted",
     "record_usage",
     "release_lease",

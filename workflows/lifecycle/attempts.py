@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -136,6 +136,39 @@ def _instance_row(item: Intended, run_id: int, jobs: dict[int, LockedJob], now: 
         now, now, item.name, item.batch, item.index, jobs[plan.job_id].num_attempts + 1, plan.resources.slots,
         plan.resources.mem_free, plan.resources.max_runtime, item.stdout_path, item.stderr_path, "", "", "", "",
     )  # fmt: skip
+
+
+@write_transaction
+def record_recovered(run_id: int, found: Sequence[Intended], intended_at: Mapping[int, datetime]) -> list[int]:
+    """Attempts that were made by this server and that a restored database does not know: they become intents again,
+    with their own ids and names, and their jobs wait for what became of them. Answers the ids of those taken up; a job
+    that is done or has a live attempt keeps what it has."""
+    workflow, run = lock_run(run_id)
+    if run.status != RunStatus.RUNNING:
+        return []
+    now = timezone.now()
+    ids = [item.instance_id for item in found]
+    jobs = lock_jobs(item.plan.job_id for item in found)
+    known = set(JobInstance.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    new = [item for item in found if item.instance_id not in known and _may_be_taken_up(jobs.get(item.plan.job_id))]
+    ledger = Ledger(workflow)
+    move_jobs(
+        ledger,
+        [jobs[item.plan.job_id] for item in new],
+        JobStatus.INSTANTIATED,
+        now,
+        submitted_date=now,
+        not_before=None,
+    )
+    rows = [_instance_row(item, run_id, jobs, as_stored(intended_at[item.instance_id])) for item in new]
+    insert_rows("job_instance", INSTANCE_COLUMNS, rows)
+    log_moves((item.instance_id, InstanceStatus.INSTANTIATED, intended_at[item.instance_id]) for item in new)
+    ledger.close()
+    return [item.instance_id for item in new]
+
+
+def _may_be_taken_up(job: LockedJob | None) -> bool:
+    return job is not None and (job.status in MAY_START or job.status is JobStatus.ERROR_FATAL)
 
 
 @write_transaction

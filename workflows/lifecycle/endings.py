@@ -15,6 +15,7 @@ from django.utils import timezone
 from executors import faults
 from executors.base import Usage
 from workflows.bulk import as_stored, chunked, insert_rows, update_rows
+from workflows.error_counts import add_hosts, add_to_trend
 from workflows.lifecycle.moves import (
     Ledger,
     LockedAttempt,
@@ -56,7 +57,7 @@ ADD_USAGE = (
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How an attempt ended; `reason` None is success. `description` goes to the error log, under `fingerprint` and
-    `title`. A retry after `memory` or `runtime` asks for more, up to the caps (GB, seconds)."""
+    `title`; `known_at` is when the server learned of it, if not now. A retry after `memory` or `runtime` asks for more, up to the caps (GB, seconds)."""
 
     instance_id: int
     reason: Reason | None
@@ -73,6 +74,7 @@ class Ending:
     fingerprint: str = ""
     title: str = ""
     next_try_after: timedelta | None = None
+    known_at: datetime | None = None
     memory_cap: float | None = None
     runtime_cap: int | None = None
 
@@ -108,7 +110,7 @@ def _end_instances(endings: Sequence[Ending], old: Mapping[int, InstanceStatus],
         rows.append(_ending_row(ending, status, before, now))
         if before is not InstanceStatus.RUNNING and ending.started_at is not None:
             moves.append((ending.instance_id, InstanceStatus.RUNNING, ending.started_at))
-        moves.append((ending.instance_id, status, now))
+        moves.append((ending.instance_id, status, ending.known_at or now))
     update_rows(END_INSTANCE, rows)
     log_moves(moves)
 
@@ -141,9 +143,15 @@ def _count_errors(workflow: Workflow, run_id: int, endings: Collection[Ending], 
             last_seen_at=now,
             first_run_id=run_id,
         )
+    tallies = {row[0]: row[1:] for row in groups.values_list("fingerprint", "trend", "hosts")}
     for fingerprint, count in sorted(counts.items()):
+        trend, hosts = tallies.get(fingerprint, (None, None))
+        failed_on = [ending.host for ending in endings if ending.fingerprint == fingerprint]
         rows = ErrorGroup.objects.filter(workflow=workflow, fingerprint=fingerprint)
-        rows.update(attempts=F("attempts") + count, last_seen_at=now)
+        rows.update(
+            attempts=F("attempts") + count, last_seen_at=now,
+            trend=add_to_trend(trend, now.timestamp(), count), hosts=add_hosts(hosts, failed_on),
+        )  # fmt: skip
         rows.filter(state="fixed").update(state="open")
     return dict(
         ErrorGroup.objects.filter(workflow=workflow, fingerprint__in=list(counts)).values_list("fingerprint", "pk")

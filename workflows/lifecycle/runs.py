@@ -13,13 +13,16 @@ from django.utils import timezone
 from workflows.actor import Actor
 from workflows.audit import write_audit
 from workflows.bulk import chunked
+from workflows.lifecycle.asking import MoreAsked, ask_for_more
 from workflows.lifecycle.moves import Ledger, lock_run, lock_workflow
 from workflows.models import Job, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.models.definition import COUNT_FIELDS
 from workflows.models.execution import LIVE_LETTERS
+from workflows.quotas import refuse_run
 from workflows.scope import Scope
 from workflows.state_machine import JobStatus, RunStatus, WorkflowStatus
 from workflows.transactions import write_transaction
+from workflows.unix_accounts import hand_on
 
 SUBMIT_TRIES = 20
 LONGEST_BACKOFF = timedelta(seconds=60)
@@ -54,6 +57,7 @@ class RunOptions:
     hostname: str = ""
     pid: int | None = None
     scope: Scope = field(default_factory=Scope)
+    more: MoreAsked = field(default_factory=MoreAsked)
 
 
 def sum_counts(dag_id: int) -> dict[str, int]:
@@ -75,9 +79,11 @@ def start_run(workflow_id: int, actor: Actor, options: RunOptions) -> WorkflowRu
     if not workflow.owner.is_active:
         raise Refused("owner-disabled", f"{workflow.user}, the owner of workflow {workflow_id}, is disabled.")
     now = timezone.now()
-    live_run = WorkflowRun.objects.select_for_update().filter(workflow_id=workflow_id, status=RunStatus.RUNNING).first()
+    live_run = _lock_live_run(workflow_id)
     if live_run is not None:
         _check_can_be_replaced(live_run, options)
+    elif too_many := refuse_run(workflow.owner):
+        raise Refused("too-many-runs", too_many)
     counts = sum_counts(workflow.dag_id)
     if not options.scope.select(workflow.dag_id).exclude(status=JobStatus.DONE).exists():
         if not options.scope.is_everything:
@@ -88,13 +94,18 @@ def start_run(workflow_id: int, actor: Actor, options: RunOptions) -> WorkflowRu
         )
     if live_run is not None:
         _close_run(live_run, RunStatus.STOPPED, now, counts)
+    is_first = not WorkflowRun.objects.filter(workflow_id=workflow_id).exists()
     run = _create_run(workflow, actor, options, now)
     if live_run is not None:
         live_run.instances.filter(status__in=LIVE_LETTERS).update(
             workflow_run=run, kill_asked_at=None, kill_asked_by=""
         )
-    _set_scope(workflow.dag_id, options.scope)
-    _reset_unfinished(workflow.dag_id, now)
+        hand_on(live_run, run)
+    if not (is_first and options.scope.is_everything):  # nothing has been tried or left out: no need to read every job
+        _set_scope(workflow.dag_id, options.scope)
+    ask_for_more(workflow, options.more)
+    if not (is_first and options.scope.is_everything):
+        _reset_unfinished(workflow.dag_id, now)
     chosen = {"fail_fast": options.fail_fast, "seconds_until_timeout": options.seconds_until_timeout}
     Workflow.objects.filter(pk=workflow_id).update(
         status=WorkflowStatus.RUNNING.value,
@@ -102,8 +113,16 @@ def start_run(workflow_id: int, actor: Actor, options: RunOptions) -> WorkflowRu
         change_no=F("change_no") + 1,
         **{key: value for key, value in chosen.items() if value is not None},
     )
-    write_audit(actor, "start-run", f"run {run.pk}", workflow_id=workflow_id, after={"resume": options.resume})
+    after = {"resume": options.resume, **options.more.as_json()}
+    write_audit(actor, "start-run", f"run {run.pk}", workflow_id=workflow_id, after=after)
     return run
+
+
+def _lock_live_run(workflow_id: int) -> WorkflowRun | None:
+    """By its number: a search by status would lock the runs of other workflows on its way."""
+    live = WorkflowRun.objects.filter(workflow_id=workflow_id, status=RunStatus.RUNNING.value)
+    pk = live.values_list("pk", flat=True).first()
+    return None if pk is None else WorkflowRun.objects.select_for_update().get(pk=pk)
 
 
 def _check_can_be_replaced(run: WorkflowRun, options: RunOptions) -> None:
@@ -267,12 +286,14 @@ def _unqueue(dag_id: int, now: datetime) -> None:
 def acquire_lease(run_id: int, owner: str, seconds: int) -> int | None:
     """The fence number if this owner may now advance the run, else None. It saves double work; safety does not rest
     on it. Time is the database's."""
+    # By its number first: MariaDB may look for `status` in an index, and would lock in another order than a stop does.
+    fence = WorkflowRun.objects.select_for_update().filter(pk=run_id).values_list("fence", flat=True).first()
     free = Q(lease_expires_at=None) | Q(lease_expires_at__lt=Now()) | Q(lease_owner=owner)
     rows = WorkflowRun.objects.filter(free, pk=run_id, status=RunStatus.RUNNING.value)
     until = ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())
-    if rows.update(lease_owner=owner, lease_expires_at=until, fence=F("fence") + 1) != 1:
+    if fence is None or rows.update(lease_owner=owner, lease_expires_at=until, fence=F("fence") + 1) != 1:
         return None
-    return WorkflowRun.objects.values_list("fence", flat=True).get(pk=run_id)
+    return fence + 1
 
 
 @write_transaction

@@ -1,6 +1,6 @@
 """Fields, constraints and filter-only querysets. No writes, no logic in save(), no signals."""
 
-from workflows.models.access import ApiToken, AuditEntry, SignInLink
+from workflows.models.access import ApiToken, AuditEntry, ExternalIdentity, SignInLink
 from workflows.models.definition import GroupEdge, Job, JobEdge, JobGroup, TaskDag, Workflow
 from workflows.models.errors import ErrorGroup
 from workflows.models.execution import (
@@ -9,20 +9,35 @@ from workflows.models.execution import (
     JobInstanceStatusLog,
     RunForecast,
     RunMinute,
+    RunUsage,
     WorkflowRun,
 )
 from workflows.models.lookup import JobInstanceStatusLabel, JobStatusLabel, WorkflowRunStatusLabel, WorkflowStatusLabel
+from workflows.models.notices import DatabaseEpoch, MailSettings, Notice, RunStall
 from workflows.models.operations import Operation, OperationItem
-from workflows.models.system import Draft, DraftChunk, ExecutorState, IdempotencyRecord, IdSequence, SystemState
+from workflows.models.pages import Preferences, SavedFilter
+from workflows.models.run_as import LogPiece, RunAccount, UnixAccount
+from workflows.models.system import (
+    Draft,
+    DraftChunk,
+    ExecutorState,
+    HostExclusion,
+    IdempotencyRecord,
+    IdSequence,
+    SystemState,
+)
 
 __all__ = [
     "ApiToken",
     "AuditEntry",
+    "DatabaseEpoch",
     "Draft",
     "DraftChunk",
     "ErrorGroup",
     "ExecutorState",
+    "ExternalIdentity",
     "GroupEdge",
+    "HostExclusion",
     "IdSequence",
     "IdempotencyRecord",
     "Job",
@@ -33,13 +48,22 @@ __all__ = [
     "JobInstanceStatusLabel",
     "JobInstanceStatusLog",
     "JobStatusLabel",
+    "LogPiece",
+    "MailSettings",
+    "Notice",
     "Operation",
     "OperationItem",
+    "Preferences",
+    "RunAccount",
     "RunForecast",
     "RunMinute",
+    "RunStall",
+    "RunUsage",
+    "SavedFilter",
     "SignInLink",
     "SystemState",
     "TaskDag",
+    "UnixAccount",
     "Workflow",
     "WorkflowRun",
     "WorkflowRunStatusLabel",

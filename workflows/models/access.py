@@ -47,6 +47,22 @@ class SignInLink(models.Model):
         return f"sign-in link of {self.user_id}"
 
 
+class ExternalIdentity(models.Model):
+    """Who a person is at an identity provider: its `iss` and `sub`, never an e-mail address or a name."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="external_identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "external_identity"
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="external_identity_once")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} at {self.issuer}"
+
+
 class AuditEntry(models.Model):
     """Append-only: who changed what, by which way, from where."""
 
@@ -62,6 +78,7 @@ class AuditEntry(models.Model):
     before = models.JSONField(default=dict, blank=True)
     after = models.JSONField(default=dict, blank=True)
     job_count = models.PositiveIntegerField(null=True, blank=True)
+    result = models.CharField(max_length=16, blank=True, default="", db_default="")
 
     class Meta:
         db_table = "audit_entry"

@@ -39,6 +39,10 @@ class Workflow(models.Model):
     description = models.TextField(blank=True)
     user = models.CharField(max_length=150)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="workflows")
+    group = models.ForeignKey(
+        "auth.Group", on_delete=models.SET_NULL, null=True, blank=True, related_name="workflows", db_index=False
+    )
+    group_may_operate = models.BooleanField(default=False, db_default=False)
     status = models.CharField(max_length=1, default=WorkflowStatus.CREATED.value)
     created_date = models.DateTimeField()
     status_date = models.DateTimeField()
@@ -62,6 +66,7 @@ class Workflow(models.Model):
         indexes = [
             models.Index(fields=["status", "id"], name="workflow_status_id"),
             models.Index(fields=["owner", "id"], name="workflow_owner_id"),
+            models.Index(fields=["group", "id"], name="workflow_group_id"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -89,7 +94,7 @@ class JobGroup(models.Model):
     count_e = models.IntegerField(default=0)
     count_f = models.IntegerField(default=0)
     count_d = models.IntegerField(default=0)
-    count_blocked = models.IntegerField(default=0)  # of those in G; the sweep counts them
+    count_blocked = models.IntegerField(default=0, db_default=0)  # of those in G; the sweep counts them
 
     class Meta:
         db_table = "job_group"
@@ -105,7 +110,7 @@ class Job(models.Model):
     failed job that a waiting one cannot do without, near or far; the sweep writes it."""
 
     job_id = models.BigAutoField(primary_key=True)
-    dag = models.ForeignKey(TaskDag, on_delete=models.CASCADE, related_name="jobs", db_index=False)
+    dag = models.ForeignKey(TaskDag, on_delete=models.CASCADE, related_name="jobs")
     group = models.ForeignKey(JobGroup, on_delete=models.CASCADE, related_name="members", db_index=False)
     job_hash = models.CharField(max_length=64)
     name = models.CharField(max_length=255)

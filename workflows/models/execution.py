@@ -48,6 +48,7 @@ class WorkflowRun(models.Model):
     fence = models.PositiveBigIntegerField(default=0)
 
     final_counts = models.JSONField(null=True, blank=True)
+    tallies = models.JSONField(null=True, blank=True)  # attempts by status and reason, of a large graph; by the sweep
     scope = models.JSONField(null=True, blank=True)
 
     live_workflow_id = models.GeneratedField(
@@ -60,7 +61,10 @@ class WorkflowRun(models.Model):
 
     class Meta:
         db_table = "workflow_run"
-        indexes = [models.Index(fields=["status", "id"], name="workflow_run_status_id")]
+        indexes = [
+            models.Index(fields=["status", "id"], name="workflow_run_status_id"),
+            models.Index(fields=["ended_at"], name="workflow_run_ended"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["live_workflow_id"], name="one_live_run"),
             models.CheckConstraint(
@@ -85,7 +89,7 @@ class JobInstance(models.Model):
 
     job_instance_id = models.BigAutoField(primary_key=True)
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="instances")
-    workflow_run = models.ForeignKey(WorkflowRun, on_delete=models.CASCADE, related_name="instances", db_index=False)
+    workflow_run = models.ForeignKey(WorkflowRun, on_delete=models.CASCADE, related_name="instances")
     executor_type = models.CharField(max_length=64)
     executor_id = models.CharField(max_length=64, null=True, blank=True)
     nodename = models.CharField(max_length=255, blank=True)
@@ -210,6 +214,26 @@ class RunMinute(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.run_id} {self.minute:%H:%M}"
+
+
+class RunUsage(models.Model):
+    """What the newest ended attempts of a large run asked for and used, as the sweep last summed it up: of one group,
+    or of all (`group` null). `uses` and `cells` are those of `workflows.resource_use`, `attempts` how many were read."""
+
+    run = models.ForeignKey(WorkflowRun, on_delete=models.CASCADE, related_name="usage")
+    group = models.ForeignKey(
+        JobGroup, on_delete=models.CASCADE, related_name="usage", null=True, blank=True, db_index=False
+    )
+    made_at = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+    uses = models.JSONField(default=list, blank=True)
+    cells = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        db_table = "run_usage"
+
+    def __str__(self) -> str:
+        return f"usage of run {self.run_id}"
 
 
 class RunForecast(models.Model):

@@ -34,12 +34,36 @@ class ExecutorState(models.Model):
     failures_in_a_row = models.PositiveIntegerField(default=0)
     counts = models.JSONField(default=dict, blank=True)
     disbelief_until = models.DateTimeField(null=True, blank=True)
+    # What people set: how many attempts it holds at once at most (null: the executor's own number), and a hold
+    max_live = models.PositiveIntegerField(null=True, blank=True)
+    hold_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+    held_at = models.DateTimeField(null=True, blank=True)
+    held_by = models.CharField(max_length=150, blank=True, default="", db_default="")
 
     class Meta:
         db_table = "executor_state"
 
     def __str__(self) -> str:
         return self.name
+
+
+class HostExclusion(models.Model):
+    """A host of an executor on which nothing new starts, or no longer: the row stays, so that failures of before a
+    readmission do not exclude it again. `changed_by` is empty where the server did it."""
+
+    executor = models.CharField(max_length=64)
+    host = models.CharField(max_length=255)
+    is_excluded = models.BooleanField(default=True)
+    reason = models.CharField(max_length=500, blank=True)
+    changed_at = models.DateTimeField()
+    changed_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        db_table = "host_exclusion"
+        constraints = [models.UniqueConstraint(fields=["executor", "host"], name="host_exclusion_once")]
+
+    def __str__(self) -> str:
+        return self.host
 
 
 class Draft(models.Model):
@@ -93,9 +117,9 @@ class IdempotencyRecord(models.Model):
 
 
 class SystemState(models.Model):
-    """A moment that the server remembers: "sweep" is when the last sweep ended."""
+    """A moment that the server remembers: "sweep" is when the last sweep ended, "worker <name>" when it last heard."""
 
-    name = models.CharField(primary_key=True, max_length=32)
+    name = models.CharField(primary_key=True, max_length=150)
     at = models.DateTimeField()
 
     class Meta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
 from workflows.models import AuditEntry, JobInstance, JobInstanceErrorLog, JobInstanceStatusLog, WorkflowRun
+from workflows.models.execution import LIVE_LETTERS
 from workflows.permissions import visible_workflows
 from workflows.queries.counts import Counts, add_shown, groups_of
 
@@ -48,6 +50,16 @@ class StopView:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """Attempts of one status and reason, and when the first of them was submitted (None: not asked for)."""
+
+    status: str
+    reason: str
+    attempts: int
+    first: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     run: WorkflowRun
     counts: Counts
@@ -68,7 +80,7 @@ class RunView:
 
 
 def find_attempt(user: User | AnonymousUser, instance_id: int) -> JobInstance | None:
-    attempts = JobInstance.objects.select_related("workflow_run__workflow", "job__dag").filter(pk=instance_id)
+    attempts = JobInstance.objects.select_related("workflow_run__workflow__group", "job__dag").filter(pk=instance_id)
     return attempts.filter(workflow_run__workflow__in=visible_workflows(user)).first()
 
 
@@ -85,21 +97,20 @@ def view_attempt(attempt: JobInstance) -> AttemptView:
 
 
 def find_run(user: User | AnonymousUser, run_id: int) -> WorkflowRun | None:
-    runs = WorkflowRun.objects.select_related("workflow__dag").filter(pk=run_id)
+    runs = WorkflowRun.objects.select_related("workflow__dag", "workflow__group", "stall").filter(pk=run_id)
     return runs.filter(workflow__in=visible_workflows(user)).first()
 
 
 def view_run(run: WorkflowRun) -> RunView:
     """Attempts of this run by status and reason, its neighbours, its events: four queries."""
-    attempts = JobInstance.objects.filter(workflow_run=run)
-    rows = list(attempts.values("status", "reason").annotate(n=Count("pk"), first=Min("submitted_date")).order_by())
+    rows = _tallies_of(run)
     statuses: dict[str, int] = {}
     reasons: dict[str, int] = {}
     for row in rows:
-        statuses[row["status"]] = statuses.get(row["status"], 0) + row["n"]
-        if row["reason"]:
-            reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["n"]
-    live = [row["first"] for row in rows if row["status"] in "IBR"]
+        statuses[row.status] = statuses.get(row.status, 0) + row.attempts
+        if row.reason:
+            reasons[row.reason] = reasons.get(row.reason, 0) + row.attempts
+    live = [row.first for row in rows if row.status in LIVE_LETTERS and row.first]
     ids = list(WorkflowRun.objects.filter(workflow_id=run.workflow_id).order_by("id").values_list("id", flat=True))
     at = ids.index(run.pk)
     counts = run.final_counts or add_shown(groups_of(run.workflow.dag_id))
@@ -113,6 +124,21 @@ def view_run(run: WorkflowRun) -> RunView:
         events=events_of_run(run),
         oldest_live=min(live) if live else None,
     )
+
+
+def _tallies_of(run: WorkflowRun) -> list[Tally]:
+    """One query. Of a large run the sweep has counted the ended attempts; live ones are few, and always counted."""
+    if run.tallies is None:
+        return count_attempts(run.pk)
+    ended = [Tally(*row) for row in run.tallies if row[0] not in LIVE_LETTERS]
+    return ended + count_attempts(run.pk, LIVE_LETTERS)
+
+
+def count_attempts(run_id: int, letters: Sequence[str] = "IBRDE") -> list[Tally]:
+    """By status and reason. Reads an index entry for each attempt."""
+    attempts = JobInstance.objects.filter(workflow_run_id=run_id, status__in=list(letters)).order_by()
+    counted = attempts.values_list("status", "reason").annotate(n=Count("pk"), first=Min("submitted_date"))
+    return [Tally(*row) for row in counted]
 
 
 def events_of_run(run: WorkflowRun) -> list[AuditEntry]:
@@ -134,5 +160,10 @@ def view_stop(run: WorkflowRun) -> StopView:
 
 def failed_attempts(dag_id: int, workflow_id: int) -> QuerySet[JobInstance]:
     """All attempts of a workflow that ended with an error of its own, whatever the run."""
+    return attempts_of_workflow(workflow_id).filter(status="E").select_related("job")
+
+
+def attempts_of_workflow(workflow_id: int) -> QuerySet[JobInstance]:
+    """All attempts of a workflow, whatever the run."""
     runs = WorkflowRun.objects.filter(workflow_id=workflow_id).values("id")
-    return JobInstance.objects.filter(workflow_run_id__in=runs, status="E").select_related("job")
+    return JobInstance.objects.filter(workflow_run_id__in=runs)

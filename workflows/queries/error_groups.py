@@ -22,7 +22,7 @@ class ErrorGroupRow:
 
 
 def find_error_group(user: User | AnonymousUser, group_id: int) -> ErrorGroup | None:
-    groups = ErrorGroup.objects.select_related("workflow__dag").filter(pk=group_id)
+    groups = ErrorGroup.objects.select_related("workflow__dag", "workflow__group").filter(pk=group_id)
     return groups.filter(workflow__in=visible_workflows(user)).first()
 
 

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Case, Count, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.utils import timezone
 
+from workflows.error_counts import commonest_host, trend_until
 from workflows.models import ErrorGroup, Job, JobInstanceErrorLog, WorkflowRun
 from workflows.permissions import visible_workflows
 
 GROUPS_SHOWN = 50
 NEWEST_COMPARED = 2_000
-TREND_BINS = 24
 ELSEWHERE_SHOWN = 10
 SHARED_FROM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """A group with its jobs as they are now: failed for good, retrying, and done or waiting since."""
+    """A group with its jobs as they are now: failed for good, retrying, and done or waiting since; `tags` are those of
+    its jobs, most jobs first."""
 
     group: ErrorGroup
     failed: int
     retrying: int
     others: int
     is_new: bool = False
+    tags: tuple[str, ...] = ()
+
+    @property
+    def top_host(self) -> tuple[str, float] | None:
+        return commonest_host(self.group.hosts)
+
+    @property
+    def trend(self) -> list[int]:
+        """Attempts over time, from the first to now."""
+        return trend_until(self.group.trend, timezone.now().timestamp())
 
     @property
     def is_single(self) -> bool:
@@ -55,6 +66,8 @@ class GroupView:
     older: int | None
     shared: list[Shared]
     compared: int
+    memory: str
+    runs: list[tuple[int, int]]
     elsewhere: list[ErrorGroup]
     trend: list[int]
     live_run: int | None
@@ -92,26 +105,25 @@ def _is_new(group: ErrorGroup) -> bool:
 
 def _with_jobs(groups: list[ErrorGroup]) -> list[GroupRow]:
     jobs = Job.objects.filter(error_group_id__in=[group.pk for group in groups]).order_by()
-    counts: dict[tuple[int | None, str], int] = {
-        (group_id, status): count
-        for group_id, status, count in jobs.values_list("error_group_id", "status").annotate(
-            n=Count("job_id", output_field=IntegerField())
-        )
-    }
-    return [
-        GroupRow(
-            group,
-            counts.get((group.pk, "F"), 0),
-            counts.get((group.pk, "E"), 0),
-            sum(n for (pk, status), n in counts.items() if pk == group.pk and status not in "FE"),
-            _is_new(group),
-        )
-        for group in groups
-    ]
+    statuses: dict[int, Counter[str]] = defaultdict(Counter)
+    tags: dict[int, Counter[str]] = defaultdict(Counter)
+    for group_id, status, tag, count in jobs.values_list("error_group_id", "status", "group__name").annotate(
+        n=Count("job_id", output_field=IntegerField())
+    ):
+        if group_id is not None:
+            statuses[group_id][status] += count
+            tags[group_id][tag] += count
+    return [_row(group, statuses[group.pk], tags[group.pk]) for group in groups]
+
+
+def _row(group: ErrorGroup, statuses: Counter[str], tags: Counter[str]) -> GroupRow:
+    others = sum(count for status, count in statuses.items() if status not in "FE")
+    names = tuple(tag for tag, _ in tags.most_common())
+    return GroupRow(group, statuses["F"], statuses["E"], others, _is_new(group), names)
 
 
 def find_group(user: User | AnonymousUser, group_id: int) -> ErrorGroup | None:
-    groups = _with_runs(ErrorGroup.objects.select_related("workflow")).filter(pk=group_id)
+    groups = _with_runs(ErrorGroup.objects.select_related("workflow__group")).filter(pk=group_id)
     return groups.filter(workflow__in=visible_workflows(user)).first()
 
 
@@ -125,7 +137,13 @@ def view_group(user: User | AnonymousUser, group: ErrorGroup, sample_id: int | N
         errors_of(group)
         .order_by("-id")
         .values_list(
-            "id", "job_instance__nodename", "job_instance__exit_code", "job_instance__job__group__name", "error_time"
+            "id",
+            "job_instance__nodename",
+            "job_instance__exit_code",
+            "job_instance__job__group__name",
+            "job_instance__workflow_run_id",
+            "job_instance__maxvmem",
+            "job_instance__mem_free",
         )[:NEWEST_COMPARED]
     )
     ids = [row[0] for row in newest]
@@ -136,25 +154,24 @@ def view_group(user: User | AnonymousUser, group: ErrorGroup, sample_id: int | N
         sample=samples.filter(pk=ids[at]).first() if ids else None,
         newer=ids[at - 1] if at else None,
         older=ids[at + 1] if at + 1 < len(ids) else None,
-        shared=shared_by(
-            [(str(host or ""), str(code if code is not None else ""), tag) for _, host, code, tag, _ in newest]
-        ),
+        shared=shared_by([(str(row[1] or ""), str(row[2] if row[2] is not None else ""), row[3]) for row in newest]),
         compared=len(newest),
+        memory=memory_of([(row[5], row[6]) for row in newest]),
+        runs=sorted(Counter(row[4] for row in newest).items(), reverse=True),
         elsewhere=_elsewhere(user, group),
-        trend=trend_of([row[4] for row in newest]),
+        trend=trend_until(group.trend, timezone.now().timestamp()),
         live_run=getattr(group, "live_run_id", None),
     )
 
 
-def trend_of(times: list[datetime]) -> list[int]:
-    """How many in each of 24 equal parts of the time from the first to the last."""
-    if len(times) < 2 or min(times) == max(times):
-        return []
-    first, span = min(times), (max(times) - min(times)).total_seconds()
-    bins = [0] * TREND_BINS
-    for moment in times:
-        bins[min(TREND_BINS - 1, int((moment - first).total_seconds() / span * TREND_BINS))] += 1
-    return bins
+def memory_of(rows: list[tuple[int | None, float | None]]) -> str:
+    """`3.9 to 4.3 of 4 GB`: what at least half of the attempts used of the same request; '' where it is not known."""
+    asked = Counter(mem_free for used, mem_free in rows if used and mem_free).most_common(1)
+    if not asked or asked[0][1] < len(rows) * SHARED_FROM:
+        return ""
+    used = sorted(used / 10**9 for used, mem_free in rows if used and mem_free == asked[0][0])
+    least, most = f"{used[0]:.1f}", f"{used[-1]:.1f}"
+    return f"{least if least == most else f'{least} to {most}'} of {asked[0][0]:g} GB"
 
 
 def shared_by(rows: list[tuple[str, str, str]]) -> list[Shared]:

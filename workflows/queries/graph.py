@@ -1,4 +1,4 @@
-"""Reads for the pictures: edges between groups, the neighbourhood of a job, the attempts of a run."""
+"""Reads for the pictures: edges between groups, and the neighbourhood of a job."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 
-from workflows.models import GroupEdge, Job, JobEdge, JobInstance
+from workflows.models import GroupEdge, Job, JobEdge
 
 BOXES = 200
 EDGES_READ = 2_000
-ATTEMPTS_DRAWN = 300
 
 
 @dataclass(slots=True)
@@ -62,9 +61,3 @@ def _add(found: Neighbourhood, seen: set[int], edges: list[tuple[int, int]], is_
         seen.add(new)
         found.edges.add((upstream, downstream))
     return reached
-
-
-def drawn_attempts(run_id: int) -> list[JobInstance]:
-    """The newest attempts of a run, in the order in which they were submitted."""
-    rows = JobInstance.objects.filter(workflow_run_id=run_id).select_related("job__group")
-    return list(rows.order_by("-job_instance_id")[: ATTEMPTS_DRAWN + 1])[::-1]

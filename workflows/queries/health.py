@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Sum
+from django.db.models import Count, Sum
 from django.utils import timezone
 
-from workflows.models import ErrorGroup, ExecutorState, JobGroup, SystemState, WorkflowRun
+from workflows.models import ErrorGroup, ExecutorState, JobGroup, JobInstance, SystemState, WorkflowRun
 from workflows.models.definition import COUNT_FIELDS
-from workflows.queries.system import LATE_AFTER
+from workflows.queries.frame import LATE_AFTER
 
 LATE_SECONDS = LATE_AFTER.total_seconds()
 
@@ -47,6 +47,12 @@ def count_failed_attempts() -> dict[str, int]:
     """Reason → failed attempts of all workflows that are kept, from the counts that are stored per error group."""
     rows = ErrorGroup.objects.values_list("reason").annotate(total=Sum("attempts")).order_by("reason")
     return {reason: int(total or 0) for reason, total in rows}
+
+
+def count_waiting_attempts() -> dict[str, int]:
+    """Executor → attempts that are with it and have not started."""
+    rows = JobInstance.objects.filter(status__in=["I", "B"]).values_list("executor_type")
+    return dict(rows.annotate(n=Count("pk")).order_by("executor_type"))
 
 
 def list_executors() -> list[ExecutorFacts]:

@@ -58,7 +58,9 @@ def find_job(user: User | AnonymousUser, job_id: int) -> Job | None:
     if this person may see it."""
     cause = Job.objects.filter(pk=OuterRef("blocked_by"), status="F").values("name")
     jobs = (
-        Job.objects.select_related("group", "dag__workflow").filter(pk=job_id).annotate(blocked_by_name=Subquery(cause))
+        Job.objects.select_related("group", "dag__workflow__group")
+        .filter(pk=job_id)
+        .annotate(blocked_by_name=Subquery(cause))
     )
     return jobs.filter(dag__workflow__in=visible_workflows(user)).first()
 

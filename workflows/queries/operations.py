@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from workflows.models import Job, Operation, OperationItem
 from workflows.permissions import visible_workflows
@@ -14,8 +15,11 @@ SKIPPED_SHOWN = 50
 
 
 def listed(user: User | AnonymousUser) -> QuerySet[Operation]:
-    """All operations on workflows that this person may see."""
-    return Operation.objects.select_related("workflow", "user").filter(workflow__in=visible_workflows(user))
+    """All operations on workflows that this person may see; a draft is its maker's alone."""
+    confirmed = ~Q(state="draft") | Q(user_id=user.pk)
+    return Operation.objects.select_related("workflow__group", "user").filter(
+        confirmed, workflow__in=visible_workflows(user)
+    )
 
 
 def find_operation(user: User | AnonymousUser, key: uuid.UUID) -> Operation | None:
@@ -26,7 +30,16 @@ def skipped_items(operation: Operation) -> list[tuple[int, str, str]]:
     """(job id, name, why) of the first skipped jobs: two queries at most."""
     if not operation.skipped:
         return []
-    items = OperationItem.objects.filter(operation=operation, outcome="skipped").order_by("job_id")
+    items = items_of(operation).filter(outcome="skipped").order_by("job_id")
     rows = list(items.values_list("job_id", "why")[:SKIPPED_SHOWN])
-    names = dict(Job.objects.filter(pk__in=[job_id for job_id, _ in rows]).values_list("pk", "name"))
+    names = job_names(job_id for job_id, _ in rows)
     return [(job_id, names.get(job_id, ""), why) for job_id, why in rows]
+
+
+def items_of(operation: Operation) -> QuerySet[OperationItem]:
+    """Its jobs, each with what became of it."""
+    return OperationItem.objects.filter(operation=operation)
+
+
+def job_names(job_ids: Iterable[int]) -> dict[int, str]:
+    return dict(Job.objects.filter(pk__in=list(job_ids)).values_list("pk", "name"))

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from workflows.models import JobInstance, WorkflowRun
-from workflows.resource_use import GB, Attempt
+from django.db.models import Exists, OuterRef, Q
 
-DONE_READ, FAILED_READ = 8_000, 2_000
+from workflows.models import JobInstance, RunUsage, WorkflowRun
+from workflows.resource_use import Attempt, Cell, TagUse, by_tag, make_map, read_cell, read_use
+
+# The attempts of larger graphs are summed up by the sweep.
+READ_AT_ONCE_UP_TO = 2_000
+DONE_READ, FAILED_READ = 4_000, 1_000
 RUNS_OFFERED = 10
+COLUMNS = ("job_id", "job__group__name", "mem_free", "maxvmem", "max_runtime", "wallclock", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class RunUse:
+    """What the newest ended attempts of a run used. `made_at`: when the sweep summed it up; None: just now."""
+
+    attempts: int
+    uses: Sequence[TagUse]
+    cells: Sequence[Cell]
+    is_cut: bool
+    made_at: datetime | None = None
 
 
 def runs_with_ends(workflow_id: int) -> list[WorkflowRun]:
@@ -18,13 +36,29 @@ def runs_with_ends(workflow_id: int) -> list[WorkflowRun]:
     return list(runs.order_by("-id")[:RUNS_OFFERED])
 
 
+def use_of_run(run_id: int, group_id: int | None, jobs: int) -> RunUse:
+    """Of all groups or of one, in a graph of so many jobs: one or two queries."""
+    stored = _stored_use(run_id, group_id) if jobs > READ_AT_ONCE_UP_TO else None
+    if stored is not None:
+        return stored
+    attempts = ended_attempts(run_id, group_id)
+    return RunUse(len(attempts), by_tag(attempts), make_map(attempts), len(attempts) >= DONE_READ)
+
+
+def _stored_use(run_id: int, group_id: int | None) -> RunUse | None:
+    wanted = Q(group=None) if group_id is None else Q(group_id=group_id)
+    row = RunUsage.objects.filter(wanted, run_id=run_id).first()
+    if row is None:
+        return None
+    uses, cells = [read_use(use) for use in row.uses], [read_cell(cell) for cell in row.cells]
+    return RunUse(row.attempts, uses, cells, is_cut=True, made_at=row.made_at)
+
+
 def ended_attempts(run_id: int, group_id: int | None = None) -> list[Attempt]:
-    """The newest ended attempts of a run, of one group if that is asked: two reads of at most 10,000 rows."""
-    columns = ("job_id", "job__group__name", "mem_free", "maxvmem", "max_runtime", "wallclock", "reason")
+    """The newest ended attempts of a run, of one group if that is asked: two bounded reads."""
     found: list[Attempt] = []
     for status, most in (("D", DONE_READ), ("E", FAILED_READ)):
         rows = JobInstance.objects.filter(workflow_run_id=run_id, status=status).order_by("-job_instance_id")
         rows = rows.filter(job__group_id=group_id) if group_id is not None else rows
-        for job_id, tag, asked, used, longest, ran, reason in rows.values_list(*columns)[:most]:
-            found.append(Attempt(job_id, tag, asked, None if used is None else used / GB, longest, ran, reason))
+        found += [Attempt.from_row(row) for row in rows.values_list(*COLUMNS)[:most]]
     return found

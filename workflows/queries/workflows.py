@@ -138,7 +138,7 @@ def strip(user: User | AnonymousUser, mine: bool) -> Strip:
 
 
 def find_workflow(user: User | AnonymousUser, workflow_id: int) -> Workflow | None:
-    return visible_workflows(user).select_related("dag", "owner").filter(pk=workflow_id).first()
+    return visible_workflows(user).select_related("dag", "owner", "group").filter(pk=workflow_id).first()
 
 
 def change_number(user: User | AnonymousUser, workflow_id: int) -> int | None:
@@ -160,7 +160,9 @@ def latest_errors(run_id: int, limit: int = ERRORS_SHOWN) -> list[JobInstance]:
 def view_workflow(workflow: Workflow) -> WorkflowView:
     """Four queries at most; no read of the job table but for the errors shown."""
     groups = groups_of(workflow.dag_id)
-    runs = list(WorkflowRun.objects.filter(workflow=workflow).select_related("forecast").order_by("-id")[:RUNS_SHOWN])
+    runs = list(
+        WorkflowRun.objects.filter(workflow=workflow).select_related("forecast", "stall").order_by("-id")[:RUNS_SHOWN]
+    )
     errors = latest_errors(runs[0].pk) if runs else []
     return WorkflowView(workflow, groups, add_shown(groups), runs, errors, leftovers(workflow, runs))
 

@@ -13,11 +13,16 @@ from django.conf import settings
 
 from executors import registry
 from executors.base import AttemptStore, Executor, Site
+from executors.batch import BatchExecutor
 from executors.capacity import detect_memory, detect_slots
 from executors.dummy import DummyExecutor
 from executors.local import LocalExecutor, SequentialExecutor
 from executors.local_spool import LocalSpool
+from executors.run_as import RunAs
+from executors.run_as_router import RunAsExecutor
+from executors.run_as_store import RoutedStore
 from executors.spool import Spool
+from workflows.queries.accounts import DatabaseOwners
 
 # How many live attempts we hand over at most: enough to keep a back end busy between two passes, few enough to stop.
 MAX_LIVE = {"local": 400, "sequential": 1, "dummy": 20_000}
@@ -70,6 +75,8 @@ def get(name: str) -> Executor:
 
 
 def _build(name: str) -> Executor:
+    if settings.RUN_AS == "owner" and name != "dummy":
+        return _build_owned(name)
     if name in ("local", "sequential"):
         kind = LocalExecutor if name == "local" else SequentialExecutor
         return kind(name, local_spool(), Path(settings.SHEPHERD_DIR), slots=local_slots(), memory=local_memory())
@@ -79,6 +86,35 @@ def _build(name: str) -> Executor:
         return registry.create(name, batch_spool(), os.environ)
     except (registry.UnknownKind, ValueError) as error:
         raise UnknownExecutor(str(error)) from error
+
+
+def _build_owned(name: str) -> Executor:
+    """Raises UnknownExecutor where jobs cannot run as their owners."""
+    if name in ("local", "sequential"):
+        raise UnknownExecutor(
+            f"The executor {name} runs all jobs as the service, which JOBMON_RUN_AS=owner excludes; use sge or slurm."
+        )
+    try:
+        base = registry.create(name, batch_spool(), os.environ)
+        if not isinstance(base, BatchExecutor):
+            raise UnknownExecutor(f"The executor {name} cannot run jobs as their owners; only sge and slurm can.")
+        return RunAsExecutor(base, run_as(), DatabaseOwners(), owned_store())
+    except (registry.UnknownKind, ValueError) as error:
+        raise UnknownExecutor(str(error)) from error
+
+
+@cache
+def run_as() -> RunAs:
+    return RunAs(Path(settings.RUN_AS_HELPER))
+
+
+@cache
+def owned_store() -> RoutedStore:
+    """Of all owners. Their jobs ring in our spool: they may make files there, but neither list nor remove them."""
+    spool = batch_spool()
+    spool.root.chmod(0o711)
+    spool.ended.chmod(0o1733)
+    return RoutedStore(spool, DatabaseOwners(), run_as())
 
 
 def stores() -> list[AttemptStore]:
@@ -125,3 +161,5 @@ def forget() -> None:
         _made.clear()
         local_spool.cache_clear()
         batch_spool.cache_clear()
+        owned_store.cache_clear()
+        run_as.cache_clear()

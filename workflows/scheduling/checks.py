@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.conf import settings
+
 from executors.base import ExecutorUnavailable
+from workflows.models import JobInstance
+from workflows.models.execution import LIVE_LETTERS
 from workflows.scheduling import back_ends
 
 
@@ -34,6 +38,8 @@ def check_all() -> Iterator[Finding]:
 
 
 def check(name: str) -> Finding:
+    if words := _find_owned(name):
+        return Finding(name, Verdict.WRONG, words)
     try:
         ask = getattr(back_ends.get(name), "check", None)
         sentence = ask() if ask is not None else None
@@ -42,3 +48,15 @@ def check(name: str) -> Finding:
     except ExecutorUnavailable as error:
         return Finding(name, Verdict.SILENT, f"executor {name} does not answer: {error}")
     return Finding(name, Verdict.WRONG, sentence) if sentence else Finding(name, Verdict.OK)
+
+
+def _find_owned(name: str) -> str | None:
+    """A sentence if attempts are live as their owners and this server would not look for them there: they would seem
+    to be gone."""
+    if settings.RUN_AS == "owner":
+        return None
+    live = JobInstance.objects.filter(executor_type=name, status__in=LIVE_LETTERS)
+    count = live.filter(workflow_run__run_account__isnull=False).count()
+    if not count:
+        return None
+    return f"executor {name}: {count} attempts still run as their owners; set JOBMON_RUN_AS=owner until they have ended"

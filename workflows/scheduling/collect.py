@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from executors.base import AttemptStore, Evidence, Exit, ExitInfo, Hint, TokenKind
-from executors.spool import read_tail
 from workflows import fingerprint, lifecycle
 from workflows.bulk import chunked
 from workflows.lifecycle import Ending
@@ -101,10 +99,7 @@ def with_last_words(store: AttemptStore, attempt: Attempt, ending: Ending) -> En
     if ending.reason is None or ending.reason in (Reason.VOID, Reason.KILLED):
         return ending
     ending = accounting.with_caps(attempt.executor, ending)
-    if attempt.stderr_path:
-        tail = read_tail(Path(attempt.stderr_path), STDERR_KEPT)
-    else:
-        tail = store.tail(attempt.instance_id, "stderr", STDERR_KEPT)
+    tail = store.tail(attempt.instance_id, "stderr", STDERR_KEPT, attempt.stderr_path)
     words = (tail or b"").decode("utf-8", "replace").replace("\0", "").strip()
     return with_fingerprint(replace(ending, description=f"{ending.evidence}\n\n{words}" if words else ending.evidence))
 

@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from workflows import lifecycle
 from workflows.models import Draft, IdempotencyRecord, Job, JobEdge, WorkflowRun
+from workflows.scheduling.intents import remove_old_journals
+from workflows.scheduling.purge import find_orphans, remove_graph
 from workflows.scheduling.retention import sweep_batches
 from workflows.state_machine import JobStatus, RunStatus
 from workflows.transactions import write_transaction
@@ -19,6 +21,7 @@ from workflows.transactions import write_transaction
 logger = logging.getLogger(__name__)
 DRAFT_LIFE = timedelta(hours=24)
 VERIFY_EVERY = 600.0
+ORPHAN_BATCHES = 40  # of 500 jobs in each sweep
 _verified: dict[int, float] = {}
 
 
@@ -28,6 +31,9 @@ def sweep() -> list[int]:
     if any(model.objects.filter(created_at__lt=oldest).exists() for model in (Draft, IdempotencyRecord)):
         remove_old_requests()
     sweep_batches()
+    remove_old_journals()
+    for dag_id in find_orphans()[:1]:
+        remove_graph(dag_id, ORPHAN_BATCHES)
     live = dict(WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).values_list("pk", "workflow__dag_id"))
     for run_id, dag_id in live.items():
         if time.monotonic() - _verified.get(run_id, float("-inf")) > VERIFY_EVERY:
@@ -50,6 +56,12 @@ def verify_readiness(run_id: int, dag_id: int) -> int:
             "ALARM: upstreams of %d jobs in graph %d were miscounted and have been counted again", repaired, dag_id
         )
     return repaired
+
+
+def verify_all_readiness() -> int:
+    """The same for every live run, at once. Graphs at rest are counted anew when they are resumed."""
+    live = WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).order_by("pk")
+    return sum(verify_readiness(run_id, dag_id) for run_id, dag_id in live.values_list("pk", "workflow__dag_id"))
 
 
 def find_miscounted(dag_id: int) -> list[int]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Sum
+from django.utils import timezone
 
 from executors.spool import attempt_folder, local_prefix
 from workflows.actor import Actor
@@ -22,6 +23,7 @@ from workflows.audit import write_audit
 from workflows.models import (
     Job,
     JobEdge,
+    JobGroup,
     JobInstance,
     JobInstanceErrorLog,
     JobInstanceStatusLog,
@@ -36,6 +38,7 @@ from workflows.transactions import write_transaction
 
 AT_ONCE = 500
 OVER = (WorkflowStatus.DONE.value, WorkflowStatus.STOPPED.value, WorkflowStatus.ERROR.value)
+LONGEST_STORING = timedelta(hours=1)
 LOCAL_ENDINGS = ("command", "token", "over", "out", "err")
 
 
@@ -54,6 +57,10 @@ def find_old(before: datetime) -> QuerySet[Workflow]:
     live_attempt = JobInstance.objects.filter(workflow_run__workflow_id=OuterRef("pk"), status__in=LIVE_LETTERS)
     old = Workflow.objects.filter(status__in=OVER, status_date__lt=before)
     return old.filter(~Exists(live_run), ~Exists(live_attempt)).order_by("pk")
+
+
+def count_stored_jobs() -> int:
+    return JobGroup.objects.aggregate(total=Sum("jobs"))["total"] or 0
 
 
 def measure(workflow: Workflow) -> Purged:
@@ -78,14 +85,20 @@ def purge(workflow: Workflow, before: datetime, user: User) -> Purged | None:
 
 
 def find_orphans() -> list[int]:
-    """Graphs whose workflow is gone: a purge was interrupted."""
-    return list(TaskDag.objects.filter(workflow=None).order_by("pk").values_list("pk", flat=True))
+    """Graphs without a workflow: a purge was interrupted, or the storing of a large graph, whose workflow comes last.
+    One that is being stored right now is young."""
+    old = TaskDag.objects.filter(workflow=None, created_date__lt=timezone.now() - LONGEST_STORING)
+    return list(old.order_by("pk").values_list("pk", flat=True))
 
 
-def remove_graph(dag_id: int) -> None:
+def remove_graph(dag_id: int, most_batches: int | None = None) -> None:
     """Of a workflow that is gone: nobody can see or start these jobs any more."""
+    batches = 0
     while jobs := _next_jobs(dag_id):
+        if batches == most_batches:
+            return
         _remove_jobs(jobs)
+        batches += 1
     _remove_dag(dag_id)
 
 

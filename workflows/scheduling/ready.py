@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
+from workflows.executor_control import Decided, read_decided
 from workflows.models import Job, JobGroup, JobInstance, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.scheduling import back_ends
@@ -47,8 +48,19 @@ def find_limits(run: WorkflowRun) -> Limits:
         per_executor[name] += count
         own += count if run_id == run.pk else 0
     limit = min(run.max_concurrently_running or settings.MAX_CONCURRENTLY_RUNNING, settings.MAX_CONCURRENTLY_RUNNING)
-    room = {name: back_ends.max_live(name) - per_executor[name] for name in back_ends.executor_names()}
+    decided = read_decided()
+    room = {
+        name: _most_live(name, decided.get(name, Decided())) - per_executor[name] for name in back_ends.executor_names()
+    }
     return Limits(own, max(0, limit - own), frozenset(name for name, left in room.items() if left <= 0), room)
+
+
+def _most_live(name: str, decided: Decided) -> int:
+    """How many attempts this executor may hold now: its own number, or less where a person said so."""
+    if decided.hold_reason:
+        return 0
+    own = back_ends.max_live(name)
+    return own if decided.max_live is None else min(own, decided.max_live)
 
 
 def select_ready(run: WorkflowRun, limits: Limits) -> list[ReadyJob]:

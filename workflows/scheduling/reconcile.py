@@ -13,7 +13,17 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from executors import faults
-from executors.base import AttemptRef, Evidence, Executor, ExecutorUnavailable, ExitInfo, Listed, Phase, TokenKind
+from executors.base import (
+    AttemptRef,
+    Evidence,
+    Executor,
+    ExecutorUnavailable,
+    ExitInfo,
+    Listed,
+    PartlyUnavailable,
+    Phase,
+    TokenKind,
+)
 from workflows import lifecycle
 from workflows.lifecycle import Ending, Observation
 from workflows.models import ExecutorState, JobInstance
@@ -70,6 +80,11 @@ def _list(executor: Executor, live: Sequence[LiveAttempt]) -> set[int]:
     started = time.monotonic()
     try:
         listing = executor.poll()
+    except PartlyUnavailable as error:
+        logger.warning("executor %s: only a part of the listing: %s", name, error)
+        note_poll_failure(name, str(error))
+        asked = [one for one in live if one.attempt.instance_id not in error.unasked]
+        return apply_listing(executor, asked, error.listing)
     except ExecutorUnavailable as error:
         logger.warning("executor %s: no listing: %s", name, error)
         note_poll_failure(name, str(error))

@@ -10,9 +10,13 @@ from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from workflows.lifecycle.moves import lock_workflow
 from workflows.models import JobGroup, RunMinute, SystemState, Workflow, WorkflowRun
+from workflows.scheduling.bad_hosts import exclude_bad_hosts
 from workflows.scheduling.blocked import forget_others, refresh_blocked
 from workflows.scheduling.forecast import refresh_forecast
+from workflows.scheduling.stalls import refresh_stalls
+from workflows.scheduling.usage_facts import refresh_usage
 from workflows.state_machine import RunStatus, WorkflowStatus
 from workflows.transactions import write_transaction
 
@@ -35,6 +39,15 @@ def refresh_facts() -> None:
             refresh_forecast(run)
         except DatabaseError:
             logger.exception("facts of run %d", run.pk)
+    try:
+        exclude_bad_hosts()
+    except DatabaseError:
+        logger.exception("hosts that fail")
+    refresh_stalls()
+    try:
+        refresh_usage()
+    except DatabaseError:
+        logger.exception("what runs used")
     note_sweep()
 
 
@@ -52,6 +65,7 @@ def write_minute(run: WorkflowRun, now: datetime) -> None:
     """How many jobs of each group wait in the batch queue and run, from the stored counts. With nothing live, the
     first group stands for all: that minute was looked at."""
     minute = now.replace(second=0, microsecond=0)
+    lock_workflow(run.workflow_id)  # rows that name the run and its groups lock these: the same order as everybody
     groups = list(JobGroup.objects.filter(dag_id=run.workflow.dag_id).order_by("rank", "name"))
     live = [group for group in groups if group.count_i or group.count_r] or groups[:1]
     RunMinute.objects.filter(run=run, minute=minute).delete()

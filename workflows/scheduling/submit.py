@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +11,13 @@ from django.conf import settings
 
 from executors import faults
 from executors.base import Executor, ExecutorUnavailable, JobSpec, Resources, SubmitRejected, SubmitResult
-from workflows import lifecycle
+from workflows import lifecycle, running_sums
+from workflows.executor_control import read_excluded
 from workflows.lifecycle import Ending, Intended, IntentPlan
 from workflows.models import WorkflowRun
-from workflows.scheduling import back_ends
+from workflows.scheduling import back_ends, owners
 from workflows.scheduling.collect import with_fingerprint
+from workflows.scheduling.intents import write_journal
 from workflows.scheduling.ready import ReadyJob
 from workflows.state_machine import Reason
 
@@ -26,6 +29,8 @@ def start_jobs(run: WorkflowRun, jobs: Sequence[ReadyJob]) -> int:
     plans = _plan(run, jobs)
     intended = lifecycle.record_intents(run.pk, plans, settings.DEPLOYMENT)
     faults.point("after_intent_commit")
+    if intended and not _is_written_down(run, intended):
+        return len(intended)
     by_job = {job.job_id: job for job in jobs}
     by_executor: dict[str, list[Intended]] = defaultdict(list)
     for item in intended:
@@ -35,14 +40,26 @@ def start_jobs(run: WorkflowRun, jobs: Sequence[ReadyJob]) -> int:
     return len(intended)
 
 
+def _is_written_down(run: WorkflowRun, intended: Sequence[Intended]) -> bool:
+    """Nothing is submitted that the spool does not know of: the reconciler takes these intents back."""
+    try:
+        write_journal(run, intended)
+    except OSError as error:
+        logger.warning("run %s: the spool takes no intents: %s", run.pk, error)
+        lifecycle.note_submit_failure(run.pk, f"the spool cannot be written: {error.strerror or error}")
+        return False
+    return True
+
+
 def _plan(run: WorkflowRun, jobs: Sequence[ReadyJob]) -> list[IntentPlan]:
     """Plans, members of a batch next to each other."""
     by_executor: dict[str, list[ReadyJob]] = defaultdict(list)
     for job in jobs:
         by_executor[job.executor or run.executor].append(job)
     plans: list[IntentPlan] = []
+    excluded = read_excluded()
     for name, members in by_executor.items():
-        requests = [_request(run, job) for job in members]
+        requests = [_request(run, job, excluded.get(name, ())) for job in members]
         for positions in _batches(name, requests, run.working_dir):
             key = len(plans)
             plans.extend(_plan_one(run, members[p], name, requests[p], key, len(positions) == 1) for p in positions)
@@ -56,8 +73,14 @@ def _batches(name: str, requests: Sequence[Resources], working_dir: str) -> list
         return [[position] for position in range(len(requests))]
 
 
-def _request(run: WorkflowRun, job: ReadyJob) -> Resources:
-    return Resources(slots=job.slots, mem_free=job.mem_free, max_runtime=job.max_runtime, project=run.project or None)
+def _request(run: WorkflowRun, job: ReadyJob, excluded_hosts: tuple[str, ...]) -> Resources:
+    return Resources(
+        slots=job.slots,
+        mem_free=job.mem_free,
+        max_runtime=job.max_runtime,
+        project=run.project or None,
+        excluded_hosts=excluded_hosts,
+    )
 
 
 def _plan_one(
@@ -75,7 +98,7 @@ def _plan_one(
     )
 
 
-def _specify(run: WorkflowRun, item: Intended, job: ReadyJob) -> JobSpec:
+def _specify(run: WorkflowRun, item: Intended, job: ReadyJob, account: str | None) -> JobSpec:
     environment = [("JOBMON_WORKFLOW_ID", str(run.workflow_id)), ("JOBMON_WORKFLOW_RUN_ID", str(run.pk))]
     environment += [("JOBMON_JOB_ID", str(job.job_id)), ("JOBMON_JOB_NAME", job.name)]
     if run.home:
@@ -94,6 +117,7 @@ def _specify(run: WorkflowRun, item: Intended, job: ReadyJob) -> JobSpec:
         stdout_path=item.stdout_path or None,
         stderr_path=item.stderr_path or None,
         environment=tuple(environment),
+        account=account,
     )
 
 
@@ -106,13 +130,15 @@ def _hand_over(run: WorkflowRun, name: str, items: Sequence[Intended], jobs: dic
         return
     impossible = {item.name: words for item in items if (words := executor.refuse(item.plan.resources)) is not None}
     _refuse(run, {key: f"{by_name[key].plan.job_name} {words}" for key, words in impossible.items()}, by_name)
-    specs = [_specify(run, item, jobs[item.plan.job_id]) for item in items if item.name not in impossible]
+    account = owners.account_for(run)
+    specs = [_specify(run, item, jobs[item.plan.job_id], account) for item in items if item.name not in impossible]
     if specs:
         _submit(run, executor, specs, by_name)
 
 
 def _submit(run: WorkflowRun, executor: Executor, specs: Sequence[JobSpec], by_name: dict[str, Intended]) -> None:
     """Unknown is not refused: what was not answered stays I, and the reconciler looks for its name."""
+    begun, labels = time.monotonic(), f'executor="{executor.name}"'
     try:
         result = executor.submit(specs)
     except SubmitRejected as error:
@@ -121,7 +147,11 @@ def _submit(run: WorkflowRun, executor: Executor, specs: Sequence[JobSpec], by_n
         logger.warning("run %s: executor %s: %s", run.pk, executor.name, error)
         _accept(run, error.accepted, by_name)
         lifecycle.note_submit_failure(run.pk, str(error))
+        running_sums.add("jobmon_submit_failures_total", labels)
         return
+    finally:
+        running_sums.add("jobmon_submit_seconds_sum", labels, time.monotonic() - begun)
+        running_sums.add("jobmon_submit_seconds_count", labels)
     _accept(run, result.accepted, by_name)
     _refuse(run, result.rejected, by_name)
     if run.submit_failures:

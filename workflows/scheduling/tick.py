@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from workflows import lifecycle
 from workflows.actor import Actor
 from workflows.models import JobGroup, JobInstance, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
-from workflows.scheduling import back_ends
+from workflows.scheduling import back_ends, epoch, owners
 from workflows.scheduling.collect import collect
 from workflows.scheduling.ready import find_limits, select_ready
 from workflows.scheduling.reconcile import cancel
@@ -29,21 +29,26 @@ LONGEST_PASS = 10.0
 # A pass costs much the same for one outcome as for a hundred. While the back end has enough to do we let outcomes
 # gather, for as long as it stays busy even if it ends 2,000 attempts a second; a short job in a chain is waited for.
 SHORTEST_GATHER, LONGEST_GATHER, GATHER_PER_LIVE = 0.02, 0.2, 0.0005
-GATHER_STEP = 0.002
+SHORTEST_STEP, LONGEST_STEP, STEP_PER_LIVE = 0.002, 0.02, 0.0001
 HOST = socket.gethostname()
-# Runs that a thread of this process is advancing: their hints need no bell.
+# Runs that a thread of this process is advancing: their hints need no bell. A bell for one of them is answered when that
+# thread is through, by one more look: were each answered by a bell of its own a little later, the bells of a long run
+# would grow in number until nothing else was done.
 advancing: set[int] = set()
+_rung_again: set[int] = set()
+_turn = threading.Lock()
 _pause = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What one pass did."""
+    """What one pass did. `needs_another_look`: it was cut short, or somebody has rung since its last look."""
 
     ended: int = 0
     started: int = 0
     live: int = 0
     outcome: RunStatus | None = None
+    needs_another_look: bool = False
 
     @property
     def has_moved(self) -> bool:
@@ -51,18 +56,48 @@ class Progress:
 
 
 def advance(run_id: int) -> Progress | None:
-    """Take the run under a lease and move it on until it has to wait. None: somebody else is at it."""
+    """Take the run under a lease and move it on until it has to wait. None: another process is at it, or it is over."""
+    if not _take_in_hand(run_id):
+        return Progress()
+    progress = None
+    try:
+        progress = _advance_under_lease(run_id)
+    finally:
+        is_asked_again = _put_down(run_id)
+    if progress is None:
+        return None
+    return replace(progress, needs_another_look=progress.needs_another_look or is_asked_again)
+
+
+def _advance_under_lease(run_id: int) -> Progress | None:
     owner = f"{HOST}:{os.getpid()}:{threading.get_ident()}"
     if lifecycle.acquire_lease(run_id, owner, settings.LEASE_SECONDS) is None:
         if find_live(run_id) != run_id:
             collect(run_id)  # what a run that is over left behind: adopted by the next one, or late
         return None
-    advancing.add(run_id)
     try:
         return _advance_for_a_while(run_id)
     finally:
-        advancing.discard(run_id)
         lifecycle.release_lease(run_id, owner)
+
+
+def _take_in_hand(run_id: int) -> bool:
+    """False: another thread of this process is at it, and will know that somebody has rung."""
+    with _turn:
+        if run_id in advancing:
+            _rung_again.add(run_id)
+            return False
+        advancing.add(run_id)
+        return True
+
+
+def _put_down(run_id: int) -> bool:
+    """Whether somebody has rung since it was taken up."""
+    with _turn:
+        advancing.discard(run_id)
+        is_asked_again = run_id in _rung_again
+        _rung_again.discard(run_id)
+        return is_asked_again
 
 
 def release_dead_leases() -> int:
@@ -88,9 +123,9 @@ def _advance_for_a_while(run_id: int) -> Progress:
     while True:
         progress = tick(run_id)
         ended, started = ended + progress.ended, started + progress.started
-        is_over = not progress.has_moved or time.monotonic() > deadline
-        if is_over or not gather(run_id, progress.live):
-            return Progress(ended, started, progress.live, progress.outcome)
+        is_late = progress.has_moved and time.monotonic() > deadline
+        if is_late or not progress.has_moved or not gather(run_id, progress.live):
+            return Progress(ended, started, progress.live, progress.outcome, is_late)
 
 
 def gather(run_id: int, live: int) -> bool:
@@ -98,12 +133,13 @@ def gather(run_id: int, live: int) -> bool:
     has ended meanwhile, the watcher takes over."""
     if not live:
         return True
+    step = min(max(live * STEP_PER_LIVE, SHORTEST_STEP), LONGEST_STEP)
     until = time.monotonic() + min(max(live * GATHER_PER_LIVE, SHORTEST_GATHER), LONGEST_GATHER)
     while True:
         hinted = sum(hint.run_id == run_id for store in back_ends.stores() for hint in store.hints())
         if hinted > live // 4 or time.monotonic() >= until:
             return hinted > 0
-        _pause.wait(GATHER_STEP)
+        _pause.wait(step)
 
 
 def tick(run_id: int) -> Progress:
@@ -116,7 +152,7 @@ def tick(run_id: int) -> Progress:
     if run.stopping == "kill":
         cancel_live(run)
     limits = find_limits(run)
-    jobs = select_ready(run, limits) if _may_start(run) else []
+    jobs = select_ready(run, limits) if _may_start(run) and epoch.may_start() else []
     started = start_jobs(run, jobs) if jobs else 0
     live = limits.live + started
     if live or (ended and started):
@@ -128,7 +164,7 @@ def _may_start(run: WorkflowRun) -> bool:
     is_backing_off = run.backoff_until is not None and run.backoff_until > timezone.now()
     if run.stopping or run.hold_reason or is_backing_off or not run.workflow.owner.is_active:
         return False
-    return not (run.workflow.fail_fast and has_failed_jobs(run))
+    return not (run.workflow.fail_fast and has_failed_jobs(run)) and owners.may_start(run)
 
 
 def has_failed_jobs(run: WorkflowRun) -> bool:

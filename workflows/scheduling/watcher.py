@@ -17,16 +17,19 @@ from workflows import bell
 from workflows.models import JobInstance, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.scheduling import back_ends, tick
+from workflows.scheduling.set_clock import SweepWatch
 from workflows.state_machine import RunStatus
 
 logger = logging.getLogger(__name__)
 BUSY_PAUSE = 0.01
+SHARED_PAUSE = 0.025  # while a run is being advanced, which looks for itself
 CALM_PAUSE = 0.05
 IDLE_PAUSE = 0.5
 LOOK_EVERY = 1.0
 RING_GAP = 0.025
 LONGEST_GAP = 1.0
 STALL_SECONDS = 3.0
+SWEEP_LOOK_EVERY = 15.0
 MOST_STALLED = 100
 
 
@@ -50,6 +53,8 @@ class Watcher:
         self._has_live = False
         self._next_look = 0.0
         self._next_stall_look = 0.0
+        self._sweeps = SweepWatch()
+        self._next_sweep_look = 0.0
         self._next_poll: dict[str, float] = {}
         self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
@@ -73,11 +78,16 @@ class Watcher:
         """Look once; how long to wait before the next look."""
         if now >= self._next_look:
             self._look_for_live(now)
+        if now >= self._next_sweep_look:
+            self._next_sweep_look = now + SWEEP_LOOK_EVERY
+            self._sweeps.look(now)
         if not self._has_live and now >= self._busy_until:
             return IDLE_PAUSE
         if self._ring_for_hints(now):
             self._busy_until = now + 5.0
-        return BUSY_PAUSE if now < self._busy_until else CALM_PAUSE
+        if now >= self._busy_until:
+            return CALM_PAUSE
+        return SHARED_PAUSE if tick.advancing else BUSY_PAUSE
 
     def _look_for_live(self, now: float) -> None:
         self._next_look = now + LOOK_EVERY

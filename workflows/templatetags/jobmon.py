@@ -14,6 +14,8 @@ from django.utils import timezone
 from workflows import log_text, looks, markup, words
 from workflows.masking import mask_secrets
 from workflows.models import AuditEntry, JobInstance, WorkflowRun
+from workflows.permissions import who_may_operate
+from workflows.queries.frame import Frame, SavedTab
 from workflows.tables import JobTable, ran_seconds
 
 STATUS_QUERIES = {"B": {"blocked": "1"}, "G": {"status": "G", "blocked": "0"}}
@@ -22,6 +24,7 @@ register.simple_tag(markup.icon)
 register.simple_tag(markup.status_badge, name="status")
 register.simple_tag(markup.fact_badge, name="fact")
 register.simple_tag(markup.bar)
+register.simple_tag(markup.trend)
 register.simple_tag(markup.look_badge, name="look")
 register.filter("ran", ran_seconds)
 register.filter("masked", mask_secrets)
@@ -31,6 +34,7 @@ register.filter("clip", markup.clip)
 register.filter("duration", words.duration)
 register.filter("memory", words.memory)
 register.filter("gigabytes", words.gigabytes)
+register.filter("who_may_operate", who_may_operate)
 
 
 @register.filter
@@ -66,6 +70,28 @@ def query(context: Context, **changes: object) -> str:
     """`{% query sort="name" %}`: this page's URL query with a change."""
     request: HttpRequest = context["request"]
     return changed_query(request.GET, changes)
+
+
+def _view_query(query: QueryDict) -> str:
+    """What a list shows, without where one stands in it: the same for the same filters in any order."""
+    copy = query.copy()
+    for name in ("after", "before", "v"):
+        copy.pop(name, None)
+    return urlencode(sorted((name, value) for name, values in copy.lists() for value in values if value))
+
+
+@register.simple_tag(takes_context=True)
+def list_query(context: Context) -> str:
+    """The query of the list as it is shown."""
+    return _view_query(context["request"].GET)
+
+
+@register.simple_tag(takes_context=True)
+def saved_tabs(context: Context, list_name: str) -> list[tuple[SavedTab, bool]]:
+    """The reader's filters of this list, and whether the page shows this one."""
+    shown = _view_query(context["request"].GET)
+    frame: Frame = context["frame"]
+    return [(tab, _view_query(QueryDict(tab.query)) == shown) for tab in frame.tabs_of(list_name)]
 
 
 @register.simple_tag
@@ -129,6 +155,12 @@ def waited(attempt: JobInstance) -> float | None:
 @register.filter
 def reason_word(reason: str) -> str:
     return words.REASON_WORDS.get(reason, reason)
+
+
+@register.filter
+def percent(share: float) -> str:
+    """`97 %`; what is not all is never shown as all."""
+    return f"{min(99, round(share * 100)) if share < 1 else 100} %"
 
 
 @register.filter

@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_http_methods
 
-from workflows import bell, lifecycle, words
+from workflows import bell, lifecycle, planning, words
 from workflows.models import Workflow
 from workflows.permissions import may_stop
 from workflows.queries import attempts as attempt_queries
@@ -40,6 +40,8 @@ def stop(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "workflow": workflow,
         "run": run,
         "stop": view,
+        "drain": planning.plan_stop(run, "drain", (view.running, view.queued)) if run and view else None,
+        "kill": planning.plan_stop(run, "kill", (view.running, view.queued)) if run and view else None,
         "live_jobs": view.running + view.queued if view else 0,
         "must_type": must_type,
         "problem": problem,

@@ -85,7 +85,7 @@ def log_page(request: HttpRequest, instance_id: int, stream: str) -> HttpRespons
         "found": found_lines,
         "is_wrapped": request.GET.get("wrap") == "1",
         "is_last": offset is None,
-        "live": poll(request, piece.size if piece else 0, 3 if attempt.status == "R" and offset is None else 0),
+        "live": poll(request, piece.size if piece else 0, _log_seconds(attempt, offset, problem)),
         "crumbs": _crumbs(attempt, Crumb(stream)),
         "section": "workflows",
         "terminal": Terminal(
@@ -97,6 +97,13 @@ def log_page(request: HttpRequest, instance_id: int, stream: str) -> HttpRespons
     if is_unchanged(request, piece.size if piece else 0):
         return nothing_new()
     return show(request, "attempts/log.html", context, fragment="attempts/log_live.html")
+
+
+def _log_seconds(attempt: JobInstance, offset: int | None, problem: logs.LogUnavailable | None) -> int:
+    """How soon to look again; 0: never."""
+    if problem is not None and problem.state == "fetching":
+        return 1
+    return 3 if attempt.status == "R" and offset is None else 0
 
 
 def _read(
@@ -122,7 +129,7 @@ def _raw(file: logs.LogFile, offset: int | None) -> HttpResponseBase:
     """Text and nothing else: a browser must never run what a job wrote."""
     response: HttpResponseBase
     try:
-        if settings.IS_EMBEDDED and offset is None:
+        if settings.IS_EMBEDDED and offset is None and file.owned is None:
             response = StreamingHttpResponse(logs.stream_whole(file), content_type="text/plain; charset=utf-8")
         else:
             response = HttpResponse(logs.read_piece(file, offset).data, content_type="text/plain; charset=utf-8")
@@ -146,6 +153,7 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
         "run": run,
         "workflow": workflow,
         "view": view,
+        "stall": getattr(run, "stall", None) if run.status == "R" else None,
         "total": sum(view.counts.values()),
         "seconds": _seconds(run.created_date, run.ended_at or timezone.now()),
         "may_operate": may_operate(user, workflow),

@@ -17,12 +17,16 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 
 from workflows.actor import Actor
+from workflows.markup import make_unseen_seen
+from workflows.queries.frame import Frame, read_frame
 from workflows.queries.limits import READ_SECONDS, TooSlow, read_limit
 
 P = ParamSpec("P")
 T = TypeVar("T")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
-ZONE_COOKIE, THEME_COOKIE, KEYS_COOKIE = "jobmon_zone", "jobmon_theme", "jobmon_keys"
+ZONE_COOKIE, THEME_COOKIE, KEYS_COOKIE, PATTERNS_COOKIE = (
+    "jobmon_zone", "jobmon_theme", "jobmon_keys", "jobmon_patterns",
+)  # fmt: skip
 THEMES = ("auto", "light", "dark")
 MOST_PER_PAGE = 200
 
@@ -95,6 +99,16 @@ def user_of(request: HttpRequest) -> User:
     return request.user
 
 
+def frame_of(request: HttpRequest) -> Frame:
+    """What surrounds the page for this person, read once per request. Strangers and errors get none."""
+    found: Frame | None = getattr(request, "_frame", None)
+    if found is None:
+        user = getattr(request, "user", None)
+        found = read_frame(user.pk) if isinstance(user, User) and user.is_authenticated else Frame()
+        request._frame = found  # type: ignore[attr-defined]
+    return found
+
+
 def actor_of(request: HttpRequest) -> Actor:
     return Actor(
         user=user_of(request),
@@ -138,6 +152,7 @@ def show(
     """The page, or for a poll the fragment of it that is live."""
     name = fragment if fragment and is_fragment(request) else template
     response = render(request, name, context, status=status)
+    response.content = make_unseen_seen(response.content)
     patch_vary_headers(response, ["HX-Request", "Cookie"])
     return response
 

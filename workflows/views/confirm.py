@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
 from workflows.models import IdempotencyRecord, Workflow
+from workflows.permissions import who_may_operate
 from workflows.planning import Plan, PlanRow
 from workflows.transactions import write_transaction
 from workflows.views.base import Crumb, Terminal, show, user_of
@@ -65,6 +66,14 @@ def typed_wrong(request: HttpRequest, number: int | None) -> str:
 
 def only_owner(workflow: Workflow) -> str:
     return f"Only the owner ({workflow.user}) may do this."
+
+
+def only_operators(workflow: Workflow) -> str:
+    return f"Only {who_may_operate(workflow)} may do this."
+
+
+def only_operators_and_staff(workflow: Workflow) -> str:
+    return f"Only {who_may_operate(workflow)} and staff may do this."
 
 
 def do_once(request: HttpRequest, act: Callable[[], HttpResponse]) -> HttpResponse:

@@ -10,18 +10,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from workflows.queries.system import Banner, banners
-from workflows.views.base import KEYS_COOKIE, THEME_COOKIE, THEMES, zone_of
+from workflows.views.base import KEYS_COOKIE, PATTERNS_COOKIE, THEME_COOKIE, THEMES, frame_of, zone_of
 
 
 def theme_of(request: HttpRequest) -> str:
     theme = request.COOKIES.get(THEME_COOKIE, "auto")
     return theme if theme in THEMES else "auto"
-
-
-def _banners(request: HttpRequest) -> list[Banner]:
-    user = getattr(request, "user", None)
-    return banners() if user is not None and user.is_authenticated else []
 
 
 def _server_url(request: HttpRequest) -> str:
@@ -38,11 +32,13 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "version": settings.VERSION,
         "is_embedded": settings.IS_EMBEDDED,
+        "runs_as_service": settings.RUN_AS == "service",
         "request_id": getattr(request, "request_id", ""),
         "now": timezone.now(),
         "zone_name": zone.key if zone else "UTC",
         "theme": theme_of(request),
         "keys": request.COOKIES.get(KEYS_COOKIE, "on"),
-        "banners": SimpleLazyObject(lambda: _banners(request)),
+        "patterns": request.COOKIES.get(PATTERNS_COOKIE, "off"),
+        "frame": SimpleLazyObject(lambda: frame_of(request)),
         "server_url": _server_url(request),
     }

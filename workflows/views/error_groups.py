@@ -70,10 +70,6 @@ def error_group(request: HttpRequest, group_id: int) -> HttpResponse:
         "view": view,
         "states": STATES,
         "reason": explain.ended_because(view.sample.job_instance) if view.sample else "",
-        "trend": [
-            (index * 10, 40 - 40 * count / max(view.trend), 40 * count / max(view.trend), count)
-            for index, count in enumerate(view.trend)
-        ],
         "may_operate": may_operate(user, workflow),
         "crumbs": crumbs_of(workflow, Crumb("Errors", f"/workflows/{workflow.pk}/errors/"), Crumb(group.title)),
         "section": "workflows",

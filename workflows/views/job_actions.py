@@ -12,12 +12,21 @@ from django.views.decorators.http import require_http_methods
 
 from workflows import lifecycle, planning, words
 from workflows.models import Job
-from workflows.permissions import may_operate, may_stop
+from workflows.permissions import is_owner, may_operate, may_stop
 from workflows.queries.job_detail import find_job
+from workflows.restarting import restart, ring_live_run
 from workflows.scope import Scope
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, user_of
-from workflows.views.confirm import Confirm, do_once, of_plan, only_owner, show_confirm
-from workflows.views.steering import read_requests, restart, ring_live_run
+from workflows.views.confirm import (
+    Confirm,
+    do_once,
+    of_plan,
+    only_operators,
+    only_operators_and_staff,
+    only_owner,
+    show_confirm,
+)
+from workflows.views.steering import read_requests
 from workflows.views.workflows import crumbs_of
 
 LIVE = ("I", "R")
@@ -62,7 +71,7 @@ def retry(request: HttpRequest, job_id: int) -> HttpResponse:
     workflow = job.dag.workflow
     may_act = may_operate(user_of(request), workflow)
     plan = planning.plan_start(workflow, Scope(job_ids=(job.pk,)), "hot")
-    refusal = "" if may_act else only_owner(workflow)
+    refusal = "" if may_act else only_operators(workflow)
     if job.status not in ("F", "E"):
         refusal = refusal or (IS_LIVE if job.status in LIVE else "It has not failed.")
     confirm = Confirm(
@@ -82,7 +91,7 @@ def rerun(request: HttpRequest, job_id: int) -> HttpResponse:
     plan = planning.plan_rerun(job, with_downstream)
     ids = planning.rerun_ids(job, with_downstream)
     may_act = may_operate(user_of(request), job.dag.workflow)
-    refusal = "" if may_act else only_owner(job.dag.workflow)
+    refusal = "" if may_act else only_operators(job.dag.workflow)
     confirm = Confirm(
         f"Run {job.name} again", verb=f"Run {words.plural(len(ids), 'job')} again", back=_back(job),
         hidden={"downstream": "1" if with_downstream else "0"}, form="actions/rerun.html",
@@ -98,7 +107,7 @@ def mark_done(request: HttpRequest, job_id: int) -> HttpResponse:
     """A person's word that the job need not run."""
     job = found(find_job(user_of(request), job_id))
     workflow = job.dag.workflow
-    may_act = may_operate(user_of(request), workflow)
+    may_act = is_owner(user_of(request), workflow)
     refusal = "" if may_act else only_owner(workflow)
     if job.status == "D" or job.status in LIVE:
         refusal = refusal or ("It is done already." if job.status == "D" else IS_LIVE)
@@ -127,7 +136,7 @@ def kill(request: HttpRequest, job_id: int) -> HttpResponse:
     job = found(find_job(user_of(request), job_id))
     workflow = job.dag.workflow
     may_act = may_stop(user_of(request), workflow)
-    refusal = "" if may_act else f"Only the owner ({workflow.user}) and staff may do this."
+    refusal = "" if may_act else only_operators_and_staff(workflow)
     if job.status not in LIVE:
         refusal = refusal or "No attempt of it is live."
     then = request.POST.get("then", "")
@@ -154,7 +163,7 @@ def requests(request: HttpRequest, job_id: int) -> HttpResponse:
     """What the next attempt asks for: fields first, then old and new to confirm."""
     job = found(find_job(user_of(request), job_id))
     workflow = job.dag.workflow
-    may_act = may_operate(user_of(request), workflow)
+    may_act = is_owner(user_of(request), workflow)
     values, problem = read_requests(request.POST)
     changed = {name: value for name, value in values.items() if value != getattr(job, name)}
     refusal = "" if may_act else only_owner(workflow)

@@ -13,7 +13,7 @@ from workflows import explain, log_text, logs, looks
 from workflows.filters import JobFilter
 from workflows.models import JobInstance, Workflow
 from workflows.operations import ACTIONS
-from workflows.permissions import may_operate, may_stop, visible_workflows
+from workflows.permissions import is_owner, may_operate, may_stop, visible_workflows
 from workflows.queries import job_detail
 from workflows.queries import jobs as queries
 from workflows.queries.counts import groups_of
@@ -24,6 +24,7 @@ from workflows.views.base import (
     Crumb,
     Terminal,
     found,
+    frame_of,
     is_unchanged,
     nothing_new,
     page,
@@ -34,6 +35,7 @@ from workflows.views.base import (
     user_of,
 )
 from workflows.views.export import export
+from workflows.views.saved_filters import expand
 from workflows.views.workflows import POLL_IDLE, POLL_LIVE, TABS, crumbs_of
 
 TAIL_BYTES, TAIL_LINES = 8 * 1024, 20
@@ -59,6 +61,8 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     workflow = found(find_workflow(user_of(request), workflow_id))
     if is_unchanged(request, workflow.change_no):
         return nothing_new()
+    if (saved := expand(request, "jobs")) is not None:
+        return saved
     groups = groups_of(workflow.dag_id)
     filters = JobFilter(request.GET, queries.jobs_of(workflow.dag_id), workflow.dag_id, groups)
     sort = request.GET.get("sort", queries.DEFAULT_ORDER)
@@ -72,7 +76,7 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     except CursorError as error:
         wrong_cursor = str(error)
         this_page = queries.job_page(filters.rows, sort, "", "", per_page(request.GET, 50))
-    table = JobTable(queries.rows_with_attempts(this_page.rows, groups), request, sort)
+    table = JobTable(queries.rows_with_attempts(this_page.rows, groups), request, sort, frame_of(request).job_columns)
     context = {
         "workflow": workflow,
         "filters": filters,
@@ -152,11 +156,12 @@ def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
         "job": job,
         "workflow": workflow,
         "view": view,
-        "why": explain.why(job, view.last, view.run, upstreams, timezone.now()),
+        "why": explain.why(job, view.last, view.run, upstreams, timezone.now(), frame_of(request).holds),
         "attempts": [(attempt, explain.ended_because(attempt)) for attempt in view.attempts],
         "look": looks.BLOCKED
         if job.status == "G" and (failed or getattr(job, "blocked_by_name", None))
         else looks.JOB[job.status],
+        "is_owner": is_owner(user_of(request), workflow),
         "may_operate": may_operate(user_of(request), workflow),
         "may_stop": may_stop(user_of(request), workflow),
         "tails": tails_of(view.last),

@@ -7,13 +7,12 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from workflows import bell, operations, words
-from workflows.filters import JobFilter
+from workflows.filters import JobFilter, OperationFilter
 from workflows.models import Job, Operation, Workflow
-from workflows.planning import PlanRow
 from workflows.queries import jobs as job_queries
 from workflows.queries import operations as queries
 from workflows.queries.counts import groups_of
@@ -33,8 +32,10 @@ POLL_SECONDS = 2
 @page
 @require_safe
 def operation_list(request: HttpRequest) -> HttpResponse:
-    this_page, wrong_cursor = page_of(request, queries.listed(user_of(request)), NEWEST, 50)
+    filters = OperationFilter(request.GET, queries.listed(user_of(request)))
+    this_page, wrong_cursor = page_of(request, filters.rows, NEWEST, 50)
     context = {
+        "filters": filters,
         "page": this_page,
         "rows": [(row, operations.ACTIONS[row.action], operations.is_expired(row)) for row in this_page.rows],
         "wrong_cursor": wrong_cursor,
@@ -90,10 +91,7 @@ def _chosen(request: HttpRequest, workflow: Workflow) -> tuple[Any, str] | str:
 
 
 def _find(request: HttpRequest, key: uuid.UUID) -> Operation:
-    operation = queries.find_operation(user_of(request), key)
-    if operation is None or (operation.state == "draft" and operation.user_id != user_of(request).pk):
-        raise Http404
-    return operation
+    return found(queries.find_operation(user_of(request), key))
 
 
 @page
@@ -128,32 +126,18 @@ def _draft(request: HttpRequest, operation: Operation, action: operations.Action
 def _draft_page(
     request: HttpRequest, operation: Operation, action: operations.Action, problem: str, must_type: int | None
 ) -> HttpResponse:
-    acted, skipped = operations.planned(operation)
-    sentence = f"{acted:,} of {words.plural(operation.jobs, 'chosen job')} ({operation.said})."
-    sentence += f" {words.plural(skipped, 'job')} skipped: {action.otherwise}." if skipped else ""
-    sentence += f" Chosen are for example {', '.join(operation.options['samples'])}."
+    acted, _ = operations.planned(operation)
+    plan = operations.plan_of(operation)
     workflow = operation.workflow
     confirm = Confirm(
-        f"{action.word}: {words.plural(acted, 'job')}", sentence, f"{action.verb} {words.plural(acted, 'job')}",
-        f"/workflows/{workflow.pk}/jobs/", rows=_rows(operation, action), problem=problem,
+        f"{action.word}: {words.plural(acted, 'job')}", plan.sentence, f"{action.verb} {words.plural(acted, 'job')}",
+        f"/workflows/{workflow.pk}/jobs/", rows=plan.rows, problem=problem,
         refusal="" if acted else f"None of them: {action.otherwise}.", is_dangerous=action.is_dangerous,
         must_type=must_type, form=action.form,
-        warnings=["What they wrote is written over."] if operation.action == "rerun" else [],
+        warnings=plan.warnings,
         values={name: request.POST.get(name, "") for name in ("then", "note", "slots", "mem_free", "max_runtime", "max_attempts")},
     )  # fmt: skip
     return show_confirm(request, confirm, crumbs_of(workflow, Crumb(action.word)))
-
-
-def _rows(operation: Operation, action: operations.Action) -> list[PlanRow]:
-    """What was frozen, by tag."""
-    merged: dict[tuple[str, bool], int] = {}
-    for tag, letter, count in operation.options["counts"]:
-        key = (tag, letter in action.letters)
-        merged[key] = merged.get(key, 0) + count
-    return [
-        PlanRow(tag, action.word.lower() if is_acted else "skipped", count, "" if is_acted else action.otherwise)
-        for (tag, is_acted), count in sorted(merged.items())
-    ]
 
 
 def _read_options(data: QueryDict, action: str) -> tuple[dict[str, Any], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
@@ -37,21 +38,21 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponse:
     runs = queries.runs_with_ends(workflow.pk)
     run = next((run for run in runs if str(run.pk) == request.GET.get("run", "")), runs[0] if runs else None)
     tag = next((group for group in groups if group.name == request.GET.get("tag", "")), None)
-    attempts = queries.ended_attempts(run.pk, tag.pk if tag else None) if run else []
-    cells = resource_use.make_map(attempts)
+    jobs = sum(group.jobs for group in groups)
+    use = queries.use_of_run(run.pk, tag.pk if tag else None, jobs) if run else queries.RunUse(0, [], [], is_cut=False)
+    cells = use.cells
     context = {
         "workflow": workflow,
         "groups": groups,
         "runs": runs,
         "run": run,
         "tag": tag,
-        "uses": resource_use.by_tag(attempts),
+        "use": use,
+        "uses": use.uses,
         "fields": _fields(cells),
         "width": resource_use.COLUMNS * CELL_WIDTH,
         "height": resource_use.ROWS * CELL_HEIGHT,
         "largest": (max(cell.memory[1] for cell in cells), max(cell.time[1] for cell in cells)) if cells else None,
-        "read": len(attempts),
-        "is_cut": len(attempts) >= queries.DONE_READ,
         "tab": "resources",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Resources")),
@@ -61,7 +62,7 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponse:
     return show(request, "workflows/resources.html", context)
 
 
-def _fields(cells: list[resource_use.Cell]) -> list[Field]:
+def _fields(cells: Sequence[resource_use.Cell]) -> list[Field]:
     most = max((cell.jobs for cell in cells), default=1)
     return [
         Field(

@@ -3,7 +3,7 @@ changed since, the page comes again and says so."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -11,8 +11,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.views.decorators.http import require_http_methods
 
 from workflows import bell, lifecycle, planning
+from workflows.lifecycle.asking import GROWTH
 from workflows.models import Workflow
-from workflows.permissions import may_operate
+from workflows.permissions import is_owner, may_operate
 from workflows.queries import workflows as queries
 from workflows.scope import Scope
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, show, user_of
@@ -20,6 +21,7 @@ from workflows.views.confirm import do_once
 from workflows.views.workflows import crumbs_of
 
 MOST_JOBS_NAMED = 1_000
+MOST_AT_ONCE, MOST_ATTEMPTS = 10**6, 100
 WHATS = (planning.KEPT, planning.AGAIN, planning.FIRST, planning.ADOPTED)
 
 
@@ -30,6 +32,8 @@ class Asked:
     scope: Scope
     resume: str
     problem: str = ""
+    limit: int | None = None
+    more: lifecycle.MoreAsked = field(default_factory=lifecycle.MoreAsked)
 
 
 @page
@@ -42,9 +46,11 @@ def resume(request: HttpRequest, workflow_id: int) -> HttpResponse:
     if not may_operate(user, workflow):
         raise PermissionDenied
     asked = read_asked(request.POST)
+    if asked.more.as_json() and not is_owner(user, workflow):
+        raise PermissionDenied
     if asked.problem:
         return _show(request, workflow, asked, status=409)
-    plan = planning.plan_start(workflow, asked.scope, asked.resume)
+    plan = planning.plan_start(workflow, asked.scope, asked.resume, asked.more)
     if request.POST.get("seen") != plan.digest:
         messages.warning(request, "Meanwhile some jobs changed. Look at the numbers again, then confirm.")
         return _show(request, workflow, asked, before=request.POST.get("numbers", ""))
@@ -52,7 +58,25 @@ def resume(request: HttpRequest, workflow_id: int) -> HttpResponse:
 
 
 def read_asked(data: QueryDict) -> Asked:
-    """Tags, an error group or single jobs; nothing of them means everything that is not done."""
+    """Tags, an error group or single jobs; nothing of them means everything that is not done. And the options."""
+    asked = _read_scope(data)
+    limit, wrong_limit = _read_number(data.get("limit", ""), "At most at once", MOST_AT_ONCE)
+    attempts, wrong_attempts = _read_number(data.get("max_attempts", ""), "Attempts", MOST_ATTEMPTS)
+    more = lifecycle.MoreAsked(attempts, data.get("more_memory") == "1", data.get("more_runtime") == "1")
+    return replace(asked, limit=limit, more=more, problem=asked.problem or wrong_limit or wrong_attempts)
+
+
+def _read_number(text: str, label: str, most: int) -> tuple[int | None, str]:
+    """The number (None: as it is) and what is wrong with it."""
+    text = text.replace(",", "").strip()
+    if not text:
+        return None, ""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
+        return None, f"{label}: write a whole number from 1 to {most:,}, or leave it empty."
+    return int(text), ""
+
+
+def _read_scope(data: QueryDict) -> Asked:
     tags = tuple(dict.fromkeys(tag for tag in data.getlist("tag") if tag))
     jobs = [number for text in data.getlist("job") for number in text.split(",") if number]
     group = data.get("error_group", "")
@@ -65,7 +89,9 @@ def read_asked(data: QueryDict) -> Asked:
 
 
 def _start(request: HttpRequest, workflow: Workflow, asked: Asked) -> HttpResponse:
-    options = lifecycle.RunOptions(resume=asked.resume, scope=asked.scope)
+    options = lifecycle.RunOptions(
+        resume=asked.resume, scope=asked.scope, more=asked.more, max_concurrently_running=asked.limit
+    )
     try:
         run = lifecycle.start_run(workflow.pk, actor_of(request), options)
     except lifecycle.Refused as refusal:
@@ -93,7 +119,7 @@ def _differences(before: str, now: dict[str, int]) -> list[str]:
 def _show(
     request: HttpRequest, workflow: Workflow, asked: Asked, *, before: str = "", status: int = 200
 ) -> HttpResponse:
-    plan = planning.plan_start(workflow, asked.scope, asked.resume)
+    plan = planning.plan_start(workflow, asked.scope, asked.resume, asked.more)
     numbers = _numbers(plan)
     to_do = sum(numbers.values()) - numbers[planning.KEPT]
     scope = asked.scope
@@ -110,6 +136,8 @@ def _show(
         "jobs": ",".join(map(str, scope.job_ids)),
         "verb": verb,
         "is_live": any(" is live; stop it first" in text for text in plan.warnings),
+        "growth": GROWTH,
+        "is_owner": is_owner(user_of(request), workflow),
         "may_operate": may_operate(user_of(request), workflow),
         "crumbs": crumbs_of(workflow, Crumb(verb)),
         "section": "workflows",

@@ -11,37 +11,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.views.decorators.http import require_http_methods
 
 from workflows import bell, lifecycle, words
-from workflows.actor import Actor
 from workflows.models import JobGroup, Workflow, WorkflowRun
-from workflows.permissions import may_operate, may_stop
+from workflows.permissions import may_operate, may_stop, may_write_notes
 from workflows.queries.counts import groups_of
 from workflows.queries.workflows import find_workflow
-from workflows.scope import Scope
+from workflows.restarting import ring_live_run
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, user_of
-from workflows.views.confirm import Confirm, do_once, only_owner, show_confirm
+from workflows.views.confirm import Confirm, do_once, only_operators, only_operators_and_staff, show_confirm
 from workflows.views.workflows import crumbs_of
 
 MOST = 10**6
 LIMITS_OF = {"slots": (1, 10_000), "mem_free": (0.001, 100_000), "max_runtime": (1, 10**8), "max_attempts": (1, 100)}
-
-
-def ring_live_run(workflow_id: int) -> int | None:
-    run = WorkflowRun.objects.filter(workflow_id=workflow_id, status="R").first()
-    if run is not None:
-        bell.ring(run.pk)
-    return run.pk if run else None
-
-
-def restart(workflow: Workflow, job_ids: Sequence[int], actor: Actor) -> int:
-    """Run these jobs again: in the live run, else in a new one for just them. Raises Refused."""
-    run = WorkflowRun.objects.filter(workflow=workflow, status="R").first()
-    if run is not None and run.stopping:
-        raise lifecycle.Refused("run-stopping", f"Run {run.pk} is being stopped. Try again when it has stopped.")
-    lifecycle.reset_jobs(workflow.pk, job_ids, actor)
-    if run is None:
-        run = lifecycle.start_run(workflow.pk, actor, lifecycle.RunOptions(scope=Scope(job_ids=tuple(job_ids))))
-    bell.ring(run.pk)
-    return int(run.pk)
 
 
 def read_requests(data: QueryDict) -> tuple[dict[str, Any], str]:
@@ -73,7 +53,7 @@ def hold(request: HttpRequest, workflow_id: int) -> HttpResponse:
     run = _live_run(workflow)
     may_act = may_stop(user_of(request), workflow)
     is_release = run is not None and bool(run.hold_reason)
-    refusal = "" if may_act else f"Only the owner ({workflow.user}) and staff may do this."
+    refusal = "" if may_act else only_operators_and_staff(workflow)
     refusal = refusal or ("" if run else "No run is live.")
     back = f"/workflows/{workflow.pk}/"
     wanted = "release" if is_release else "hold"
@@ -144,7 +124,7 @@ def limits(request: HttpRequest, workflow_id: int) -> HttpResponse:
             problem = f"Limits are whole numbers, or empty for none ({str(error)[:60]})."
         if changes and request.POST.get("confirmed") == "1":
             return do_once(request, lambda: _set_limits(request, workflow, tags, changes))
-    confirm = _limits_page(request, workflow, tags, changes, problem, "" if may_act else only_owner(workflow))
+    confirm = _limits_page(request, workflow, tags, changes, problem, "" if may_act else only_operators(workflow))
     return show_confirm(
         request, confirm, crumbs_of(workflow, Crumb("Limits")), Terminal("", f"/api/v1/workflows/{workflow.pk}/")
     )
@@ -192,7 +172,7 @@ def _set_limits(
 def note(request: HttpRequest, workflow_id: int) -> HttpResponse:
     """A note for whoever looks at the workflow."""
     workflow = found(find_workflow(user_of(request), workflow_id))
-    may_act = may_stop(user_of(request), workflow)
+    may_act = may_write_notes(user_of(request), workflow)
     if request.method == "POST":
         if not may_act:
             raise PermissionDenied
@@ -203,6 +183,6 @@ def note(request: HttpRequest, workflow_id: int) -> HttpResponse:
         return HttpResponseRedirect(f"/workflows/{workflow.pk}/")
     confirm = Confirm(
         f"Note on workflow {workflow.pk}", "For everybody who may see this workflow.", "Save", f"/workflows/{workflow.pk}/",
-        form="actions/note.html", values={"note": workflow.note}, refusal="" if may_act else only_owner(workflow),
+        form="actions/note.html", values={"note": workflow.note}, refusal="" if may_act else only_operators_and_staff(workflow),
     )  # fmt: skip
     return show_confirm(request, confirm, crumbs_of(workflow, Crumb("Note")))

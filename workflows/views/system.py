@@ -1,4 +1,4 @@
-"""Search, executors, errors of a workflow, and what was done by whom."""
+"""Search, and what was done by whom."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from django.views.decorators.http import require_safe
 from workflows.filters import AuditFilter
 from workflows.queries import search as search_queries
 from workflows.queries import system as queries
-from workflows.queries.hosts import find_hosts
 from workflows.queries.keyset import CursorError, Order, Page, paginate
 from workflows.queries.workflows import find_workflow
-from workflows.views.base import Crumb, Terminal, found, page, per_page, show, user_of
+from workflows.views.base import Crumb, found, page, per_page, show, user_of
 from workflows.views.workflows import TABS, crumbs_of
 
 M = TypeVar("M", bound=Model)
@@ -34,22 +33,6 @@ def search(request: HttpRequest) -> HttpResponse:
         "section": "search",
     }
     return show(request, "search.html", context)
-
-
-@page
-@require_safe
-def executors(request: HttpRequest) -> HttpResponse:
-    hosts, compared = find_hosts()
-    context = {
-        "executors": queries.executors(),
-        "hosts": hosts,
-        "compared": compared,
-        "is_staff": user_of(request).is_staff,
-        "crumbs": [Crumb("Executors")],
-        "section": "executors",
-        "terminal": Terminal("", "/api/v1/"),
-    }
-    return show(request, "system/executors.html", context)
 
 
 def page_of(request: HttpRequest, rows: QuerySet[M], order: Order, size: int) -> tuple[Page[M], str]:

@@ -7,9 +7,8 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import logout
+from django.contrib.auth import authenticate, logout
 from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
@@ -17,8 +16,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from workflows.access import SCOPES, create_token, revoke_token
 from workflows.models import ApiToken
-from workflows.transactions import write_transaction
-from workflows.views.base import Crumb, page, show, user_of
+from workflows.sessions import end_sessions, is_fresh
+from workflows.sign_in import has_directory
+from workflows.views.base import Crumb, actor_of, page, show, user_of
 from workflows.views.confirm import is_first
 
 DAYS = (7, 30, 90)
@@ -34,17 +34,33 @@ def tokens(request: HttpRequest) -> HttpResponse:
         return _show(request)
     name = request.POST.get("name", "").strip()[:100]
     scope, days = request.POST.get("scope", ""), request.POST.get("days", "")
-    if not name or scope not in SCOPES or days not in map(str, DAYS):
+    if not name or scope not in SCOPES or days not in map(str, DAYS) or int(days) > settings.MOST_TOKEN_DAYS:
         return _show(request, problem="Give the token a name, and choose what it may do and for how long.")
     if not _is_confirmed(request):
-        return _show(request, problem="The password is wrong; no token was made.")
+        return _show(request, problem=_unconfirmed(request))
     return _make(request, name, scope, int(days))
 
 
 def _is_confirmed(request: HttpRequest) -> bool:
-    """People with a password type it again; the one of the embedded server has none."""
+    """People with a password type it again, here or in the directory; whoever signed in elsewhere did so just now. The one
+    of the embedded server has none."""
     user = user_of(request)
-    return not user.has_usable_password() or user.check_password(request.POST.get("password", ""))
+    if settings.IS_EMBEDDED and not user.has_usable_password():
+        return True
+    password = request.POST.get("password", "")
+    if password:
+        return authenticate(request, username=user.get_username(), password=password) == user
+    return not user.has_usable_password() and not has_directory() and is_fresh(request)
+
+
+def _unconfirmed(request: HttpRequest) -> str:
+    if needs_password(user_of(request)):
+        return "The password is wrong; no token was made."
+    return "You signed in a while ago. Sign out, sign in again, and make the token within ten minutes."
+
+
+def needs_password(user: User) -> bool:
+    return user.has_usable_password() or (not settings.IS_EMBEDDED and has_directory())
 
 
 def _make(request: HttpRequest, name: str, scope: str, days: int) -> HttpResponse:
@@ -54,7 +70,7 @@ def _make(request: HttpRequest, name: str, scope: str, days: int) -> HttpRespons
             request, "This form was sent before; a token is shown only once. Revoke it if you did not copy it."
         )
         return HttpResponseRedirect("/account/tokens/")
-    return _show(request, made=create_token(user_of(request), name, scope, timedelta(days=days)))
+    return _show(request, made=create_token(user_of(request), name, scope, timedelta(days=days), actor_of(request)))
 
 
 def _show(request: HttpRequest, made: str = "", problem: str = "") -> HttpResponse:
@@ -66,8 +82,8 @@ def _show(request: HttpRequest, made: str = "", problem: str = "") -> HttpRespon
         "problem": problem,
         "once": uuid.uuid4().hex,
         "scopes": [(scope, SCOPE_WORDS[scope]) for scope in SCOPES],
-        "days": DAYS,
-        "has_password": user.has_usable_password(),
+        "days": [days for days in DAYS if days <= settings.MOST_TOKEN_DAYS],
+        "has_password": needs_password(user),
         "crumbs": [Crumb("Account", "/account/"), Crumb("Tokens")],
         "section": "account",
     }
@@ -83,7 +99,7 @@ def _state(token: ApiToken) -> str:
 @page
 @require_POST
 def revoke(request: HttpRequest, prefix: str) -> HttpResponse:
-    if revoke_token(user_of(request), prefix):
+    if revoke_token(user_of(request), prefix, actor_of(request)):
         messages.success(request, f"The token {prefix} is revoked; it works no more.")
     else:
         messages.info(request, f"There is no valid token {prefix} of yours.")
@@ -94,13 +110,6 @@ def revoke(request: HttpRequest, prefix: str) -> HttpResponse:
 @require_http_methods(["POST"])
 def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
     """Every browser of this person is signed out; tokens stay."""
-    _end_sessions(user_of(request))
+    end_sessions(user_of(request))
     logout(request)
     return HttpResponseRedirect(settings.LOGIN_URL)
-
-
-@write_transaction
-def _end_sessions(user: User) -> None:
-    for session in Session.objects.filter(expire_date__gte=timezone.now()).iterator():
-        if session.get_decoded().get("_auth_user_id") == str(user.pk):
-            session.delete()

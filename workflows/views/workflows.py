@@ -19,6 +19,7 @@ from workflows.views.base import (
     Crumb,
     Terminal,
     found,
+    frame_of,
     is_unchanged,
     nothing_new,
     page,
@@ -28,6 +29,7 @@ from workflows.views.base import (
     show,
     user_of,
 )
+from workflows.views.saved_filters import expand
 
 GROUPS_SHOWN = 25
 POLL_LIVE, POLL_IDLE = 10, 60
@@ -50,6 +52,8 @@ def home(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def workflow_list(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
+    if (saved := expand(request, "workflows")) is not None:
+        return saved
     filters = WorkflowFilter(request.GET, queries.listed(user), user)
     wrong_cursor = ""
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
@@ -123,11 +127,12 @@ def workflow_detail(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "sentence": words.workflow_sentence(
             workflow.status, view.counts, run.stopping if run else "", run.hold_reason if run else ""
         ),
+        "stall": getattr(run, "stall", None) if run else None,
         "forecast": _forecast_words(run, now),
         "total": sum(view.counts.values()),
         "groups": groups if shows_all else groups[:GROUPS_SHOWN],
         "groups_hidden": 0 if shows_all else max(0, len(groups) - GROUPS_SHOWN),
-        "bottlenecks": explain.bottlenecks(run, view.groups, view.counts, now) if run else [],
+        "bottlenecks": explain.bottlenecks(run, view.groups, view.counts, now, frame_of(request).holds) if run else [],
         "errors": [(attempt, explain.ended_because(attempt)) for attempt in view.errors],
         "may_operate": may_operate(user, workflow),
         "may_stop": may_stop(user, workflow),

@@ -19,6 +19,7 @@ from jobmon_site.environment import SettingError
 from jobmon_site.home import Home
 from jobmon_site.supervisor import Part, Plan
 from workflows.access import ensure_local_user, ensure_token_file, make_sign_in_link
+from workflows.scheduling import epoch
 from workflows.scheduling.checks import Verdict, check_all
 
 GREETING = """\
@@ -44,6 +45,8 @@ class Command(BaseCommand):
         locking.claim_host(home, socket.gethostname())
         lock = locking.take_lock(home)
         call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+        if epoch.is_behind():
+            raise SettingError(epoch.sentence())
         self.check_executors()
         listener = embedded.listen(os.environ.get("JOBMON_PORT", ""))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -65,7 +68,7 @@ def make_parts(home: Home, listener: socket.socket, lock: int) -> list[Part]:
     slots, memory = settings.LOCAL_SLOTS or detect_slots(), settings.LOCAL_MEMORY_GB or detect_memory()
     parts = [
         embedded.shepherd_part(home, settings.SPOOL, settings.SHEPHERD_DIR, slots, memory, environ),
-        embedded.worker_part(home, environ, [lock]),
+        embedded.worker_part(home, environ, [lock], settings.WORKER_SILENCE_SECONDS),
         embedded.beat_part(home, environ, [lock]),
         embedded.web_part(home, listener.fileno(), environ, [lock]),
     ]

@@ -1,5 +1,14 @@
 """The shapes of requests and answers."""
 
+from workflows.api.schema.actions import (
+    AuditEntry,
+    AuditList,
+    Operation,
+    OperationList,
+    OperationPlan,
+    Outcome,
+    OutcomeList,
+)
 from workflows.api.schema.answers import (
     Counts,
     DraftAnswer,
@@ -13,6 +22,7 @@ from workflows.api.schema.answers import (
     GraphNode,
     Job,
     JobInstance,
+    JobInstanceList,
     JobList,
     Link,
     NewToken,
@@ -43,9 +53,12 @@ from workflows.api.schema.inputs import (
     JobInput,
     LimitsInput,
     NoteInput,
+    OperationConfirmation,
+    OperationInput,
     RequestsInput,
     RerunInput,
     RunInput,
+    SharingInput,
     StopInput,
     TokenInput,
     WorkflowHeader,
@@ -53,6 +66,8 @@ from workflows.api.schema.inputs import (
 )
 
 __all__ = [
+    "AuditEntry",
+    "AuditList",
     "ChunkInput",
     "Counts",
     "DoneInput",
@@ -72,11 +87,19 @@ __all__ = [
     "JobIdsInput",
     "JobInput",
     "JobInstance",
+    "JobInstanceList",
     "JobList",
     "LimitsInput",
     "Link",
     "NewToken",
     "NoteInput",
+    "Operation",
+    "OperationConfirmation",
+    "OperationInput",
+    "OperationList",
+    "OperationPlan",
+    "Outcome",
+    "OutcomeList",
     "Plan",
     "PlanGroup",
     "ProblemItem",
@@ -87,6 +110,7 @@ __all__ = [
     "RunInput",
     "RunList",
     "Server",
+    "SharingInput",
     "SteeredJobs",
     "StopInput",
     "TagGraph",

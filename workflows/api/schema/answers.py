@@ -59,6 +59,8 @@ class Workflow(Plain):
     max_concurrently_running = serializers.IntegerField(allow_null=True)
     attributes = serializers.DictField(child=serializers.CharField(allow_blank=True))
     note = serializers.CharField(allow_blank=True)
+    group = serializers.CharField(allow_null=True)
+    group_may_operate = serializers.BooleanField()
     dag_hash = serializers.CharField()
     job_count = serializers.IntegerField()
     edge_count = serializers.IntegerField()
@@ -278,6 +280,11 @@ class TokenList(Plain):
 
 class ErrorGroupList(Plain):
     results = ErrorGroup(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class JobInstanceList(Plain):
+    results = JobInstance(many=True)
     next = serializers.URLField(allow_null=True)
 
 

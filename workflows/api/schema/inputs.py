@@ -5,6 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from workflows.api.schema.base import Plain, Strict
+from workflows.operations import ACTIONS
 
 
 class JobInput(Plain):
@@ -33,9 +34,12 @@ class WorkflowHeader(Plain):
     path = serializers.CharField(required=False, allow_blank=True)
     max_concurrently_running = serializers.IntegerField(required=False, allow_null=True, min_value=1)
     tag_limits = serializers.DictField(required=False, child=serializers.IntegerField(min_value=1))
+    tag_executors = serializers.DictField(required=False, child=serializers.CharField())
     fail_fast = serializers.BooleanField(required=False)
     seconds_until_timeout = serializers.IntegerField(required=False, allow_null=True, min_value=1)
     attributes = serializers.DictField(required=False, child=serializers.CharField(allow_blank=True))
+    group = serializers.CharField(required=False, allow_blank=True, max_length=150)
+    group_may_operate = serializers.BooleanField(required=False)
 
 
 class WorkflowInput(WorkflowHeader):
@@ -122,6 +126,13 @@ class NoteInput(Strict):
     note = serializers.CharField(allow_blank=True, max_length=10_000)
 
 
+class SharingInput(Strict):
+    """With whom a workflow is shared; null: with nobody."""
+
+    group = serializers.CharField(allow_null=True, max_length=150)
+    group_may_operate = serializers.BooleanField(required=False, default=False)
+
+
 class ErrorGroupChange(Strict):
     state = serializers.ChoiceField(["open", "acknowledged", "fixed"], required=False)
     note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
@@ -131,3 +142,30 @@ class TokenInput(Strict):
     name = serializers.CharField(max_length=100)
     scope = serializers.ChoiceField(["read", "submit", "operate"], required=False, default="operate")
     days = serializers.IntegerField(required=False, min_value=1, max_value=90, default=30)
+    password = serializers.CharField(required=False, max_length=4096, trim_whitespace=False)
+
+
+class OperationInput(Strict):
+    """Which jobs, by the filters of the job list (`{"status": ["F"], "tag": ["fit"]}`) or by their ids."""
+
+    action = serializers.ChoiceField(list(ACTIONS))
+    filters = serializers.DictField(
+        required=False, child=serializers.ListField(child=serializers.CharField(max_length=1000), max_length=50)
+    )
+    job_ids = serializers.ListField(
+        required=False,
+        child=serializers.IntegerField(min_value=1, max_value=2**63 - 1),
+        min_length=1,
+        max_length=10_000,
+    )
+
+
+class OperationConfirmation(Strict):
+    """`then` for kill, `note` for done, the others for requests."""
+
+    then = serializers.ChoiceField(["retry", "fail"], required=False)
+    note = serializers.CharField(required=False, allow_blank=True, max_length=500)
+    slots = serializers.IntegerField(required=False, min_value=1, max_value=100_000)
+    mem_free = serializers.FloatField(required=False, min_value=0.001, max_value=1_000_000)
+    max_runtime = serializers.IntegerField(required=False, min_value=1, max_value=316_224_000)
+    max_attempts = serializers.IntegerField(required=False, min_value=1, max_value=1000)

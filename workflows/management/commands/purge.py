@@ -5,14 +5,25 @@ from __future__ import annotations
 import argparse
 import getpass
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from workflows.scheduling.purge import find_old, find_orphans, measure, purge, remove_graph
+from workflows.models import Workflow
+from workflows.scheduling.archive import write_archive
+from workflows.scheduling.purge import (
+    Purged,
+    count_stored_jobs,
+    find_old,
+    find_orphans,
+    measure,
+    purge,
+    remove_graph,
+)
 
 
 def read_days(text: str) -> timedelta:
@@ -33,23 +44,46 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--older-than", type=read_days, required=True, metavar="DAYSd", help="for example 90d")
         parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+        parser.add_argument(
+            "--until-jobs", type=int, metavar="N", help="end as soon as no more than N jobs are stored, oldest go first"
+        )
+        parser.add_argument(
+            "--archive", type=Path, metavar="FOLDER", help="first write each workflow there, as workflow-<id>.jsonl.gz"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         before = timezone.now() - options["older_than"]
-        is_dry = options["dry_run"]
-        user = None if is_dry else User(username=getpass.getuser())  # for the audit log; need not exist here
-        if not is_dry:
+        folder = options["archive"]
+        if folder is not None and not folder.is_dir():
+            raise CommandError(f"{folder} is not a folder; make it first, on a disk with room")
+        if not options["dry_run"]:
             for dag_id in find_orphans():
                 remove_graph(dag_id)
         count = jobs = 0
+        stored, most = count_stored_jobs(), options["until_jobs"]
         for workflow in find_old(before).iterator(chunk_size=100):
-            gone = measure(workflow) if user is None else purge(workflow, before, user)
-            if gone is None:
-                self.stdout.write(f"workflow {workflow.pk} was resumed meanwhile and stays")
-                continue
-            name = workflow.name or workflow.workflow_args[:60]
-            self.stdout.write(
-                f"workflow {workflow.pk} {name!r} of {workflow.user}: {gone.jobs:,} jobs, {gone.attempts:,} attempts"
-            )
-            count, jobs = count + 1, jobs + gone.jobs
-        self.stdout.write(f"{count:,} workflows with {jobs:,} jobs {'would be' if is_dry else 'were'} removed.")
+            if most is not None and stored - jobs <= most:
+                break
+            gone = self.take_away(workflow, before, folder, options["dry_run"])
+            if gone is not None:
+                count, jobs = count + 1, jobs + gone.jobs
+        words = "would be" if options["dry_run"] else "were"
+        self.stdout.write(f"{count:,} workflows with {jobs:,} jobs {words} removed.")
+
+    def take_away(self, workflow: Workflow, before: datetime, folder: Path | None, is_dry: bool) -> Purged | None:
+        """Archive and remove one workflow, or only measure it. None: it stays."""
+        user = User(username=getpass.getuser())  # for the audit log; need not exist here
+        if folder is not None and not is_dry:
+            try:
+                write_archive(workflow, folder)
+            except OSError as error:
+                raise CommandError(f"workflow {workflow.pk} cannot be archived and stays: {error}") from None
+        gone = measure(workflow) if is_dry else purge(workflow, before, user)
+        if gone is None:
+            self.stdout.write(f"workflow {workflow.pk} was resumed meanwhile and stays")
+            return None
+        name = workflow.name or workflow.workflow_args[:60]
+        self.stdout.write(
+            f"workflow {workflow.pk} {name!r} of {workflow.user}: {gone.jobs:,} jobs, {gone.attempts:,} attempts"
+        )
+        return gone

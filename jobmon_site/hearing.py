@@ -1,0 +1,85 @@
+"""Whether a worker hears what is rung for it.
+
+A worker can be connected to the broker and deaf (celery #8030, #8091), stopped or stuck. A task that begins proves that
+it hears; when none has begun for a while it calls itself, through a queue of its own. What it hears it tells its
+supervisor, which ends a worker that stays silent, and a row of its own, for people.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from celery import Celery
+from celery.utils.nodenames import worker_direct
+from django.db import close_old_connections
+from django.db.utils import DatabaseError, InterfaceError
+
+from jobmon_site.readiness import announce_life
+
+logger = logging.getLogger(__name__)
+CALL = "workflows.tasks.hear"
+QUIET_SECONDS = 10.0
+ROW_SECONDS = 10.0
+LOOK_SECONDS = 5.0
+
+
+class Hearing:
+    """One per worker process."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._name = ""
+        self._heard_at = 0.0
+        self._written_at = 0.0
+        self._stop = threading.Event()
+
+    def start(self, name: str) -> None:
+        self._name = name
+        self.note()
+        threading.Thread(target=self._watch, name="hearing", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def note(self) -> None:
+        """A task has begun. At most once a second: there may be hundreds of them."""
+        now = time.monotonic()
+        if now - self._heard_at >= 1.0:
+            self._heard_at = now
+            announce_life()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            self.step(time.monotonic())
+
+    def step(self, now: float) -> None:
+        """Call, if nothing was heard for a while. Without a broker there is nothing to hear: that is no deafness."""
+        if now - self._heard_at >= QUIET_SECONDS and not self._call():
+            self.note()
+        if now - self._written_at >= ROW_SECONDS and now - self._heard_at < QUIET_SECONDS + LOOK_SECONDS:
+            self._written_at = now
+            self._write_row()
+
+    def _call(self) -> bool:
+        """Whether the broker took the call."""
+        options: dict[str, Any] = {"ignore_result": True, "retry": False, "expires": QUIET_SECONDS}
+        options["queue"] = worker_direct(self._name)
+        try:
+            self._app.send_task(CALL, **options)
+        except Exception as error:  # noqa: BLE001 - whatever the broker's client raises
+            logger.warning("worker %s cannot call itself: %s", self._name, error)
+            return False
+        return True
+
+    def _write_row(self) -> None:
+        from workflows.scheduling.workers import note_worker  # noqa: PLC0415 - models need the settings first
+
+        try:
+            note_worker(self._name)
+        except (DatabaseError, InterfaceError, OSError) as error:
+            logger.warning("worker %s cannot write its row: %s", self._name, error)
+        finally:
+            close_old_connections()

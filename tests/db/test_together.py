@@ -1,0 +1,148 @@
+"""Eight threads report, stop, resume and sweep the same workflows: no deadlock, no transaction that had to run again, and
+every invariant holds. One lock order is what makes it so."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from django.db import connection, connections
+
+from tests.db.engine import drive, job, make_actor, start, submit
+from workflows import binding, invariants, lifecycle, transactions
+from workflows.graph import Header, JobInput, build_graph
+from workflows.lifecycle import Refused
+from workflows.models import JobInstance, Workflow, WorkflowRun
+from workflows.scheduling import housekeeping, reconcile, stored_facts, tick
+from workflows.scheduling.set_clock import take_back_future
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(os.environ.get("JOBMON_TEST_DATABASE") != "mariadb", reason="deadlocks are MariaDB's"),
+]
+COMMANDS = ("ok", "exit=3", "exit=1 until=2", "lost until=2", "refused", "runs=0.05", "runs=0.2", "waits=0.05")
+WORKFLOWS, JOBS = 3, 40
+
+
+def make_jobs(name: str) -> list[JobInput]:
+    """Each waits for up to two of those before it."""
+    rng = random.Random(name)
+    names = [f"{name}{number}" for number in range(JOBS)]
+    return [
+        job(one, *sorted(set(rng.choices(names[:number], k=2))) if number else (), max_attempts=2,
+            tag=rng.choice("xyz"), command=f"{rng.choice(COMMANDS)} said={one}")
+        for number, one in enumerate(names)
+    ]  # fmt: skip
+
+
+def count_deadlocks() -> int:
+    """Of the whole server."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")
+        return int(cursor.fetchone()[1])
+
+
+def describe_deadlock() -> str:
+    """The last one, in InnoDB's words."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW ENGINE INNODB STATUS")
+        text = str(cursor.fetchone()[2])
+    return text.partition("LATEST DETECTED DEADLOCK")[2].partition("\nTRANSACTIONS\n")[0]
+
+
+def latest_run(workflow: Workflow) -> int:
+    return WorkflowRun.objects.filter(workflow=workflow).order_by("-pk").values_list("pk", flat=True)[0]
+
+
+def make_acts(workflows: list[Workflow]) -> list[Callable[[random.Random], object]]:
+    """What each of the eight does, again and again."""
+    actor = make_actor()
+
+    def advance(rng: random.Random) -> object:
+        return tick.advance(latest_run(rng.choice(workflows)))
+
+    def poll(rng: random.Random) -> object:
+        return reconcile.reconcile("dummy")
+
+    def stop(rng: random.Random) -> object:
+        return lifecycle.ask_stop(latest_run(rng.choice(workflows)), rng.choice(("drain", "kill")), actor)
+
+    def resume(rng: random.Random) -> object:
+        return start(rng.choice(workflows), actor, resume=rng.choice(("cold", "hot")))
+
+    def sweep(rng: random.Random) -> object:
+        take_back_future()
+        stored_facts.refresh_facts()
+        return housekeeping.sweep()
+
+    def post_again(rng: random.Random) -> object:
+        name = rng.choice("abc")
+        return binding.bind(build_graph(Header(workflow_args=name, executor="dummy"), make_jobs(name)), actor)
+
+    return [advance, advance, advance, poll, stop, resume, sweep, post_again]
+
+
+def act_together(acts: list[Callable[[random.Random], object]], times: int) -> list[BaseException]:
+    errors: list[BaseException] = []
+    gate = threading.Barrier(len(acts))
+
+    def repeat(number: int, act: Callable[[random.Random], object]) -> None:
+        rng = random.Random(number)
+        try:
+            gate.wait(60)
+            for _ in range(times):
+                with suppress(Refused):
+                    act(rng)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=repeat, args=pair) for pair in enumerate(acts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def run_together(times: int) -> None:
+    names = "abc"[:WORKFLOWS]
+    workflows = [submit(make_jobs(name), args=name) for name in names]
+    for workflow in workflows:
+        start(workflow)
+    retries, deadlocks = transactions.retries_counted, count_deadlocks()
+    errors = act_together(make_acts(workflows), times)
+    assert errors == []
+    assert transactions.retries_counted == retries, describe_deadlock()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        assert count_deadlocks() == deadlocks
+    assert invariants.check_all() == []
+    bring_to_an_end(workflows)
+
+
+def bring_to_an_end(workflows: list[Workflow]) -> None:
+    for workflow in workflows:
+        with suppress(Refused):
+            start(workflow, resume="hot")
+        run = WorkflowRun.objects.filter(workflow=workflow).order_by("-pk")[0]
+        assert drive(run, 2000) != "R"
+    assert not JobInstance.objects.filter(live_job_id__isnull=False).exists()
+    assert invariants.check_all() == []
+
+
+@pytest.mark.timeout(280)
+def test_eight_threads_do_not_get_in_each_others_way() -> None:
+    run_together(times=25)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_eight_threads_for_long(request: pytest.FixtureRequest) -> None:
+    if not request.config.option.markexpr:
+        pytest.skip("the long form; `pytest -m slow tests/db` runs it")
+    run_together(times=1000)

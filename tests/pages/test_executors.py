@@ -1,0 +1,199 @@
+"""Executors and hosts: what pages show of them, who may hold, limit and exclude, and what the engine makes of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from tests.factories import Made, Tag, make_user, make_workflow
+from workflows import executor_control
+from workflows.actor import Actor
+from workflows.models import AuditEntry, ErrorGroup, ExecutorState, HostExclusion, JobInstance
+from workflows.queries.executors import measure
+from workflows.scheduling import bad_hosts
+from workflows.scheduling.bad_hosts import Ended, find_bad
+from workflows.scheduling.ready import find_limits
+
+pytestmark = pytest.mark.django_db
+NOW = timezone.now()
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    return User.objects.create_superuser("root", password="correct horse")
+
+
+@pytest.fixture
+def made(owner: User) -> Made:
+    ExecutorState.objects.create(name="sge", kind="sge", polled_at=timezone.now(), poll_seconds=0.3)
+    return make_workflow(owner, [Tag("fit", {"D": 6, "F": 3, "R": 2, "I": 1, "G": 1})], executor="sge")
+
+
+def client_of(user: User) -> Client:
+    client = Client(HTTP_HOST="127.0.0.1")
+    client.force_login(user)
+    return client
+
+
+def test_the_page_of_an_executor_shows_its_last_answers(client: Client, made: Made) -> None:
+    group = ErrorGroup.objects.filter(workflow=made.workflow)[0]
+    ErrorGroup.objects.filter(pk=group.pk).update(reason="refused", title="Unable to run job: no suitable queues")
+    text = client.get("/executors/sge/").content.decode()
+    for words in ("It answered", "2 running", "in 0.3 s", "no suitable queues", "Only staff may hold it"):
+        assert words in text, words
+    assert client.get("/executors/nothing/").status_code == 404
+    assert 'href="/executors/sge/"' in client.get("/executors/").content.decode()
+
+
+def test_submissions_are_measured_from_intent_to_acceptance() -> None:
+    times = [(NOW + timedelta(seconds=20 * n), NOW + timedelta(seconds=20 * n + 1 + n)) for n in range(7)]
+    found = measure(times)
+    assert found is not None
+    assert (found.count, found.median, found.longest) == (7, 4.0, 7.0)
+    assert found.per_minute == pytest.approx(7 / (126 / 60))
+    assert measure([]) is None
+
+
+def test_staff_holds_an_executor_and_nothing_new_is_submitted(made: Made, settings) -> None:
+    settings.EXECUTORS = ["sge"]
+    staff = client_of(make_user("sue", is_staff=True))
+    assert find_limits(made.run).executors["sge"] > 0
+    staff.post("/executors/sge/hold/", {"wanted": "hold", "reason": "the queue is being repaired"})
+    limits = find_limits(made.run)
+    assert limits.executors["sge"] <= 0
+    assert "sge" in limits.full
+    text = staff.get("/executors/sge/").content.decode()
+    assert "Held by sue" in text
+    assert "the queue is being repaired" in text
+    owner = client_of(made.workflow.owner)
+    told = "executor sge is on hold: the queue is being repaired"
+    assert told in owner.get(f"/workflows/{made.workflow.pk}/").content.decode()
+    assert told in owner.get(f"/jobs/{made.job('G').pk}/").content.decode()
+    again = staff.post("/executors/sge/hold/", {"wanted": "hold"})
+    assert "That was done already" in again.content.decode()
+    staff.post("/executors/sge/hold/", {"wanted": "release"})
+    assert find_limits(made.run).executors["sge"] > 0
+    actions = list(AuditEntry.objects.order_by("pk").values_list("actor", "action", "target"))
+    assert actions == [("sue", "hold-executor", "executor sge"), ("sue", "release-executor", "executor sge")]
+
+
+def test_an_administrator_limits_an_executor_after_seeing_old_and_new(made: Made, admin: User, settings) -> None:
+    settings.EXECUTORS = ["sge"]
+    client = client_of(admin)
+    shown = client.post("/executors/sge/limit/", {"limit": "5"}).content.decode()
+    assert "its own number → 5" in shown
+    assert ExecutorState.objects.get().max_live is None
+    client.post("/executors/sge/limit/", {"limit": "5", "confirmed": "1"})
+    assert find_limits(made.run).executors["sge"] == 5 - 3
+    for wrong in ("0", "-1", "many", "1e9"):
+        assert client.post("/executors/sge/limit/", {"limit": wrong, "confirmed": "1"}).status_code == 409, wrong
+    assert ExecutorState.objects.get().max_live == 5
+
+
+def test_others_may_look_and_are_told_why_not(client: Client, made: Made) -> None:
+    staff = client_of(make_user("sue", is_staff=True))
+    for url, person in (
+        ("/executors/sge/hold/", client), ("/executors/sge/limit/", client), ("/executors/sge/limit/", staff),
+        ("/hosts/sge/c042/exclude/", client), ("/hosts/sge/c042/exclude/", staff),
+    ):  # fmt: skip
+        assert "Only" in person.get(url).content.decode()
+        assert person.post(url, {"wanted": "exclude", "limit": "3", "confirmed": "1"}).status_code == 403
+    assert not AuditEntry.objects.exists()
+    assert not HostExclusion.objects.exists()
+
+
+def test_a_host_is_excluded_and_readmitted(made: Made, admin: User) -> None:
+    client = client_of(admin)
+    client.post("/hosts/sge/c042/exclude/", {"wanted": "exclude", "reason": "bad disk"})
+    assert executor_control.read_excluded() == {"sge": ("c042",)}
+    text = client.get("/hosts/").content.decode()
+    assert "excluded" in text
+    assert "by root" in text
+    assert "bad disk" in client.get("/hosts/sge/c042/").content.decode()
+    client.post("/hosts/sge/c042/exclude/", {"wanted": "readmit"})
+    assert executor_control.read_excluded() == {}
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", "target")) == [
+        ("exclude-host", "host c042"), ("readmit-host", "host c042"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "host", ["a,b", "a b", "*", "-x", "c042)|(", "é"], ids=["list", "space", "star", "option", "pattern", "letter"]
+)
+def test_only_names_of_hosts_are_excluded(made: Made, admin: User, host: str) -> None:
+    with pytest.raises(executor_control.NotChanged, match="not the name of a host"):
+        executor_control.exclude_host("sge", host, "", Actor(admin, "page"))
+
+
+def test_this_machine_cannot_be_excluded(made: Made, admin: User) -> None:
+    ExecutorState.objects.create(name="local", kind="local")
+    response = client_of(admin).post("/hosts/local/here/exclude/", {"wanted": "exclude"}, follow=True)
+    assert "only one host" in response.content.decode()
+    assert not HostExclusion.objects.exists()
+
+
+def test_the_page_of_a_host_lists_only_what_one_may_see(client: Client, made: Made) -> None:
+    attempt = made.instance("E")
+    url = f"/hosts/sge/{attempt.nodename}/"
+    assert attempt.job.name in client.get(url).content.decode()
+    stranger = client_of(make_user("mallory")).get(url).content.decode()
+    assert attempt.job.name not in stranger
+    assert "None lately" in stranger
+
+
+def ended(host: str, count: int, *, failed: bool, seconds: float = 5.0) -> list[Ended]:
+    return [Ended(host, failed, seconds, NOW)] * count
+
+
+GOOD = [attempt for host in ("c1", "c2", "c3", "c4", "c5", "c6", "c7") for attempt in ended(host, 30, failed=False)]
+
+
+def test_twenty_quick_failures_in_a_row_make_a_host_bad() -> None:
+    assert find_bad([*ended("bad", 20, failed=True), *GOOD], {}, []) == ["bad"]
+    assert find_bad([*ended("bad", 19, failed=True), *GOOD], {}, []) == []
+    assert find_bad([*ended("bad", 20, failed=True, seconds=300), *GOOD], {}, []) == []
+    assert find_bad([*ended("bad", 1, failed=False), *ended("bad", 30, failed=True), *GOOD], {}, []) == []
+    assert find_bad([*ended("bad", 20, failed=True), *GOOD], {}, ["bad"]) == []
+
+
+def test_a_script_that_fails_everywhere_makes_no_host_bad() -> None:
+    everywhere = [attempt for host in ("c1", "c2", "c3", "c4") for attempt in ended(host, 25, failed=True)]
+    assert find_bad(everywhere, {}, []) == []
+    mixed = ended("other", 10, failed=True) + ended("other", 9, failed=False)
+    assert find_bad([*ended("bad", 20, failed=True), *mixed], {}, []) == []
+
+
+def test_what_failed_before_a_readmission_is_forgotten() -> None:
+    attempts = [*ended("bad", 20, failed=True), *GOOD]
+    assert find_bad(attempts, {"bad": NOW + timedelta(seconds=1)}, []) == []
+    assert find_bad(attempts, {"bad": NOW - timedelta(seconds=1)}, []) == ["bad"]
+
+
+def test_never_more_than_a_quarter_of_the_hosts() -> None:
+    bad = [attempt for host in ("b1", "b2", "b3", "b4") for attempt in ended(host, 20, failed=True)]
+    assert find_bad([*bad, *GOOD], {}, []) == ["b1", "b2"]
+    assert find_bad([*bad, *GOOD], {}, ["old1", "old2", "old3"]) == []
+
+
+def test_the_sweep_excludes_a_bad_host_once(made: Made, settings) -> None:
+    settings.EXECUTORS = ["sge"]
+    template = made.instance("E")
+    rows = [("bad", "E", 22), *((f"c{n}", "D", 25) for n in range(1, 8))]
+    JobInstance.objects.filter(status__in=["D", "E"]).delete()
+    for host, letter, count in rows:
+        for number in range(count):
+            JobInstance.objects.create(
+                job_id=template.job_id, workflow_run_id=template.workflow_run_id, executor_type="sge", status=letter,
+                reason="exit" if letter == "E" else "", name=f"{host}-{number}", nodename=host, wallclock=2.0, attempt=1,
+                started_at=NOW, ended_at=NOW, submitted_date=NOW, status_date=NOW, mem_free=1.0,
+            )  # fmt: skip
+    bad_hosts._newest_seen.clear()
+    assert bad_hosts.exclude_bad_hosts() == ["bad"]
+    assert bad_hosts.exclude_bad_hosts() == []
+    row = HostExclusion.objects.get()
+    assert (row.host, row.is_excluded, row.changed_by) == ("bad", True, "server")
+    assert AuditEntry.objects.get().via == "system"

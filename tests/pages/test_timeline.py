@@ -1,0 +1,71 @@
+"""The time line's window and tags: links that move it, what lies in it, and when each tag was at work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import QueryDict
+from django.test import Client
+from django.utils import timezone
+
+from tests.factories import Made, Tag, make_workflow
+from workflows.models import JobInstance, RunMinute
+from workflows.queries import timeline as queries
+from workflows.views.timeline import read_window
+
+pytestmark = pytest.mark.django_db
+NOW = timezone.now().replace(second=0, microsecond=0)
+
+
+@pytest.fixture
+def made(owner: User) -> Made:
+    """Six attempts of two tags: the first tag's were over an hour ago, the second's have just begun."""
+    made = make_workflow(owner, [Tag("clean", {"D": 3}), Tag("fit", {"R": 3}, ("clean",))])
+    old, new = NOW - timedelta(hours=2), NOW - timedelta(minutes=10)
+    attempts = JobInstance.objects.filter(workflow_run=made.run)
+    attempts.filter(status="D").update(submitted_date=old, started_at=old, ended_at=old + timedelta(minutes=50))
+    attempts.filter(status="R").update(submitted_date=new, started_at=new)
+    return made
+
+
+@pytest.mark.parametrize(
+    "query", ["", "from=5", "from=9&to=9", "from=x&to=9", "from=-1&to=9", "from=1&to=999999999999"]
+)
+def test_what_makes_no_window_shows_the_whole_run(query: str) -> None:
+    assert read_window(QueryDict(query)) is None
+
+
+def test_a_window_holds_what_lived_in_it(client: Client, made: Made) -> None:
+    url = f"/workflows/{made.workflow.pk}/timeline/"
+    whole = client.get(url).content.decode()
+    assert "Zoom in" in whole
+    assert "Whole run" not in whole
+    hour = {"from": int((NOW - timedelta(hours=1)).timestamp()), "to": int(NOW.timestamp())}
+    text = client.get(url, hour).content.decode()
+    assert "fit_" in text
+    assert "clean_" not in text
+    assert "Whole run" in text
+    day = {"from": int((NOW - timedelta(days=2)).timestamp()), "to": int((NOW - timedelta(days=1)).timestamp())}
+    assert "No attempt lived in this window." in client.get(url, day).content.decode()
+
+
+def test_a_tag_shows_only_its_own(client: Client, made: Made) -> None:
+    text = client.get(f"/workflows/{made.workflow.pk}/timeline/?tag=clean").content.decode()
+    assert "clean_" in text
+    assert "fit_" not in text
+
+
+def test_minutes_tell_when_each_tag_was_at_work(made: Made) -> None:
+    clean, fit = (made.jobs[tag][0].group_id for tag in ("clean", "fit"))
+    for ago, group, running in ((9, clean, 2), (8, clean, 1), (7, clean, 0), (3, fit, 4), (2, fit, 4)):
+        RunMinute.objects.create(run=made.run, group_id=group, minute=NOW - timedelta(minutes=ago), running=running)
+    found = queries.read_minutes(made.run.pk)
+    assert found.spans == {
+        clean: (NOW - timedelta(minutes=9), NOW - timedelta(minutes=7)),
+        fit: (NOW - timedelta(minutes=3), NOW - timedelta(minutes=1)),
+    }
+    window = (NOW - timedelta(minutes=4), NOW)
+    assert set(queries.read_minutes(made.run.pk, None, window).spans) == {fit}
+    assert max(bin.running or 0 for bin in queries.read_minutes(made.run.pk, clean, window).bins) == 0

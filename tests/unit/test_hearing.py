@@ -1,0 +1,74 @@
+"""A worker calls itself when it has heard nothing; only what it hears counts as life."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from celery.utils.nodenames import worker_direct
+
+from jobmon_site import readiness
+from jobmon_site.hearing import CALL, QUIET_SECONDS, Hearing
+
+NAME = "worker@here"
+
+
+@pytest.fixture
+def heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "heartbeat"
+    monkeypatch.setenv(readiness.HEARTBEAT_VARIABLE, str(path))
+    return path
+
+
+def make_hearing(broker: str) -> tuple[Celery, Hearing]:
+    app = Celery("test", broker=broker, set_as_current=False)
+    app.conf.broker_transport_options = {"socket_connect_timeout": 1}
+    made = Hearing(app)
+    made._name = NAME
+    made._written_at = float("inf")  # no row: there is no database here
+    return app, made
+
+
+def count_calls(app: Celery) -> int:
+    with app.connection_for_read() as connection:
+        queue = connection.SimpleQueue(worker_direct(NAME))
+        try:
+            found = 0
+            while True:
+                try:
+                    message = queue.get_nowait()
+                except queue.Empty:
+                    return found
+                assert message.headers["task"] == CALL
+                message.ack()
+                found += 1
+        finally:
+            queue.close()
+
+
+def test_a_quiet_worker_calls_itself_and_a_deaf_one_gives_no_sign(heartbeat: Path) -> None:
+    app, hearing = make_hearing(f"memory://{heartbeat.parent.name}")
+    hearing.step(hearing._heard_at + QUIET_SECONDS - 1)
+    assert count_calls(app) == 0
+    hearing.step(hearing._heard_at + QUIET_SECONDS)
+    assert count_calls(app) == 1
+    assert not heartbeat.exists()
+    hearing.note()
+    assert heartbeat.exists()
+
+
+def test_without_a_broker_there_is_nothing_to_hear(heartbeat: Path, tmp_path: Path) -> None:
+    _, hearing = make_hearing(f"redis+socket://{tmp_path}/nobody.sock")
+    hearing.step(hearing._heard_at + QUIET_SECONDS)
+    assert heartbeat.exists()
+
+
+def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv(readiness.SYSTEMD_VARIABLE, str(tmp_path / "notify"))
+        readiness.announce_ready()
+        readiness.announce_life()
+        assert [listener.recv(100), listener.recv(100)] == [b"READY=1", b"WATCHDOG=1"]

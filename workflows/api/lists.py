@@ -1,0 +1,55 @@
+"""What all lists of the API share: filters that are understood, keyset pages, and their description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import django_filters as df
+from django.db.models import Model, QuerySet
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from workflows.api.base import demand_understood, next_link, per_page
+from workflows.queries.keyset import Order, paginate
+from workflows.url_filters import TextsFilter, UrlFilterSet
+
+M = TypeVar("M", bound=Model)
+NEWEST = Order("id", is_descending=True)
+AFTER = OpenApiParameter("after", str, description="cursor of the page before, from `next`")
+PER_PAGE = OpenApiParameter("per_page", int, description="at most 1,000; 100 unless said")
+FIELDS = OpenApiParameter("fields", str, description="only these fields, separated by commas")
+ATTRIBUTES = OpenApiParameter(
+    "attr.NAME", str, many=True, description="what has this text as its attribute NAME, as in `attr.release=2026`"
+)
+
+
+def describe_list(filters: type[UrlFilterSet] | None = None, *more: OpenApiParameter) -> list[OpenApiParameter]:
+    """The parameters of a list: the filters of its FilterSet, pages, and fields."""
+    if filters is None:
+        return [*more, AFTER, PER_PAGE, FIELDS]
+    described = [_describe(name, field) for name, field in filters.base_filters.items()]
+    attributes = [ATTRIBUTES] if filters.HAS_ATTRIBUTES else []
+    return [*described, *attributes, *more, AFTER, PER_PAGE, FIELDS]
+
+
+def _describe(name: str, field: df.Filter) -> OpenApiParameter:
+    choices = [value for value, _ in field.extra.get("choices", ())]
+    takes_many = isinstance(field, df.MultipleChoiceFilter | TextsFilter)
+    kind = int if isinstance(field, df.NumberFilter) else str
+    return OpenApiParameter(name, kind, many=takes_many, enum=choices or None, description=str(field.label))
+
+
+def demand_rows(filters: UrlFilterSet) -> QuerySet[Any]:
+    """The filtered rows. Raises Problem for a filter that is not understood."""
+    demand_understood(filters.unknown, filters.form.errors)
+    return filters.rows
+
+
+def answer_page(
+    request: Request, rows: QuerySet[M], order: Order, show: Callable[[Sequence[M]], list[dict[str, object]]]
+) -> Response:
+    """One page of a list."""
+    page = paginate(rows, order, request.query_params.get("after", ""), "", per_page(request))
+    return Response({"results": show(page.rows), "next": next_link(request, page.next)})

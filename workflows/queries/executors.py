@@ -1,0 +1,104 @@
+"""Reads about executors, from what was stored: nothing here asks a batch system."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Count, Sum
+from django.utils import timezone
+
+from workflows.models import ErrorGroup, ExecutorState, JobInstance, JobInstanceStatusLog, WorkflowRun
+from workflows.models.execution import LIVE_LETTERS
+from workflows.permissions import visible_workflows
+from workflows.queries.frame import SILENT_AFTER
+
+MOVES_READ = 2_000
+REFUSALS_SHOWN = 20
+LATELY = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorView:
+    """`live`: letter → our attempts; `slots`: those that running ones hold."""
+
+    state: ExecutorState
+    live: dict[str, int] = field(default_factory=dict)
+    slots: int = 0
+    runs: int = 0
+
+    @property
+    def is_silent(self) -> bool:
+        polled = self.state.polled_at
+        return self.runs > 0 and (polled is None or polled < timezone.now() - SILENT_AFTER)
+
+    @property
+    def is_failing(self) -> bool:
+        return self.state.failures_in_a_row > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """How long handing over took lately, from the intent to the batch system's answer; and how many per minute."""
+
+    count: int
+    median: float
+    longest: float
+    per_minute: float
+
+
+def list_executors() -> list[ExecutorView]:
+    """Three queries, for any number of executors."""
+    states = list(ExecutorState.objects.order_by("name"))
+    live = JobInstance.objects.filter(executor_type__in=[state.name for state in states], status__in=LIVE_LETTERS)
+    counts: dict[str, dict[str, int]] = {}
+    slots: dict[str, int] = {}
+    for name, letter, number, held in (
+        live.values_list("executor_type", "status").annotate(n=Count("pk"), held=Sum("job__slots")).order_by()
+    ):
+        counts.setdefault(name, {})[letter] = number
+        slots[name] = slots.get(name, 0) + (held or 0 if letter == "R" else 0)
+    runs = dict(WorkflowRun.objects.filter(status="R").values_list("executor").annotate(n=Count("pk")).order_by())
+    return [
+        ExecutorView(state, counts.get(state.name, {}), slots.get(state.name, 0), runs.get(state.name, 0))
+        for state in states
+    ]
+
+
+def find_executor(name: str) -> ExecutorState | None:
+    return ExecutorState.objects.filter(pk=name).first()
+
+
+def view_submissions(name: str) -> Submission | None:
+    """Of the last ten minutes, as far as the newest 2,000 moves tell: one query. None: nothing was submitted."""
+    rows = JobInstanceStatusLog.objects.order_by("-pk").values_list(
+        "status", "status_time", "job_instance__submitted_date", "job_instance__executor_type"
+    )[:MOVES_READ]
+    since = timezone.now() - LATELY
+    return measure(
+        [
+            (asked, accepted)
+            for letter, accepted, asked, executor in rows
+            if letter == "B" and executor == name and accepted >= since
+        ]
+    )
+
+
+def measure(submissions: Iterable[tuple[datetime, datetime]]) -> Submission | None:
+    """From the times of intent and acceptance."""
+    pairs = list(submissions)
+    if not pairs:
+        return None
+    seconds = [max(0.0, (accepted - asked).total_seconds()) for asked, accepted in pairs]
+    first, last = min(pair[1] for pair in pairs), max(pair[1] for pair in pairs)
+    minutes = max(1.0, (last - first).total_seconds() / 60)
+    return Submission(len(pairs), statistics.median(seconds), max(seconds), len(pairs) / minutes)
+
+
+def refusals(user: User | AnonymousUser, name: str) -> list[ErrorGroup]:
+    """What the batch system refused last, in its own words, of workflows that this person may see."""
+    groups = ErrorGroup.objects.filter(reason="refused", workflow__in=visible_workflows(user), workflow__executor=name)
+    return list(groups.select_related("workflow").order_by("-last_seen_at")[:REFUSALS_SHOWN])

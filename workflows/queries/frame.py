@@ -1,0 +1,101 @@
+"""What the frame of every page shows beside the page itself: one query for all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db.models import CharField, DateTimeField, F, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from workflows.models import ExecutorState, Preferences, SavedFilter, SystemState, WorkflowRun
+
+SILENT_AFTER = timedelta(minutes=5)
+LATE_AFTER = timedelta(minutes=2)
+COLUMNS = ("what", "name", "since", "words", "slug")
+NO_WORDS = Value("", output_field=TextField())
+NO_SLUG = Value("", output_field=CharField())
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What everybody should know: an executor (with its last failure) or the sweep was not heard of since then."""
+
+    what: str
+    name: str
+    since: datetime | None
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTab:
+    """A filter that the reader has saved for a list ("workflows" or "jobs")."""
+
+    list_name: str
+    name: str
+    query: str
+    slug: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """`holds`: executor → why nothing new is submitted to it."""
+
+    banners: list[Banner] = field(default_factory=list)
+    tabs: list[SavedTab] = field(default_factory=list)
+    job_columns: str = ""
+    swept_at: datetime | None = None
+    holds: dict[str, str] = field(default_factory=dict)
+
+    def tabs_of(self, list_name: str) -> list[SavedTab]:
+        return sorted((tab for tab in self.tabs if tab.list_name == list_name), key=lambda tab: tab.name)
+
+
+def read_frame(user_id: int) -> Frame:
+    """Silent executors, a late sweep, and what this person keeps: one query."""
+    parts = [rows.values_list(*COLUMNS) for rows in (_silent(), _held(), _saved(user_id), _chosen_columns(user_id))]
+    banners, tabs, columns, swept_at, holds = [], [], "", None, {}
+    for what, name, since, words, slug in _sweep().values_list(*COLUMNS).union(*parts, all=True):
+        if what == "sweep":
+            swept_at = since
+            banners += [Banner(what, name, since, words)] if since < timezone.now() - LATE_AFTER else []
+        elif what == "executor":
+            banners.append(Banner(what, name, since, words))
+        elif what == "hold":
+            holds[name] = words
+        elif what == "columns":
+            columns = words
+        else:
+            tabs.append(SavedTab(what, name, words, slug))
+    return Frame(banners, tabs, columns, swept_at, holds)
+
+
+def _sweep() -> QuerySet[SystemState]:
+    sweep = SystemState.objects.filter(name="sweep")
+    return sweep.annotate(what=Value("sweep"), since=F("at"), words=NO_WORDS, slug=NO_SLUG)
+
+
+def _silent() -> QuerySet[ExecutorState]:
+    """Executors with live runs that were not heard of for five minutes."""
+    limit = timezone.now() - SILENT_AFTER
+    in_use = WorkflowRun.objects.filter(status="R", created_date__lt=limit).values("executor")
+    quiet = Q(polled_at__lt=limit) | Q(polled_at=None, poll_started_at__lt=limit)
+    silent = ExecutorState.objects.filter(quiet, name__in=in_use)
+    return silent.annotate(what=Value("executor"), since=F("polled_at"), words=F("failure"), slug=NO_SLUG)
+
+
+def _held() -> QuerySet[ExecutorState]:
+    held = ExecutorState.objects.exclude(hold_reason="")
+    return held.annotate(what=Value("hold"), since=F("held_at"), words=Cast("hold_reason", TextField()), slug=NO_SLUG)
+
+
+def _saved(user_id: int) -> QuerySet[SavedFilter]:
+    saved = SavedFilter.objects.filter(owner_id=user_id)
+    return saved.annotate(what=F("list_name"), since=F("created_at"), words=F("query"))
+
+
+def _chosen_columns(user_id: int) -> QuerySet[Preferences]:
+    never = Value(None, output_field=DateTimeField())
+    chosen = Preferences.objects.filter(user_id=user_id).exclude(job_columns="")
+    return chosen.annotate(what=Value("columns"), name=NO_SLUG, since=never, words=F("job_columns"), slug=NO_SLUG)

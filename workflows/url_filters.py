@@ -1,0 +1,194 @@
+"""What the filters of all lists share: fields for the values of a URL, chips, attributes, and what was not understood."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import django_filters as df
+from django import forms
+from django.db.models import Func, QuerySet, TextField, Value
+from django.http import QueryDict
+from django.utils import timezone
+
+from workflows import words
+
+VIEW_NAMES = frozenset({"fields", "after", "before", "per_page", "sort", "cols", "export", "v", "dag_id", "format"})
+MAX_VALUES = 50
+ATTRIBUTE, MOST_ATTRIBUTES = "attr.", 10
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """An applied filter, or one that was not understood. `query` is the URL query without it."""
+
+    label: str
+    query: str
+    is_understood: bool = True
+
+
+class ManyTexts(forms.Field):
+    """Any number of values of one name."""
+
+    widget = forms.SelectMultiple
+
+    def to_python(self, value: Any) -> list[str]:
+        return [str(item) for item in value if str(item)][:MAX_VALUES] if value else []
+
+
+class SinceField(forms.CharField):
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text:
+            return None
+        moment = words.parse_since(text, timezone.now())
+        if moment is None:
+            raise forms.ValidationError("write 30m, 24h, 7d or a date like 2026-11-23")
+        return moment
+
+
+class TextsFilter(df.Filter):
+    field_class = ManyTexts
+
+
+class IdsField(forms.CharField):
+    """Ids, separated by commas."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if any(not part.isascii() or not part.isdigit() or len(part) > 18 for part in parts) or len(parts) > 1000:
+            raise forms.ValidationError("write ids separated by commas")
+        return [int(part) for part in parts]
+
+
+class IdsFilter(df.Filter):
+    field_class = IdsField
+
+
+class FlagField(forms.CharField):
+    """`1` or `true` asks for it; `0` and `false` do not; None says nothing about it."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value).lower()
+        if text not in ("", "0", "false", "1", "true"):
+            raise forms.ValidationError("write 1 or 0, or leave it out")
+        return text in ("1", "true") if text else None
+
+
+class FlagFilter(df.Filter):
+    field_class = FlagField
+
+
+class SinceFilter(df.Filter):
+    field_class = SinceField
+
+
+def without_empty(data: QueryDict) -> QueryDict:
+    """What a form sends for its empty fields says nothing."""
+    query = data.copy()
+    for name, values in data.lists():
+        query.setlist(name, [value for value in values if value])
+        if not query.getlist(name):
+            del query[name]
+    return query
+
+
+class AttributeText(Func):
+    """The text of one attribute, NULL where there is none of this name."""
+
+    function = "JSON_EXTRACT"
+    output_field = TextField()
+
+    def __init__(self, name: str) -> None:
+        super().__init__("attributes", Value(f"$.{json.dumps(name)}"))
+
+    def as_mysql(self, compiler: Any, connection: Any, **more: Any) -> Any:
+        return self.as_sql(compiler, connection, template="JSON_UNQUOTE(%(function)s(%(expressions)s))", **more)
+
+
+class AttributeFilter(TextsFilter):
+    """`attr.release=2026`: what has this text under this name."""
+
+    def filter(self, rows: QuerySet[Any], value: list[str]) -> QuerySet[Any]:
+        if not value:
+            return rows
+        text = f"text_of_{self.field_name}"
+        found: QuerySet[Any] = rows.alias(**{text: AttributeText(str(self.label))}).filter(**{f"{text}__in": value})
+        return found
+
+
+def attribute_filters(query: QueryDict) -> dict[str, AttributeFilter]:
+    """One for each attribute that the URL names. Quotes and backslashes cannot be asked for: databases differ there."""
+    names = [name for name in query if name.startswith(ATTRIBUTE) and not set(name) & set('"\\')]
+    return {
+        name: AttributeFilter(field_name=f"attribute_{number}", label=name.removeprefix(ATTRIBUTE))
+        for number, name in enumerate(names[:MOST_ATTRIBUTES])
+        if name != ATTRIBUTE
+    }
+
+
+class UrlFilterSet(df.FilterSet):
+    """What all lists share: chips, and the names and values that were not understood."""
+
+    UNNAMED: frozenset[str] = frozenset()
+    HAS_ATTRIBUTES = False
+
+    def __init__(self, data: QueryDict, queryset: QuerySet[Any], **kwargs: Any) -> None:
+        self.query = without_empty(data)
+        super().__init__(self.query, queryset=queryset, **kwargs)
+        if self.HAS_ATTRIBUTES:
+            self.filters.update(attribute_filters(self.query))
+
+    @property
+    def unknown(self) -> list[str]:
+        names = [name for name in self.query if name not in self.filters and name not in VIEW_NAMES]
+        return names + [name for name in self.form.errors if name in self.query]
+
+    @property
+    def applied(self) -> list[str]:
+        """The names of the filters that are set and understood."""
+        wrong = set(self.form.errors)
+        return [
+            name for name in self.query if name in self.filters and any(self.query.getlist(name)) and name not in wrong
+        ]
+
+    def _chip(self, name: str, value: str, is_understood: bool) -> Chip:
+        rest = self.query.copy()
+        for view_name in ("after", "before", "v"):
+            rest.pop(view_name, None)
+        rest.setlist(name, [item for item in rest.getlist(name) if item != value])
+        label = (
+            f"{self.label_of(name)}: {self.word_of(name, value)}"
+            if is_understood
+            else f"not understood: {name}={value}"
+        )
+        return Chip(label, rest.urlencode(), is_understood)
+
+    def label_of(self, name: str) -> str:
+        return str(self.filters[name].label or name)
+
+    def word_of(self, name: str, value: str) -> str:
+        choices = getattr(self.filters[name], "extra", {}).get("choices") or ()
+        return str(dict(choices).get(value, value))
+
+    @property
+    def chips(self) -> list[Chip]:
+        """One for each value; filters that the page shows as tabs have none."""
+        wrong = self.unknown
+        bad = [self._chip(name, value, False) for name in wrong for value in self.query.getlist(name)]
+        named = [name for name in self.applied if name not in self.UNNAMED]
+        good = [self._chip(name, value, True) for name in named for value in self.query.getlist(name) if value]
+        return bad + good
+
+    @property
+    def rows(self) -> QuerySet[Any]:
+        """The filtered rows. A value that is not understood leaves nothing: it must not widen the list."""
+        rows: QuerySet[Any] = self.qs
+        return rows if not self.unknown else rows.none()
+
+
+def choice_filter(label: str, choices: Sequence[tuple[str, str]], **kwargs: Any) -> df.MultipleChoiceFilter:
+    return df.MultipleChoiceFilter(label=label, choices=choices, **kwargs)
