@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -207,12 +208,27 @@ def test_edges_between_groups_are_summed(made: Made) -> None:
 
 
 def test_a_neighbourhood_is_never_larger_than_its_limit(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "FOLD_FROM", 100)
     last = made.jobs["end"][0].pk
-    assert len(graph.neighbourhood(last, 2, 2).jobs) == 21
-    assert len(graph.neighbourhood(last, 1, 0).jobs) == 11
+    assert len(graph.neighbourhood(last, 2, 2).nodes) == 21
+    assert len(graph.neighbourhood(last, 1, 0).nodes) == 11
     monkeypatch.setattr(graph, "BOXES", 5)
     cut = graph.neighbourhood(last, 1, 0)
-    assert (len(cut.jobs), cut.left_out) == (5, 6)
+    assert (len(cut.nodes), cut.left_out) == (5, 6)
+
+
+def test_many_neighbours_alike_become_one_box(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "FOLD_FROM", 2)
+    last = made.jobs["end"][0]
+    near = graph.neighbourhood(last.pk, 2, 0)
+    folded = [node for node in near.nodes.values() if node.pk < 0]
+    statuses = Counter((job.tag, job.status) for tag in ("fit", "clean") for job in made.jobs[tag])
+    assert {(node.tag, node.status): node.jobs for node in folded} == {k: n for k, n in statuses.items() if n > 1}
+    assert near.jobs == 21
+    assert all({up, down} <= set(near.nodes) for up, down in near.edges)
+    assert {node.hop for node in folded} == {-1, -2}
+    monkeypatch.setattr(graph, "EDGES_READ", 4)
+    assert graph.neighbourhood(last.pk, 1, 0).is_cut
 
 
 def test_leftovers_of_an_ended_run_are_counted(owner: User) -> None:

@@ -10,15 +10,36 @@ from workflows.models import GroupEdge, Job, JobEdge
 
 BOXES = 200
 EDGES_READ = 2_000
+# So many jobs alike, equally far from the job, are drawn as one box.
+FOLD_FROM = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A box of the picture: a job, or, with a negative `pk`, `jobs` alike ones. `hop` is 0 for the job itself, negative
+    upstream of it."""
+
+    pk: int
+    name: str
+    tag: str
+    status: str
+    hop: int
+    jobs: int = 1
 
 
 @dataclass(slots=True)
 class Neighbourhood:
-    """Jobs around one job: `jobs` by id, edges between them, and how many were left out."""
+    """Boxes around one job by id, the edges between them, how many jobs they stand for, and how many found ones were
+    left out. `is_cut`: there are more neighbours than were read."""
 
-    jobs: dict[int, Job] = field(default_factory=dict)
+    nodes: dict[int, Node] = field(default_factory=dict)
     edges: set[tuple[int, int]] = field(default_factory=set)
     left_out: int = 0
+    is_cut: bool = False
+
+    @property
+    def jobs(self) -> int:
+        return sum(node.jobs for node in self.nodes.values())
 
 
 def group_edges(dag_id: int) -> dict[tuple[int, int], int]:
@@ -29,18 +50,19 @@ def group_edges(dag_id: int) -> dict[tuple[int, int], int]:
 
 def neighbourhood(job_id: int, up: int, down: int) -> Neighbourhood:
     """One query for the edges of the job itself, one for each further hop and side, one for the jobs. Never more than
-    BOXES jobs."""
-    found = Neighbourhood()
-    seen: set[int] = {job_id}
+    BOXES boxes."""
+    hops: dict[int, int] = {job_id: 0}
+    edges: set[tuple[int, int]] = set()
     direct = _edges(Q(downstream_id=job_id) | Q(upstream_id=job_id))
-    for is_up, hops in ((True, up), (False, down)):
-        own = [(a, b) for a, b in direct if (b if is_up else a) == job_id] if hops else []
-        reached = _add(found, seen, own, is_up)
-        for _ in range(hops - 1):
-            side = Q(downstream_id__in=reached) if is_up else Q(upstream_id__in=reached)
-            reached = _add(found, seen, _edges(side), is_up)
-    found.jobs = Job.objects.select_related("group").defer("command").in_bulk(list(seen))
-    return found
+    is_cut = len(direct) == EDGES_READ
+    for side, furthest in ((-1, up), (1, down)):
+        near = [edge for edge in direct if edge[side < 0] == job_id] if furthest else []
+        reached = _add(hops, edges, near, side)
+        for hop in range(2, furthest + 1):
+            far = _edges(Q(downstream_id__in=reached) if side < 0 else Q(upstream_id__in=reached))
+            is_cut = is_cut or len(far) == EDGES_READ
+            reached = _add(hops, edges, far, side * hop)
+    return _fold(hops, edges, is_cut)
 
 
 def _edges(condition: Q) -> list[tuple[int, int]]:
@@ -48,16 +70,29 @@ def _edges(condition: Q) -> list[tuple[int, int]]:
     return list(edges.values_list("upstream_id", "downstream_id")[:EDGES_READ])
 
 
-def _add(found: Neighbourhood, seen: set[int], edges: list[tuple[int, int]], is_up: bool) -> list[int]:
-    """Take these edges in while there is room; answer the jobs that are new."""
-    reached: list[int] = []
-    for upstream, downstream in edges:
-        new = upstream if is_up else downstream
-        if new not in seen and len(seen) >= BOXES:
-            found.left_out += 1
-            continue
-        if new not in seen:
-            reached.append(new)
-        seen.add(new)
-        found.edges.add((upstream, downstream))
+def _add(hops: dict[int, int], edges: set[tuple[int, int]], found: list[tuple[int, int]], hop: int) -> list[int]:
+    """Take these edges in; answer the jobs that are new."""
+    edges.update(found)
+    reached = list(dict.fromkeys(edge[hop > 0] for edge in found if edge[hop > 0] not in hops))
+    hops.update(dict.fromkeys(reached, hop))
     return reached
+
+
+def _fold(hops: dict[int, int], edges: set[tuple[int, int]], is_cut: bool) -> Neighbourhood:
+    """Jobs of the same tag and status at the same distance become one box where they are many."""
+    rows = Job.objects.filter(pk__in=list(hops)).values_list("job_id", "name", "group__name", "status")
+    jobs = [Node(pk, name, tag, status, hops[pk]) for pk, name, tag, status in rows.order_by("job_id")]
+    alike: dict[tuple[int, str, str], list[Node]] = {}
+    for job in jobs:
+        alike.setdefault((job.hop, job.tag, job.status), []).append(job)
+    nodes: dict[int, Node] = {}
+    stands_for: dict[int, int] = {}
+    for (hop, tag, status), members in sorted(alike.items(), key=lambda item: (abs(item[0][0]), item[1][0].pk)):
+        boxes = [Node(-len(nodes) - 1, tag, tag, status, hop, len(members))] if len(members) >= FOLD_FROM else members
+        nodes.update((box.pk, box) for box in boxes)
+        stands_for.update((member.pk, boxes[0].pk if boxes is not members else member.pk) for member in members)
+    shown = dict(list(nodes.items())[:BOXES])
+    drawn = {(stands_for[up], stands_for[down]) for up, down in edges if up in stands_for and down in stands_for}
+    left_out = sum(node.jobs for pk, node in nodes.items() if pk not in shown)
+    kept = {(up, down) for up, down in drawn if up in shown and down in shown and up != down}
+    return Neighbourhood(shown, kept, left_out, is_cut)

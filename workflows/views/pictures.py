@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from workflows import graph_layout
-from workflows.models import JobGroup
+from workflows.models import Job, JobGroup
 from workflows.queries import graph as queries
 from workflows.queries.counts import Counts, add_shown, groups_of, shown_counts
 from workflows.queries.job_detail import find_job
@@ -67,6 +69,21 @@ def workflow_graph(request: HttpRequest, workflow_id: int) -> HttpResponse:
     return show(request, "pictures/workflow_graph.html", context)
 
 
+def _url_of(job: Job, node: queries.Node, up: int, down: int) -> str:
+    """A job leads to its own neighbourhood, jobs alike to the table of them."""
+    if node.jobs == 1:
+        return f"/jobs/{node.pk}/graph/?{urlencode({'up': up, 'down': down})}"
+    near = {-1: {"upstream_of": job.pk}, 1: {"downstream_of": job.pk}}.get(node.hop, {})
+    return f"/workflows/{job.dag.workflow.pk}/jobs/?{urlencode({**near, 'tag': node.tag, 'status': node.status})}"
+
+
+def _count_statuses(nodes: Iterable[queries.Node]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for node in nodes:
+        counts[node.status] += node.jobs
+    return counts
+
+
 def _hops(text: str) -> int:
     return int(text) if text in ("0", "1", "2") else 1
 
@@ -78,14 +95,16 @@ def job_graph(request: HttpRequest, job_id: int) -> HttpResponse:
     up, down = _hops(request.GET.get("up", "1")), _hops(request.GET.get("down", "1"))
     near = queries.neighbourhood(job.pk, up, down)
     drawing = graph_layout.draw(
-        sorted(near.jobs), near.edges, graph_layout.Sizes(box_width=210, box_height=44, gap_y=12)
+        sorted(near.nodes), near.edges, graph_layout.Sizes(box_width=210, box_height=44, gap_y=12)
     )
     context = {
         "job": job,
         "near": near,
-        "boxes": [(near.jobs[pk], place) for pk, place in drawing.places.items()],
+        "boxes": [
+            (near.nodes[pk], place, _url_of(job, near.nodes[pk], up, down)) for pk, place in drawing.places.items()
+        ],
         "drawing": drawing,
-        "statuses": Counter(other.status for other in near.jobs.values()),
+        "statuses": _count_statuses(near.nodes.values()),
         "up": up,
         "down": down,
         "crumbs": crumbs_of(job.dag.workflow, Crumb(job.name, f"/jobs/{job.pk}/"), Crumb("Graph")),
