@@ -13,8 +13,10 @@ most 3 times what the page costs at 1,000 jobs.
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -189,8 +191,8 @@ def _look_closely(client: Client, url: str) -> tuple[int, int, str]:
         response = client.get(url)
     if response.status_code != 200:
         raise SystemExit(f"bench: {url} answered {response.status_code}")
-    live = response.context.get("live") if response.context else None
-    return len(queries), len(response.content), getattr(live, "url", "")
+    poll = re.search(rb'hx-get="([^"]+)"', response.content)
+    return len(queries), len(response.content), html.unescape(poll[1].decode()) if poll else ""
 
 
 def _timed(call: Callable[[], Any]) -> float:

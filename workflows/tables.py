@@ -103,9 +103,6 @@ class JobTable(dt.Table):
             return format_html(" {}", markup.fact_badge("checking", "search", "not in the last listing; not gone yet"))
         return ""
 
-    def render_job_id(self, value: int) -> SafeString:
-        return format_html('<a href="/jobs/{}/">{}</a>', value, value)
-
     def render_name(self, record: JobRow) -> SafeString:
         return format_html('<a href="/jobs/{}/">{}</a>', record.job.job_id, record.job.name)
 
