@@ -31,6 +31,7 @@ TABLES = ("job", "job_edge")
 PARENTS = ("task_dag", "job_group")
 PRAGMAS = (
     "journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768", "temp_store=MEMORY", "mmap_size=67108864",
+    "wal_autocheckpoint=8000",
     "foreign_keys=ON",
 )  # fmt: skip
 

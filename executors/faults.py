@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,4 +101,9 @@ def _fire(name: str, fault: Fault) -> None:
     elif fault.action == "raise":
         raise FaultInjected(name)
     else:
-        os.kill(os.getpid(), signal.SIGKILL if fault.action == "kill" else signal.SIGSTOP)
+        _signal_this_thread(signal.SIGKILL if fault.action == "kill" else signal.SIGSTOP)
+
+
+def _signal_this_thread(number: int) -> None:
+    """Sent to the process, a stop is taken by any of its threads, and this one would go on past the point meanwhile."""
+    signal.pthread_kill(threading.get_ident(), number)

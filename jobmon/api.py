@@ -95,8 +95,9 @@ class Client:
         self._require("dry_run")
         return self._post(f"workflows/{workflow_id}/runs/", body, query=[("dry_run", "1")])
 
-    def list_runs(self, workflow_id: int, limit: int | None = None) -> list[dict[str, Any]]:
-        return self._list(f"workflows/{workflow_id}/runs/", (), limit)
+    def list_runs(self, workflow_id: int, limit: int | None = None, filters: Query = ()) -> list[dict[str, Any]]:
+        """Newest first."""
+        return self._list(f"workflows/{workflow_id}/runs/", filters, limit)
 
     def list_jobs(self, workflow_id: int, filters: Query = (), limit: int | None = None) -> list[dict[str, Any]]:
         return self._list(f"workflows/{workflow_id}/jobs/", filters, limit)
@@ -160,9 +161,11 @@ class Client:
     def list_operations(self, filters: Query = (), limit: int | None = None) -> list[dict[str, Any]]:
         return self._list("operations/", filters, limit)
 
-    def list_operation_jobs(self, operation_id: str, limit: int | None = None) -> list[dict[str, Any]]:
+    def list_operation_jobs(
+        self, operation_id: str, limit: int | None = None, filters: Query = ()
+    ) -> list[dict[str, Any]]:
         """Its jobs, each with what became of it."""
-        return self._list(f"operations/{operation_id}/jobs/", (), limit)
+        return self._list(f"operations/{operation_id}/jobs/", filters, limit)
 
     def get_job(self, job_id: int) -> dict[str, Any]:
         return self._get(f"jobs/{job_id}/")

@@ -28,7 +28,11 @@ ERRORS_SHOWN = 10
 BY_CODE: dict[str, tuple[type[RequestRefused], str]] = {
     "invalid-request": (InvalidRequest, "Correct the request; nothing was stored."),
     "invalid-graph": (InvalidGraph, "Correct these tasks and run the script again; nothing was stored."),
-    "not-authenticated": (NotAuthenticated, "Make a token on the server's account page, then run `jobmon configure`."),
+    "not-authenticated": (
+        NotAuthenticated,
+        "Make a token on the server's account page, then run `jobmon configure`; `jobmon config show` tells which "
+        "server was asked, with which token.",
+    ),
     "not-allowed": (
         NotAllowed,
         "Ask the owner of the workflow or an administrator to do it, or to give you the right.",

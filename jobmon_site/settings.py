@@ -113,7 +113,7 @@ def _sqlite() -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32768; "
-            "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=67108864;",
+            "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=67108864; PRAGMA wal_autocheckpoint=8000;",
         },
     }
 
@@ -332,6 +332,7 @@ _mail = mail_settings(f"http://127.0.0.1:{PORT}" if IS_EMBEDDED else f"https://{
 globals().update(_mail)
 SITE_URL, MAIL_MINUTES = str(_mail["SITE_URL"]), int(_mail["MAIL_MINUTES"])
 STALL_MINUTES = env_int("JOBMON_STALL_MINUTES", 15, 1)
+FAILING_ATTEMPTS = env_int("JOBMON_FAILING_ATTEMPTS", 200)
 
 # Probes and metrics: see docs/monitoring.md.
 METRICS_TOKEN = env_secret("JOBMON_METRICS_TOKEN")

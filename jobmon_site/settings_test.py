@@ -32,6 +32,8 @@ if DATABASE_KIND == "sqlite":
     # A file, not memory: WAL, immediate transactions and the writers' lock are what is tested.
     DATABASES["default"]["TEST"] = {"NAME": str(HOME.local / "test.sqlite3")}
 
+# Every test client makes the middleware anew, which would read all static files each time. Served ones look the same.
+WHITENOISE_AUTOREFRESH = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CELERY_TASK_ALWAYS_EAGER = False
 CELERY_BROKER_URL = "memory://"

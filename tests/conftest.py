@@ -18,14 +18,10 @@ ROOT = Path(os.environ["JOBMON_TEST_ROOT"])
 MARIADB = pytest.StashKey[MariaDB]()
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For --dist loadgroup: all tests of one batch system share a process, and so one cluster; the others stay with
-    their file. The clusters' tests come first, for they wait more than they work."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    """Files go to the suite's processes as wholes, in this order. What takes long and mostly waits comes first, so that
+    nothing is left to wait for at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 def _is_controller(config: pytest.Config) -> bool:

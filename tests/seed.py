@@ -3,6 +3,7 @@ failures, and finished, failed, stopped and new ones beside it."""
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from django.utils import timezone
 from executors.spool import attempt_folder
 from tests.factories import Made, Tag, make_audit, make_workflow
 from workflows import saved_filters
-from workflows.models import ExecutorState, HostExclusion, JobInstance, RunMinute, Workflow
-from workflows.scheduling import stored_facts
+from workflows.models import ExecutorMinute, ExecutorState, HostExclusion, JobInstance, RunMinute, Workflow
+from workflows.scheduling import server_facts, stored_facts
+from workflows.scheduling.workers import note_worker
 
 PIPELINE = (
     Tag("extract", {"D": 48}, minutes=4, mem_free=2),
@@ -74,16 +76,21 @@ def seed(owner: User) -> Made:
         made.workflow, "set_limit", actor=owner.username, target="tag fit", before={"limit": 100}, after={"limit": 30}
     )
     ExecutorState.objects.create(name="local", kind="local", polled_at=now - timedelta(seconds=4), poll_seconds=0.02,
-                                 counts={"running": 29, "pending": 12})  # fmt: skip
+                                 counts={"running": 29, "pending": 12}, live=41, own_max_live=400)  # fmt: skip
     ExecutorState.objects.create(name="sge", kind="sge", polled_at=now - timedelta(seconds=9), poll_seconds=0.61,
-                                 counts={"running": 212, "pending": 96}, max_live=400)  # fmt: skip
+                                 counts={"running": 212, "pending": 96}, max_live=400, live=308, own_max_live=5000)  # fmt: skip
     HostExclusion.objects.create(executor="sge", host="c117", changed_at=now - timedelta(hours=3), changed_by="server",
                                  reason="its 20 newest attempts failed within 60 s each, elsewhere most do not")  # fmt: skip
     saved_filters.save(owner, "workflows", "failed this week", "status=E&changed=7d")
     saved_filters.save(owner, "jobs", "over memory", "status=F&reason=memory")
     write_logs(made)
     write_minutes(made)
+    write_day("sge")
+    note_worker("celery@jobmon-1")
+    note_worker("celery@jobmon-2")
     stored_facts.refresh_facts()
+    redis = {"redis_version": "7.2.7", "redis_memory": 4_200_000, "redis_clients": 9}
+    stored_facts.note_sweep({**server_facts.measure(), **redis})
     Workflow.objects.filter(pk=made.workflow.pk).update(change_no=1204)
     return made
 
@@ -102,6 +109,18 @@ def write_minutes(made: Made) -> None:
             queued = sum(1 for other, _ in live if other == group) - running
             rows.append(RunMinute(run=made.run, group_id=group, minute=at, queued=queued, running=running))
     RunMinute.objects.bulk_create(rows)
+
+
+def write_day(executor: str) -> None:
+    """What its listings would have left in the last 24 hours: two waves of work, and an hour without an answer."""
+    now = timezone.now().replace(second=0, microsecond=0)
+    rows = []
+    for ago in range(24 * 60, 0, -1):
+        running = max(0, int(260 * math.sin(ago / 220)) + ago % 7)
+        if not 600 < ago < 660:
+            at = now - timedelta(minutes=ago)
+            rows.append(ExecutorMinute(executor=executor, minute=at, running=running, waiting=running // 3))
+    ExecutorMinute.objects.bulk_create(rows)
 
 
 def write_logs(made: Made) -> None:

@@ -24,7 +24,7 @@ from workflows.permissions import find_group, is_owner, may_operate
 from workflows.quotas import refuse_jobs, refuse_submission
 from workflows.sharing import share
 from workflows.state_machine import JobStatus, WorkflowStatus
-from workflows.transactions import write_transaction
+from workflows.transactions import give_way, last_turn_seconds, write_transaction
 
 JOB_COLUMNS = (
     "job_id", "dag_id", "group_id", "job_hash", "name", "tag", "command", "slots", "mem_free", "max_runtime",
@@ -33,8 +33,10 @@ JOB_COLUMNS = (
 )  # fmt: skip
 
 
-# A transaction of so many jobs takes a tenth of a second, and then others have their turn.
-SLICE = 5_000
+# A transaction of so many jobs takes a tenth of a second, and then others have their turn. Where it takes LONG, the next
+# one has fewer.
+SLICE, SMALLEST_SLICE = 5_000, 1_000
+LONG = 0.4
 
 
 class _AlreadyThere(Exception):
@@ -147,9 +149,21 @@ def _create(graph: Graph, actor: Actor) -> Bound:
     dag, ids = _create_dag(graph, groups, actor, now)
     group_ids = [ids[group] for group in groups]
     first_id = _allocate_jobs(len(graph.jobs))
-    for start in range(0, len(graph.jobs), SLICE):
-        _insert_slice(graph, dag.pk, first_id, group_ids, now, range(start, min(start + SLICE, len(graph.jobs))))
+    start, size = 0, SLICE
+    while start < len(graph.jobs):
+        positions = range(start, min(start + size, len(graph.jobs)))
+        rows = list(_job_rows(graph, dag.pk, first_id, group_ids, now, positions))
+        _insert_slice(rows, _edges_to(graph, first_id, positions))
+        give_way()
+        start, size = positions.stop, choose_size(size, last_turn_seconds())
     return _create_workflow(graph, dag, actor, now, _sum_edges(graph, dag.pk, group_ids))
+
+
+def choose_size(size: int, seconds: float) -> int:
+    """Of the next transaction, after one that took so long: where the disk is slow, others shall not wait for it."""
+    if seconds > LONG:
+        return max(min(SLICE, SMALLEST_SLICE), size // 2)
+    return min(SLICE, 2 * size) if seconds < LONG / 4 else size
 
 
 @write_transaction
@@ -171,14 +185,17 @@ def _allocate_jobs(count: int) -> int:
 
 
 @write_transaction
-def _insert_slice(
-    graph: Graph, dag_id: int, first_id: int, group_ids: Sequence[int], now: datetime, positions: range
-) -> None:
-    """Some jobs and the edges that lead to them. Edges are sorted by upstream, as the table is."""
-    insert_rows("job", JOB_COLUMNS, _job_rows(graph, dag_id, first_id, group_ids, now, positions))
+def _insert_slice(jobs: Sequence[tuple[Any, ...]], edges: Sequence[tuple[int, int]]) -> None:
+    """Some jobs and the edges that lead to them. All that can be done before is done: others wait meanwhile."""
+    insert_rows("job", JOB_COLUMNS, jobs)
+    insert_rows("job_edge", ("upstream_id", "downstream_id"), edges)
+
+
+def _edges_to(graph: Graph, first_id: int, positions: range) -> list[tuple[int, int]]:
+    """Sorted by upstream, as the table is."""
     edges = [(first_id + up, first_id + down) for down in positions for up in graph.upstreams[down]]
     edges.sort()
-    insert_rows("job_edge", ("upstream_id", "downstream_id"), edges)
+    return edges
 
 
 @write_transaction

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -22,10 +22,22 @@ def chunked(items: Sequence[T], size: int = ID_CHUNK) -> Iterator[Sequence[T]]:
 
 def allocate_ids(name: str, count: int) -> int:
     """The first of `count` ids that are ours alone. Inside a write transaction."""
-    IdSequence.objects.get_or_create(name=name)
+    if not IdSequence.objects.filter(name=name).exists():
+        _begin_sequence(name)
     sequence = IdSequence.objects.select_for_update().get(name=name)
     IdSequence.objects.filter(name=name).update(next_id=sequence.next_id + count)
     return sequence.next_id
+
+
+def _begin_sequence(name: str) -> None:
+    """Insert it, or lock it if somebody else just has. One who finds a duplicate by a plain INSERT gets a shared lock on
+    MariaDB; two of them, who then both want it alone, would be a deadlock."""
+    conflict = "DUPLICATE KEY UPDATE" if connection.vendor == "mysql" else "CONFLICT (name) DO UPDATE SET"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO id_sequence (name, next_id) VALUES (%s, 1) ON {conflict} next_id = id_sequence.next_id",  # noqa: S608
+            [name],
+        )
 
 
 def as_stored(moment: datetime | None) -> Any:
@@ -33,18 +45,12 @@ def as_stored(moment: datetime | None) -> Any:
     return None if moment is None else connection.ops.adapt_datetimefield_value(moment)
 
 
-def insert_rows(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     quote = connection.ops.quote_name
     places = ", ".join(["%s"] * len(columns))
     statement = f"INSERT INTO {quote(table)} ({', '.join(map(quote, columns))}) VALUES ({places})"  # noqa: S608
-    chunk: list[Sequence[Any]] = []
     with connection.cursor() as cursor:
-        for row in rows:
-            chunk.append(row)
-            if len(chunk) == INSERT_CHUNK:
-                cursor.executemany(statement, chunk)
-                chunk = []
-        if chunk:
+        for chunk in chunked(rows, INSERT_CHUNK):
             cursor.executemany(statement, chunk)
 
 

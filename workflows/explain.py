@@ -13,6 +13,7 @@ from workflows.models import Job, JobGroup, JobInstance, WorkflowRun
 
 MOST_FAILED_NAMED = 3
 NO_HOLDS: Mapping[str, str] = {}
+NONE_FULL: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,10 @@ def why(
     upstreams: Upstreams,
     now: datetime,
     holds: Mapping[str, str] = NO_HOLDS,
+    full: Mapping[str, int] = NONE_FULL,
 ) -> str:
     """One or two sentences that answer: why is this job not done yet, or how did it end? `holds`: executors that take
-    nothing new, and why."""
+    nothing new, and why. `full`: executors that hold as many attempts as they may, and how many that is."""
     is_live = run is not None and run.status == "R"
     if job.status == "D":
         return _done(job, last)
@@ -50,7 +52,7 @@ def why(
         return _in_flight(job, last, now)
     if job.status == "E":
         return f"Attempt {job.num_attempts} of {job.max_attempts} failed{_because(last)}. Another one follows."
-    return _not_started(job, run if is_live else None, upstreams, now, holds)
+    return _not_started(job, run if is_live else None, upstreams, now, holds) or _ready(job, run, full)
 
 
 def _because(last: JobInstance | None) -> str:
@@ -106,6 +108,7 @@ def _in_flight(job: Job, last: JobInstance | None, now: datetime) -> str:
 def _not_started(
     job: Job, run: WorkflowRun | None, upstreams: Upstreams, now: datetime, holds: Mapping[str, str]
 ) -> str:
+    """What keeps it from being ready, or from being submitted at all; '' if it only waits for room."""
     if upstreams.failed:
         named = ", ".join(upstreams.failed[:MOST_FAILED_NAMED])
         more = len(upstreams.failed) - MOST_FAILED_NAMED
@@ -127,8 +130,18 @@ def _not_started(
         return f"Ready. Submission failed {words.plural(run.submit_failures, 'time')}; next try in {wait}."
     if job.not_before is not None and job.not_before > now:
         return f"Ready; the next attempt starts in {words.duration((job.not_before - now).total_seconds())}."
+    return ""
+
+
+def _ready(job: Job, run: WorkflowRun | None, full: Mapping[str, int]) -> str:
+    """Which limit it waits for: that of its tag, of the run or of the executor."""
     if job.group.max_concurrently_running is not None and _active(job.group) >= job.group.max_concurrently_running:
         return f"Ready; the limit of {job.group.max_concurrently_running:,} for {job.group.name} is reached."
+    limit = run.max_concurrently_running if run else None
+    if limit is not None and (getattr(job, "live_in_graph", None) or 0) >= limit:
+        return f"Ready; the run's limit of {limit:,} jobs at once is reached."
+    if run and (executor := job.executor or run.executor) in full:
+        return f"Ready; the limit of the executor {executor} is reached: it holds {full[executor]:,} at once, of all runs together."
     return "Ready: it is submitted as soon as there is room." if job.status == "G" else "Next to be submitted."
 
 
@@ -142,8 +155,23 @@ def bottlenecks(
     counts: Mapping[str, int],
     now: datetime,
     holds: Mapping[str, str] = NO_HOLDS,
+    full: Mapping[str, int] = NONE_FULL,
 ) -> list[str]:
     """Why a live run is not faster: what holds it as a whole, then the limits that are reached, then the queue."""
+    found = _holds_of(run, now, holds) + _limits_of(run, groups, counts, full)
+    if counts.get("F", 0):
+        blocked = counts.get("B", 0)
+        failed = words.plural(counts["F"], "job")
+        if blocked:
+            found.append(f"{words.plural(blocked, 'job')} blocked by {words.plural(counts['F'], 'failed job')}.")
+        else:
+            found.append(f"{failed} failed for good; whatever needs them waits for a resume.")
+    if counts.get("I", 0):
+        found.append(f"{words.plural(counts['I'], 'job')} with the batch system, not started yet.")
+    return found
+
+
+def _holds_of(run: WorkflowRun, now: datetime, holds: Mapping[str, str]) -> list[str]:
     found: list[str] = []
     if run.stopping:
         found.append(f"Being stopped: asked by {run.stop_asked_by or 'a person'}; nothing new starts.")
@@ -154,6 +182,14 @@ def bottlenecks(
     if run.backoff_until is not None and run.backoff_until > now:
         wait = words.duration((run.backoff_until - now).total_seconds())
         found.append(f"Submission failed {words.plural(run.submit_failures, 'time')}; next try in {wait}.")
+    return found
+
+
+def _limits_of(
+    run: WorkflowRun, groups: Sequence[JobGroup], counts: Mapping[str, int], full: Mapping[str, int]
+) -> list[str]:
+    """Those that are reached: of the run, of tags, and of the executor while something waits for it."""
+    found: list[str] = []
     active = counts.get("I", 0) + counts.get("R", 0)
     limit = run.max_concurrently_running
     if limit is not None and active >= limit:
@@ -163,13 +199,7 @@ def bottlenecks(
         for group in groups
         if group.max_concurrently_running is not None and group.max_concurrently_running <= _active(group)
     ]
-    if counts.get("F", 0):
-        blocked = counts.get("B", 0)
-        failed = words.plural(counts["F"], "job")
-        if blocked:
-            found.append(f"{words.plural(blocked, 'job')} blocked by {words.plural(counts['F'], 'failed job')}.")
-        else:
-            found.append(f"{failed} failed for good; whatever needs them waits for a resume.")
-    if counts.get("I", 0):
-        found.append(f"{words.plural(counts['I'], 'job')} with the batch system, not started yet.")
+    if run.executor in full and any(counts.get(letter, 0) for letter in "GQE"):
+        most = full[run.executor]
+        found.append(f"The limit of the executor {run.executor} is reached: {most:,} at once, of all runs together.")
     return found

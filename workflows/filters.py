@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import django_filters as df
 from django.contrib.auth.models import AnonymousUser, User
@@ -270,9 +271,17 @@ class AuditFilter(UrlFilterSet):
     via = df.CharFilter(label="via")
     action = df.CharFilter(label="action")
     workflow = df.NumberFilter(label="workflow", field_name="workflow_id", min_value=1, max_value=2**63 - 1)
+    result = df.CharFilter(label="result")
     request = df.CharFilter(label="request id", field_name="request_id")
+    operation = df.UUIDFilter(label="operation", method="keep_operation")
     since = SinceFilter(label="since", field_name="at", lookup_expr="gte")
 
     class Meta:
         model = AuditEntry
         fields: list[str] = []
+
+    def keep_operation(self, rows: QuerySet[AuditEntry], _name: str, value: UUID) -> QuerySet[AuditEntry]:
+        """An operation acts under the request that made it."""
+        return rows.filter(
+            request_id__in=Operation.objects.filter(uuid=value).exclude(request_id="").values("request_id")
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from workflows.graph_shape import Upstreams, find_cycle, find_levels
+from workflows.graph_hash import Hashes, hash_dag, hash_text
+from workflows.graph_shape import References, Upstreams, find_cycle, find_levels
 
 MAX_JOBS = 500_000
 MAX_NAME = 255
@@ -102,7 +102,7 @@ class Graph:
     header: Header
     jobs: list[JobInput]
     upstreams: Upstreams
-    hashes: list[str]
+    hashes: Hashes
     levels: list[int]
     dag_hash: str
 
@@ -113,10 +113,6 @@ class Graph:
     @property
     def workflow_hash(self) -> str:
         return hash_text(f"{self.header.workflow_args}\0{self.dag_hash}")
-
-
-def hash_text(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_header(header: Header) -> Iterable[GraphError]:
@@ -151,6 +147,12 @@ def check_header(header: Header) -> Iterable[GraphError]:
     for tag, limit in header.tag_limits.items():
         if not 0 < limit < 2**31:
             yield GraphError("invalid-number", f"tag_limits.{tag}", "A tag's limit must be a positive whole number.")
+    if _holds_nul(header.attributes):
+        yield GraphError("invalid-field", "attributes", "An attribute holds a NUL character.")
+
+
+def _holds_nul(attributes: dict[str, str]) -> bool:
+    return any("\0" in key or "\0" in value for key, value in attributes.items())
 
 
 def _is_plain(job: JobInput) -> bool:
@@ -165,6 +167,7 @@ def _is_plain(job: JobInput) -> bool:
         and 1 <= job.max_attempts <= 1000
         and 0 <= job.resource_scale <= 10
         and (job.max_runtime is None or 1 <= job.max_runtime <= MAX_RUNTIME)
+        and not (job.attributes and _holds_nul(job.attributes))
     )
 
 
@@ -222,10 +225,12 @@ def check_job(job: JobInput, position: int) -> Iterable[GraphError]:
             "max_runtime",
             f"max_runtime of {name!r} is {job.max_runtime} s; a positive number is needed.",
         )
+    if _holds_nul(job.attributes):
+        yield error("invalid-field", "attributes", f"An attribute of {name!r} holds a NUL character.")
 
 
-def _find_duplicates(jobs: Sequence[JobInput], hashes: Sequence[str]) -> Iterable[GraphError]:
-    if len({job.name for job in jobs}) == len(jobs) == len(set(hashes)):
+def _find_duplicates(jobs: Sequence[JobInput], hashes: Hashes) -> Iterable[GraphError]:
+    if len({job.name for job in jobs}) == len(jobs) == len(set(hashes.digests())):
         return
     names: dict[str, int] = {}
     commands: dict[str, int] = {}
@@ -248,28 +253,23 @@ def _find_duplicates(jobs: Sequence[JobInput], hashes: Sequence[str]) -> Iterabl
             )
 
 
-def _resolve_upstreams(jobs: Sequence[JobInput], errors: list[GraphError]) -> Upstreams:
-    positions: dict[str, int] = {}
+def _resolve_upstreams(jobs: Sequence[JobInput], references: References, errors: list[GraphError]) -> Upstreams:
+    positions = {job.name: place for place, job in enumerate(jobs)} if references.has_names else {}
     resolved = Upstreams()
-    for position, job in enumerate(jobs):
-        references = job.upstreams
-        if not references:
-            resolved.append(())
+    total = len(jobs)
+    for position, given in enumerate(references):
+        if not given:
+            resolved.append(given)
             continue
-        if not positions and _has_names(references):
-            positions.update((other.name, place) for place, other in enumerate(jobs))
-        ups = [positions.get(one, -1) if isinstance(one, str) else one for one in references]
+        ups: Sequence[int] = given
+        if isinstance(given, list):
+            ups = [positions.get(one, -1) if isinstance(one, str) else one for one in given]
         ordered = sorted(set(ups))
-        if len(ordered) != len(ups) or ordered[0] < 0 or ordered[-1] >= len(jobs) or position in ups:
-            errors += _check_references(job, position, references, ups, len(jobs))
-            ordered = [up for up in ordered if 0 <= up < len(jobs) and up != position]
+        if len(ordered) != len(ups) or ordered[0] < 0 or ordered[-1] >= total or position in ups:
+            errors += _check_references(jobs[position], position, given, ups, total)
+            ordered = [up for up in ordered if 0 <= up < total and up != position]
         resolved.append(ordered)
     return resolved
-
-
-def _has_names(references: Sequence[str | int]) -> bool:
-    """An array holds plain numbers only."""
-    return isinstance(references, list) and any(isinstance(one, str) for one in references)
 
 
 def _check_references(
@@ -297,25 +297,15 @@ def _name_cycle(jobs: Sequence[JobInput], cycle: Sequence[int]) -> GraphError:
     return GraphError("cycle", f"jobs[{cycle[0]}].upstreams", f"These jobs wait for each other: {text}", names[0])
 
 
-def hash_dag(hashes: Sequence[str], upstreams: Upstreams) -> str:
-    """Independent of the order in which jobs were added: every job's hash with its upstreams' hashes, sorted. Lines
-    are made one at a time: half a million of them would be 200 MB."""
-    digest = hashlib.sha256()
-    for position in sorted(range(len(hashes)), key=hashes.__getitem__):
-        ups = [hashes[up] for up in upstreams[position]]
-        ups.sort()
-        digest.update(f"{hashes[position]}:{','.join(ups)}\n".encode())
-    return digest.hexdigest()
-
-
 def assign_executors_of_tags(header: Header, jobs: Sequence[JobInput]) -> None:
     """A job that names no executor takes its tag's; without one it stays with the workflow's."""
     for job in jobs if header.tag_executors else ():
         job.executor = job.executor or header.tag_executors.get(job.tag, "")
 
 
-def build_graph(header: Header, jobs: list[JobInput]) -> Graph:
-    """Check everything and answer the graph. Raises InvalidGraph with all errors at once."""
+def build_graph(header: Header, jobs: list[JobInput], references: References | None = None) -> Graph:
+    """Check everything and answer the graph. `references` are the upstreams of the jobs, where they were taken from
+    the jobs already. Raises InvalidGraph with all errors at once."""
     if not jobs:
         raise InvalidGraph([GraphError("missing-jobs", "jobs", "`jobs` is empty: a list of at least one job.")])
     if len(jobs) > MAX_JOBS:
@@ -327,9 +317,11 @@ def build_graph(header: Header, jobs: list[JobInput]) -> Graph:
     for position, job in enumerate(jobs):
         if not _is_plain(job):
             errors.extend(check_job(job, position))
-    hashes = [hash_text(job.command) for job in jobs]
+    hashes = Hashes(job.command for job in jobs)
     errors.extend(_find_duplicates(jobs, hashes))
-    upstreams = _resolve_upstreams(jobs, errors)
+    if references is None:
+        references = References(job.upstreams for job in jobs)
+    upstreams = _resolve_upstreams(jobs, references, errors)
     levels, stuck = find_levels(upstreams)
     if stuck:
         errors.append(_name_cycle(jobs, find_cycle(upstreams, stuck)))

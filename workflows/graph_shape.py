@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 
 class Upstreams:
@@ -40,6 +41,38 @@ class Upstreams:
 
     def count(self, job: int) -> int:
         return self._ends[job + 1] - self._ends[job]
+
+
+class References:
+    """What each job waits for as it was posted. Positions go into a flat array; lists that hold names, or what can be
+    no position, are kept as they are."""
+
+    __slots__ = ("_as_posted", "_positions")
+
+    def __init__(self, lists: Iterable[list[str | int]] = ()) -> None:
+        self._positions = Upstreams()
+        self._as_posted: dict[int, list[str | int]] = {}
+        for references in lists:
+            self.append(references)
+
+    def append(self, references: list[str | int]) -> None:
+        try:
+            positions = array("I", references)  # type: ignore[arg-type] # refuses what is no position
+        except (TypeError, OverflowError):
+            self._as_posted[len(self._positions)] = references
+            positions = array("I")
+        self._positions.append(positions)
+
+    @property
+    def has_names(self) -> bool:
+        return any(isinstance(one, str) for references in self._as_posted.values() for one in references)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Of each job an array of positions, or the list that was posted."""
+        if not self._as_posted:
+            return iter(self._positions)
+        as_posted = self._as_posted
+        return (as_posted.get(job, positions) for job, positions in enumerate(self._positions))
 
 
 def find_levels(upstreams: Upstreams) -> tuple[list[int], list[int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import logging
 import re
 import uuid
@@ -19,6 +21,8 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 AWAY_MYSQL = frozenset({1040, 1053, 2002, 2003, 2005, 2006, 2013})
 logger = logging.getLogger(__name__)
+WRONG_DIGEST = "The body is not what Content-Digest announces: it was changed or cut on its way. Send it again."
+_SHA_256 = re.compile(r"(?:^|[,\s])sha-256=:([^:]*):")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,36}")
 
 
@@ -60,11 +64,21 @@ def unpack(data: bytes, limit: int) -> bytes:
         raise BodyTooLarge
     if not unpacker.eof:
         raise zlib.error("the gzip data ends too early")
+    if unpacker.unused_data:
+        raise zlib.error("something follows the end of the gzip data")
     return body
 
 
+def is_as_announced(body: bytes, header: str) -> bool:
+    """Whether the body, as it was sent, has the SHA-256 that `Content-Digest` (RFC 9530) gives; other digests are not
+    looked at."""
+    announced = _SHA_256.search(header)
+    return announced is None or base64.b64encode(hashlib.sha256(body).digest()).decode() == announced[1]
+
+
 class GzipRequestMiddleware:
-    """Unpacks `Content-Encoding: gzip` bodies and refuses bodies over the limit, packed or not."""
+    """Refuses bodies that are over the limit, packed or not, or not what their digest says, and unpacks those sent with
+    `Content-Encoding: gzip`."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -76,18 +90,25 @@ class GzipRequestMiddleware:
             return _problem(
                 413, "too-large", f"The body is over {limit:,} bytes. Send a large graph as a draft, in chunks."
             )
-        if request.headers.get("Content-Encoding", "").lower() == "gzip":
+        is_packed = request.headers.get("Content-Encoding", "").lower() == "gzip"
+        if is_packed or "Content-Digest" in request.headers:
+            body = request.read(limit + 1)
+            if not is_as_announced(body, request.headers.get("Content-Digest", "")):
+                return _problem(400, "wrong-digest", WRONG_DIGEST)
             try:
-                body = unpack(request.read(limit + 1), limit)
+                _replace_body(request, unpack(body, limit) if is_packed else body)
             except BodyTooLarge:
                 return _problem(413, "too-large", f"The body, unpacked, is over {limit:,} bytes.")
             except zlib.error as error:
                 return _problem(400, "invalid-request", f"The body is not valid gzip: {error}")
-            request._stream = BytesIO(body)
-            request._read_started = False  # type: ignore[attr-defined]  # nobody has read the new one
-            request.META["CONTENT_LENGTH"] = str(len(body))
-            del request.META["HTTP_CONTENT_ENCODING"]
         return self.get_response(request)
+
+
+def _replace_body(request: HttpRequest, body: bytes) -> None:
+    request._stream = BytesIO(body)
+    request._read_started = False  # type: ignore[attr-defined]  # nobody has read the new one
+    request.META["CONTENT_LENGTH"] = str(len(body))
+    request.META.pop("HTTP_CONTENT_ENCODING", None)
 
 
 class SlashMiddleware(CommonMiddleware):

@@ -10,9 +10,11 @@ from django.contrib.auth import logout
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.models import Session
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from workflows.middleware import is_database_away
 from workflows.transactions import write_transaction
 
 SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"
@@ -37,10 +39,13 @@ class SessionAgeMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path in PROBES:
-            return self.get_response(request)  # they answer without a database, too
-        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
-            self._check(request, int(time.time()))
+        if request.path not in PROBES and settings.SESSION_COOKIE_NAME in request.COOKIES:
+            try:
+                if request.user.is_authenticated:
+                    self._check(request, int(time.time()))
+            except DatabaseError as error:
+                if not is_database_away(error):
+                    raise  # without a database nobody is signed in, and the view says so
         return self.get_response(request)
 
     def _check(self, request: HttpRequest, now: int) -> None:

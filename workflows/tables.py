@@ -39,7 +39,7 @@ def shown_letter(job: Job) -> str:
 class JobTable(dt.Table):
     status = dt.Column(verbose_name="Status", accessor="job")
     job_id = dt.Column(verbose_name="Job", accessor="job__job_id", attrs=NUMBER)
-    name = dt.Column(verbose_name="Name", accessor="job__name", attrs={"td": {"class": "text"}})
+    name = dt.Column(verbose_name="Name", accessor="job__name", attrs={"td": {"class": "text half"}})
     tag = dt.Column(verbose_name="Tag", accessor="group")
     attempts = dt.Column(verbose_name="Attempts", accessor="job", attrs=NUMBER)
     reason = dt.Column(verbose_name="Last attempt", accessor="last", attrs={"td": {"class": "text"}}, empty_values=())

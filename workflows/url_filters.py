@@ -191,4 +191,6 @@ class UrlFilterSet(df.FilterSet):
 
 
 def choice_filter(label: str, choices: Sequence[tuple[str, str]], **kwargs: Any) -> df.MultipleChoiceFilter:
-    return df.MultipleChoiceFilter(label=label, choices=choices, **kwargs)
+    listed = ", ".join(value for value, _ in choices)
+    messages = {"invalid_choice": f"%(value)s is not one of {listed}."}
+    return df.MultipleChoiceFilter(label=label, choices=choices, error_messages=messages, **kwargs)

@@ -14,8 +14,9 @@ run_suite() { # run_suite <name> <pytest arguments …>
     local name=$1
     shift
     echo "== $name"
-    # Two processes wait for the batch systems most of the time, one for each; two work.
-    .venv/bin/python -m pytest -n "${JOBMON_TEST_PROCESSES:-4}" --dist loadgroup "$@" 2>&1 | tee "$logs/$name"
+    # Some processes wait for batch systems most of the time while others work. A file stays in one process: what its
+    # tests share is set up once.
+    .venv/bin/python -m pytest -n "${JOBMON_TEST_PROCESSES:-4}" --dist loadfile --no-loadscope-reorder "$@" 2>&1 | tee "$logs/$name"
     return "${PIPESTATUS[0]}"
 }
 

@@ -118,6 +118,25 @@ def done(app: App, job_ids: tuple[int, ...], note: str, dry_run: bool, as_json: 
     run_operation(app, _order(app, "done", job_ids, {"note": note}), True, dry_run, as_json)
 
 
+@job.command()
+@click.argument("job_ids", type=int, nargs=-1, required=True, metavar="JOB_ID...")
+@click.option(
+    "--then",
+    type=click.Choice(["retry", "fail"]),
+    required=True,
+    help="Try again while attempts are left, or fail for good.",
+)
+@dry_run_option
+@json_option
+@pass_app
+def kill(app: App, job_ids: tuple[int, ...], then: str, dry_run: bool, as_json: bool) -> None:
+    """End the live attempts of jobs; say what becomes of the jobs. The run goes on.
+
+    Several must be of one workflow. `jobmon workflow stop --kill` ends everything.
+    """
+    run_operation(app, _order(app, "kill", job_ids, {"then": then}), True, dry_run, as_json)
+
+
 def _order(app: App, action: str, job_ids: tuple[int, ...], options: dict[str, Any] | None = None) -> Order:
     workflow_id = int(app.client.get_job(job_ids[0])["workflow_id"])
     return Order(workflow_id, action, {"job_ids": list(job_ids)}, options or {})
@@ -172,7 +191,8 @@ def pick_attempt(found: dict[str, Any], attempt: int | None) -> dict[str, Any]:
 
 def _describe_request(found: dict[str, Any]) -> str:
     limit = f", at most {found['max_runtime']} s" if found.get("max_runtime") else ""
-    return f"{found.get('slots')} slots, {found.get('mem_free')} GB{limit}"
+    slots = "1 slot" if found.get("slots") == 1 else f"{found.get('slots')} slots"
+    return f"{slots}, {found.get('mem_free')} GB{limit}"
 
 
 def _print_attempts(attempts: list[dict[str, Any]]) -> None:

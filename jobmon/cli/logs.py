@@ -33,7 +33,8 @@ def print_log(
     else:
         write_log(answer.body)
         if not answer.body:
-            click.echo(f"attempt {instance_id} has written nothing to {stream}", err=True)
+            other = "stderr" if stream == "stdout" else "stdout"
+            click.echo(f"nothing was written to {stream}; --{other} shows the other one", err=True)
 
 
 def write_log(content: bytes) -> None:

@@ -37,6 +37,10 @@ def run_operation(app: App, order: Order, is_agreed: bool, dry_run: bool, as_jso
         _ask(draft)
     found = wait_for_operation(app, app.client.confirm_operation(draft["id"], order.options))
     print_operation(found, as_json)
+    if found["skipped"]:
+        click.echo(
+            f"`jobmon operation show {found['id']} --jobs --outcome skipped` tells why some were skipped", err=True
+        )
     if order.action in ("retry", "rerun") and found["changed"]:
         _tell_if_nothing_runs(app, order.workflow_id)
     raise click.exceptions.Exit(0 if found["state"] == "finished" else 1)

@@ -9,13 +9,14 @@ import click
 from jobmon.cli.context import App, dry_run_option, json_option, pass_app
 from jobmon.cli.operating import Order, print_operation, run_operation
 from jobmon.cli.output import format_time, print_json, print_table
-from jobmon.cli.selection import group_filters, job_options, list_filters
+from jobmon.cli.selection import filter_option, group_filters, job_options, list_filters, tell_if_cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ACTIONS = ("retry", "rerun", "done", "kill", "requests")
 STATES = ("draft", "working", "finished", "stopped", "failed")
+OUTCOMES = ("waiting", "changed", "skipped")
 
 
 @click.group()
@@ -76,12 +77,20 @@ def _select(chosen: list[tuple[str, str]], job_ids: Sequence[int], want_all: boo
 @operation.command("list")
 @click.option("--workflow", type=int, help="Only of this workflow.")
 @click.option("--state", multiple=True, type=click.Choice(STATES), help="May be repeated.")
+@filter_option
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="At most so many.")
 @json_option
 @pass_app
-def list_operations(app: App, workflow: int | None, state: tuple[str, ...], limit: int, as_json: bool) -> None:
+def list_operations(
+    app: App,
+    workflow: int | None,
+    state: tuple[str, ...],
+    filters: Sequence[tuple[str, str]],
+    limit: int,
+    as_json: bool,
+) -> None:
     """List operations, newest first."""
-    found = app.client.list_operations(list_filters((), (), workflow=workflow, state=state), limit)
+    found = app.client.list_operations(list_filters((), filters, workflow=workflow, state=state), limit)
     if as_json:
         print_json(found)
         return
@@ -102,25 +111,30 @@ def list_operations(app: App, workflow: int | None, state: tuple[str, ...], limi
             for one in found
         ],
     )
+    tell_if_cut(found, limit)
 
 
 @operation.command()
 @click.argument("operation_id")
 @click.option("--jobs", "want_jobs", is_flag=True, help="Each job with what became of it.")
+@click.option("--outcome", multiple=True, type=click.Choice(OUTCOMES), help="With --jobs; may be repeated.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="At most so many jobs.")
 @json_option
 @pass_app
-def show(app: App, operation_id: str, want_jobs: bool, limit: int, as_json: bool) -> None:
+def show(app: App, operation_id: str, want_jobs: bool, outcome: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Show an operation, or its jobs."""
+    if outcome and not want_jobs:
+        raise click.UsageError("--outcome goes with --jobs")
     if not want_jobs:
         print_operation(app.client.get_operation(operation_id), as_json)
         return
-    found = app.client.list_operation_jobs(operation_id, limit)
+    found = app.client.list_operation_jobs(operation_id, limit, list_filters((), (), outcome=outcome))
     if as_json:
         print_json(found)
         return
     rows = [(one["job_id"], one["name"], one["outcome"], one["why"]) for one in found]
     print_table(("job_id", "name", "outcome", "why"), rows)
+    tell_if_cut(found, limit)
 
 
 @operation.command()

@@ -9,18 +9,23 @@ import click
 from jobmon.cli.output import JOB_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sized
 
 F = TypeVar("F", bound="Callable[..., Any]")
 ATTRIBUTE = "attr."
 
 
-def attribute_options(function: F) -> F:
-    """`--attr NAME=VALUE`, and `--filter NAME=VALUE` for any filter that the server's list knows."""
-    function = click.option(
+def filter_option(function: F) -> F:
+    """`--filter NAME=VALUE` for any filter that the server's list knows."""
+    return click.option(
         "--filter", "filters", multiple=True, metavar="NAME=VALUE", callback=_split_pairs,
         help="Any filter of the page, as in since=24h; may be repeated.",
     )(function)  # fmt: skip
+
+
+def attribute_options(function: F) -> F:
+    """`--attr NAME=VALUE`, and `--filter`."""
+    function = filter_option(function)
     return click.option(
         "--attr", "attributes", multiple=True, metavar="NAME=VALUE", callback=_split_pairs,
         help="Only with this attribute; may be repeated.",
@@ -47,6 +52,12 @@ def list_filters(
         found.extend((name, str(value)) for value in several)
     found.extend((ATTRIBUTE + name, value) for name, value in attributes)
     return [*found, *filters]
+
+
+def tell_if_cut(found: Sized, limit: int) -> None:
+    """A list that is as long as its limit is probably longer."""
+    if len(found) >= limit:
+        click.echo(f"the first {limit}; use a higher --limit for more", err=True)
 
 
 def group_filters(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

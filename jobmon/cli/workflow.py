@@ -9,7 +9,7 @@ import click
 from jobmon.cli.context import App, dry_run_option, json_option, pass_app
 from jobmon.cli.output import WORKFLOW_WORDS, print_facts, print_json
 from jobmon.cli.plan import print_plan
-from jobmon.cli.selection import attribute_options, job_options, list_filters
+from jobmon.cli.selection import attribute_options, filter_option, job_options, list_filters, tell_if_cut
 from jobmon.cli.tag_graph import format_dot
 from jobmon.cli.workflow_views import (
     describe_run,
@@ -18,6 +18,7 @@ from jobmon.cli.workflow_views import (
     print_graph,
     print_groups,
     print_jobs,
+    print_runs,
     print_workflows,
 )
 from jobmon.exceptions import WorkflowAlreadyComplete
@@ -65,6 +66,7 @@ def list_workflows(
         print_json(found)
         return
     print_workflows(found)
+    tell_if_cut(found, limit)
 
 
 @workflow.command()
@@ -115,22 +117,62 @@ def jobs(
 
 @workflow.command()
 @click.argument("workflow_id", type=int)
-@click.option("--groups", is_flag=True, help="One line per kind of error, the most blocking first.")
+@click.option("--status", multiple=True, type=click.Choice(["R", "S", "E", "D"]), help="R S E D; may be repeated.")
+@click.option("--user", multiple=True, help="Only those that this user started; may be repeated.")
+@filter_option
+@click.option("--limit", default=DEFAULT_LIMIT, show_default=True, type=click.IntRange(1), help="At most so many.")
+@json_option
+@pass_app
+def runs(
+    app: App,
+    workflow_id: int,
+    status: tuple[str, ...],
+    user: tuple[str, ...],
+    filters: Sequence[tuple[str, str]],
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List the runs of a workflow, newest first: who started each, and how it ended."""
+    found = app.client.list_runs(workflow_id, limit, list_filters((), filters, status=status, user=user))
+    if as_json:
+        print_json(found)
+        return
+    print_runs(found)
+    tell_if_cut(found, limit)
+
+
+@workflow.command()
+@click.argument("workflow_id", type=int)
+@click.option("--groups", is_flag=True, help="One line per kind of error, the most frequent first.")
+@click.option("--reason", multiple=True, help="Only those that ended so, as in memory; may be repeated.")
+@click.option("--tag", multiple=True, help="Only of jobs with this tag; may be repeated. Not with --groups.")
+@filter_option
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="At most so many.")
 @json_option
 @pass_app
-def errors(app: App, workflow_id: int, groups: bool, limit: int, as_json: bool) -> None:
+def errors(
+    app: App,
+    workflow_id: int,
+    groups: bool,
+    reason: tuple[str, ...],
+    tag: tuple[str, ...],
+    filters: Sequence[tuple[str, str]],
+    limit: int,
+    as_json: bool,
+) -> None:
     """Show the newest failed attempts, with the last lines of their stderr."""
-    client = app.client
-    found = client.list_error_groups(workflow_id, limit) if groups else client.list_errors(workflow_id, limit)
+    if groups and tag:
+        raise click.UsageError("--tag does not go with --groups: jobs of several tags may fail alike")
+    ask = app.client.list_error_groups if groups else app.client.list_errors
+    found = ask(workflow_id, limit, list_filters((), filters, reason=reason, tag=tag))
     if as_json:
         print_json(found)
-    elif not found:
-        click.echo(f"workflow {workflow_id} has no errors", err=True)
-    elif groups:
-        print_groups(found)
-    else:
-        print_errors(found)
+        return
+    if not found:
+        click.echo(f"workflow {workflow_id} has no {'such ' if reason or tag or filters else ''}errors", err=True)
+        return
+    (print_groups if groups else print_errors)(found)
+    tell_if_cut(found, limit)
 
 
 @workflow.command()

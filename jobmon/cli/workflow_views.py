@@ -106,6 +106,25 @@ def print_workflows(found: list[dict[str, Any]]) -> None:
     )
 
 
+def print_runs(found: list[dict[str, Any]]) -> None:
+    """A row per run."""
+    print_table(
+        ("run", "status", "user", "executor", "jobs", "started", "ended"),
+        [
+            (
+                one["id"],
+                WORKFLOW_WORDS.get(one["status"], one["status"]),
+                one.get("user"),
+                one.get("executor"),
+                format_counts(one.get("counts")),
+                format_time(one.get("created_date")),
+                format_time(one.get("ended_at")),
+            )
+            for one in found
+        ],
+    )
+
+
 def print_jobs(found: list[dict[str, Any]]) -> None:
     """A row per job."""
     print_table(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
     from jobmon.api import Client
     from jobmon.workflow.executable_task import ExecutableTask
     from jobmon.workflow.task_dag import TaskDag
 
 CHUNK_JOBS = 10_000
+SENDERS = 2
 
 
 def describe_task(task: ExecutableTask, upstreams: list[Any]) -> dict[str, Any]:
@@ -52,6 +55,17 @@ def submit_graph(client: Client, header: dict[str, Any], dag: TaskDag) -> dict[s
     if len(dag) <= CHUNK_JOBS:
         return client.submit_workflow({**header, "jobs": list(iterate_jobs(dag))})
     draft = client.create_draft({**header, "job_count": len(dag)})
-    for number, chunk in enumerate(iterate_chunks(dag)):
-        client.put_chunk(draft, number, chunk)
+    _put_chunks(client, draft, dag)
     return client.commit_draft(draft)
+
+
+def _put_chunks(client: Client, draft: str, dag: TaskDag) -> None:
+    """The next piece is made while the server takes the last one."""
+    with ThreadPoolExecutor(max_workers=SENDERS) as senders:
+        under_way: list[Future[None]] = []
+        for number, chunk in enumerate(iterate_chunks(dag)):
+            if len(under_way) == SENDERS:
+                under_way.pop(0).result()
+            under_way.append(senders.submit(client.put_chunk, draft, number, chunk))
+        for sending in under_way:
+            sending.result()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 
 from tests.api.caller import Caller, caller_for
+from tests.api.world import World, build_world
 from tests.factories import make_user
 from workflows.scheduling import back_ends
 
@@ -51,3 +53,10 @@ def staff(db: None) -> Caller:
 @pytest.fixture
 def nobody(db: None) -> Caller:
     return Caller()
+
+
+@pytest.fixture
+def world(db: None, settings, tmp_path: Path) -> World:
+    settings.SPOOL = tmp_path / "spool"
+    settings.METRICS_FILE = tmp_path / "counters.sqlite3"
+    return build_world()

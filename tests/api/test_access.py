@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.urls import URLPattern
 from django.utils import timezone
 
@@ -70,6 +73,7 @@ ROUTES = [
     Route("PUT", "workflows/{workflow}/limits/", (200,), "operate", {"max_concurrently_running": 5}),
     Route("POST", "workflows/{workflow}/reset/", (200, 202, 409), "operate", {"job_ids": [1]}),
     Route("POST", "workflows/{workflow}/requests/", (200,), "operate", {"job_ids": [1], "slots": 2}),
+    Route("PUT", "workflows/{workflow}/sharing/", (200,), "operate", {"group": None}),
     Route("PUT", "workflows/{workflow}/note/", (200, 204), "operate", {"note": "x"}),
     Route("POST", "jobs/{job}/rerun/", (202, 409), "operate", {}),
     Route("POST", "jobs/{job}/done/", (200, 202, 409), "operate", {}),
@@ -78,6 +82,11 @@ ROUTES = [
     Route("PUT", "drafts/{draft}/chunks/0/", (204,), "submit", {"jobs": GRAPH["jobs"]}),
     Route("POST", "drafts/{draft}/commit/", (200, 201, 400), "submit"),
     Route("GET", "workflow-runs/{run}/"),
+    Route("GET", "workflow-runs/{run}/timeline/"),
+    Route("GET", "workflow-runs/{run}/resources/"),
+    Route("GET", "workflow-runs/{run}/forecast/"),
+    Route("GET", "search/?q=1", private=False),
+    Route("GET", "hosts/", private=False),
     Route("POST", "workflow-runs/{run}/stop/", (202, 409), "operate", {"mode": "drain"}),
     Route("GET", "jobs/{job}/"),
     Route("GET", "job-instances/{instance}/"),
@@ -146,24 +155,32 @@ def change_prefix(token: ApiToken) -> None:
     token.save()
 
 
-@every_route
-@pytest.mark.parametrize("spoil", [expire, revoke, disable, change_secret, change_prefix])
-def test_a_token_that_is_not_valid_opens_nothing(
-    api: Caller, owner: User, ids: dict[str, object], route: Route, spoil: object
-) -> None:
-    spoil(ApiToken.objects.get(name="test"))  # type: ignore[operator]
-    answer = api.call(route.method, route.path.format(**ids), route.body)
-    assert (answer.status, answer.code) == (401, "not-authenticated")
+@contextmanager
+def taken_back() -> Iterator[None]:
+    """What happens inside is undone: the next case finds the same rows."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 @every_route
-@pytest.mark.parametrize("scope", SCOPES)
-def test_a_scope_allows_what_it_says(owner: User, ids: dict[str, object], route: Route, scope: str) -> None:
-    status = visit(caller_for(owner, scope), route, ids)
-    if SCOPES.index(scope) >= SCOPES.index(route.scope):
-        assert status in route.statuses
-    else:
-        assert status == 403
+def test_a_token_that_is_not_valid_opens_nothing(api: Caller, ids: dict[str, object], route: Route) -> None:
+    for spoil in (expire, revoke, disable, change_secret, change_prefix):
+        with taken_back():
+            spoil(ApiToken.objects.get(name="test"))
+            answer = api.call(route.method, route.path.format(**ids), route.body)
+        assert (answer.status, answer.code) == (401, "not-authenticated"), spoil
+
+
+@every_route
+def test_a_scope_allows_what_it_says(owner: User, ids: dict[str, object], route: Route) -> None:
+    for scope in SCOPES:
+        with taken_back():
+            status = visit(caller_for(owner, scope), route, ids)
+        if SCOPES.index(scope) >= SCOPES.index(route.scope):
+            assert status in route.statuses, scope
+        else:
+            assert status == 403, scope
 
 
 @every_route
@@ -182,15 +199,15 @@ def test_a_stranger_learns_as_much_as_of_what_is_not_there(
     if not route.private:
         return
     real = stranger.call(route.method, route.path.format(**ids), route.body)
-    absent = dict.fromkeys(ids, 10**12) | {"draft": uuid.uuid4()}
+    absent = dict.fromkeys(ids, 10**12) | {"draft": uuid.uuid4(), "operation": uuid.uuid4()}
     assert real.body == stranger.call(route.method, route.path.format(**absent), route.body).body
 
 
 @every_route
-@pytest.mark.parametrize("number", [0, 2**31, 2**63, 10**18 - 1, 10**30])
-def test_ids_that_nothing_has(api: Caller, ids: dict[str, object], route: Route, number: int) -> None:
+def test_ids_that_nothing_has(api: Caller, ids: dict[str, object], route: Route) -> None:
     if route.private and "{draft}" not in route.path:
-        assert visit(api, route, dict.fromkeys(ids, number)) == 404
+        for number in (0, 2**31, 2**63, 10**18 - 1, 10**30):
+            assert visit(api, route, dict.fromkeys(ids, number)) == 404, number
 
 
 MAY_STAFF_TOO = ("stop/", "hold/", "release/", "note/")
@@ -218,7 +235,7 @@ def test_other_methods_are_refused(api: Caller, ids: dict[str, object], path: st
 
 def test_every_route_of_the_api_is_in_this_list() -> None:
     """A new route without a line above fails here."""
-    declared = {path_of(route.path) for route in ROUTES}
+    declared = {path_of(route.path.partition("?q=")[0]) for route in ROUTES}
     for pattern in urlpatterns:
         assert isinstance(pattern, URLPattern)
         path = str(pattern.pattern)

@@ -11,6 +11,9 @@ from django.test import Client
 
 from tests.api.caller import Caller
 from workflows import filters
+from workflows.models import JobInstance
+from workflows.queries.keyset import Order, paginate
+from workflows.queries.workflows import with_error_text
 from workflows.url_filters import UrlFilterSet
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +96,7 @@ VALUES = {
     "needs": "1",
     "failures": "0",
     "blocked": "0",
+    "operation": "6f9619ff-8b86-4011-b42d-00c04fc964ff",
 }
 
 
@@ -133,3 +137,15 @@ def test_every_list_of_the_api_is_in_this_table() -> None:
     assert {path.replace("{workflow_id}", "{workflow}") for path in lists} - {"/api/v1/operations/{key}/jobs/"} == set(
         LISTS
     )
+
+
+def test_a_value_that_is_not_understood_is_told_with_those_that_are(api: Caller) -> None:
+    workflow = submit(api, "a", {})
+    (error,) = api.get(f"workflows/{workflow}/errors/?reason=oom").body["errors"]
+    assert (error["path"], error["detail"].startswith("oom is not one of exit, ")) == ("reason", True), error
+
+
+def test_a_page_of_nothing_is_empty_where_rows_carry_more_than_their_columns() -> None:
+    """No database has to be asked for it, and none is."""
+    page = paginate(with_error_text(JobInstance.objects.none()), Order("job_instance_id"), "", "", 25)
+    assert (page.rows, page.next, page.previous) == ([], "", "")

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from tests.api.caller import GRAPH, Caller
-from tests.api.test_matrix import TABLE, World, snapshot, world  # noqa: F401 - a fixture
+from tests.api.world import TABLE, World, snapshot
 from workflows import drafts
 from workflows.api import idempotency
 from workflows.models import Draft, IdempotencyRecord, JobInstance, Workflow, WorkflowRun
@@ -67,7 +67,7 @@ BODIES: dict[str, dict[str, object]] = {
 }
 
 
-def prepare(world: World, call: str) -> dict[str, object] | None:  # noqa: F811
+def prepare(world: World, call: str) -> dict[str, object] | None:
     """Make the call possible; answers its body."""
     if call.endswith("/runs/"):
         JobInstance.objects.filter(status__in=["I", "B", "R"]).delete()
@@ -85,7 +85,7 @@ def prepare(world: World, call: str) -> dict[str, object] | None:  # noqa: F811
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("call", CALLS)
-def test_every_changing_call_with_a_key_acts_once(world: World, call: str) -> None:  # noqa: F811
+def test_every_changing_call_with_a_key_acts_once(world: World, call: str) -> None:
     """Walks the table that is held against the URL resolver: a new route is tested from its first day."""
     method, _, route = call.partition(" ")
     body = prepare(world, call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from io import StringIO
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +11,7 @@ import pytest
 import schemathesis
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.core import NotSet
 
@@ -20,7 +22,7 @@ from tests.factories import make_user
 from workflows.access import create_token
 from workflows.models import Workflow
 
-FEW = {"owner": 5, "stranger": 2, "staff": 3, "anonymous": 1}
+FEW = {"owner": 3, "stranger": 1, "anonymous": 1}
 MANY = {"owner": 100, "stranger": 50, "staff": 50, "anonymous": 10}
 
 
@@ -62,12 +64,23 @@ def tokens(db: None, owner: User, api: Caller) -> dict[str, str]:
     }
 
 
+def by_part() -> dict[str, list[str]]:
+    """`workflows`, `jobs`, …: the calls of a part share what there is to find, and each takes back what it did."""
+    found: dict[str, list[str]] = {}
+    for operation in operations():
+        found.setdefault(operation.partition("/api/v1/")[2].partition("/")[0] or "server", []).append(operation)
+    return found
+
+
 @pytest.mark.django_db
-@pytest.mark.parametrize("operation", operations())
-def test_no_call_meets_an_undocumented_answer(tokens: dict[str, str], operation: str) -> None:
+@pytest.mark.parametrize("part", by_part())
+def test_no_call_meets_an_undocumented_answer(tokens: dict[str, str], part: str) -> None:
     """In this process, as each kind of person. No 5xx, no status, media type or shape that is not described."""
-    for who, examples in FEW.items():
-        call_operation(operation, Caller(tokens[who]), examples)
+    for operation in by_part()[part]:
+        for who, examples in FEW.items():
+            with transaction.atomic():
+                call_operation(operation, Caller(tokens[who]), examples)
+                transaction.set_rollback(True)
 
 
 @pytest.mark.slow
@@ -80,10 +93,14 @@ def test_no_call_of_many_meets_an_undocumented_answer(tokens: dict[str, str], op
         call_operation(operation, Caller(tokens[who]), examples)
 
 
+@cache
+def read_description() -> Any:
+    return schemathesis.openapi.from_dict(description())
+
+
 def call_operation(operation: str, caller: Caller, examples: int) -> None:
     method, path = operation.split(" ")
-    schema = schemathesis.openapi.from_dict(description())
-    for found in schema.include(path=path, method=method).get_all_operations():
+    for found in read_description().include(path=path, method=method).get_all_operations():
         call_often(found.ok(), caller, examples)
 
 

@@ -32,7 +32,7 @@ def run_session(folder: Path, seed: int, shape: Shape, executor: str = "local") 
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.xdist_group("chaos")
+@pytest.mark.first
 def test_twenty_rounds(tmp_path: Path) -> None:
     report, points = run_session(tmp_path / "chaos", SEED, Shape())
     assert report.is_clean, "\n".join(report.problems)

@@ -86,6 +86,30 @@ def test_errors(jobmon: Jobmon, failed: int, server: FakeServer) -> None:
     assert (answer.stdout, answer.exit_code) == ("", 0)
 
 
+def test_errors_and_runs_are_filtered_by_the_server(jobmon: Jobmon, failed: int, server: FakeServer) -> None:
+    words = ("--reason", "memory", "--tag", "a", "--tag", "b", "--filter", "since=24h")
+    jobmon("workflow", "errors", "1", *words)
+    asked = server.requests("GET", "errors/")[-1].query
+    assert {name: asked[name] for name in ("reason", "tag", "since")} == {
+        "reason": ["memory"], "tag": ["a", "b"], "since": ["24h"],
+    }  # fmt: skip
+    assert jobmon("workflow", "errors", "1", "--groups", "--tag", "a").exit_code == 2
+    answer = jobmon("workflow", "runs", "1", "--status", "E", "--user", "alice", "--filter", "executor=sge")
+    asked = server.requests("GET", "workflows/1/runs/")[-1].query
+    assert (asked["status"], asked["user"], asked["executor"]) == (["E"], ["alice"], ["sge"])
+    assert "failed" in answer.stdout or "error" in answer.stdout
+    assert [run["id"] for run in json.loads(jobmon("workflow", "runs", "1", "--json").stdout)] == [1]
+
+
+def test_a_list_that_is_cut_says_so(jobmon: Jobmon, failed: int) -> None:
+    assert "the first 1; use a higher --limit" in jobmon("workflow", "list", "--limit", "1").stderr
+    assert "the first" not in jobmon("workflow", "list", "--limit", "2").stderr
+
+
+def test_a_kill_says_what_becomes_of_the_jobs(jobmon: Jobmon, failed: int) -> None:
+    assert "--then" in jobmon("job", "kill", "2").stderr
+
+
 def test_resume_waits_and_tells_by_its_exit_code(
     jobmon: Jobmon, server: FakeServer, failed: int, told: Callable[[], str]
 ) -> None:
@@ -232,7 +256,7 @@ def test_log_of_what_is_not_there(jobmon: Jobmon, failed: int) -> None:
     assert "no attempt 7" in jobmon("job", "log", "2", "--attempt", "7").stderr
     answer = jobmon("job", "log", "1", "--stderr")
     assert (answer.exit_code, answer.stdout) == (0, "")
-    assert "written nothing" in answer.stderr
+    assert "nothing was written to" in answer.stderr
 
 
 def test_follow_prints_everything_once_and_ends(jobmon: Jobmon, server: FakeServer, failed: int) -> None:

@@ -30,6 +30,26 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "tests/e2e/test_client_wheel.py::test_the_guides_script_runs_to_its_end",
     ),
     "WorkflowArgs will default to a UUID": (OWN + "test_blank_workflow_args_default_to_a_uuid_that_is_told",),
+    "WorkflowArgs which are required if the Workflow is to be resumable": (
+        OWN + "test_blank_workflow_args_default_to_a_uuid_that_is_told",
+        OWN + "test_same_args_and_tasks_are_the_same_workflow",
+    ),
+    "launch a Python, R, or Stata job": (
+        "tests/client/test_tasks.py::test_python_command_with_environment",
+        "tests/client/test_tasks.py::test_r_and_stata_commands",
+    ),
+    "create a runme.py in your home directory … script='~/runme.py'": (
+        "tests/client/test_tasks.py::test_leading_tilde_is_the_submitters_home",
+    ),
+    "intended to be used on the SGE cluster": ("tests/e2e/test_clusters.py::test_the_quickstart",),
+    "executing jobs locally on a single machine using either sequential execution or Multiprocessing": (
+        "tests/executors/test_local.py::test_sequential_runs_one_at_a_time_in_order_of_instances",
+        "tests/executors/test_local.py::test_slots_are_shared_by_both_queues_and_never_exceeded",
+    ),
+    "environment variables will be set on each node where the code executes": (
+        "tests/client/test_tasks.py::test_bash_variables_hold_for_every_part_of_the_command",
+        "tests/executors/contract.py::test_environment_has_what_was_given_and_its_number",
+    ),
     "Tasks take many qsub-type arguments: slots, mem_free, max_attempts, max_runtime": (
         OWN + "test_tasks_take_qsub_type_arguments",
     ),
@@ -47,6 +67,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "kill off any job instances that might be left over from previous failed attempts": (
         "tests/db/test_reconcile.py::test_cold_resume_waits_until_the_old_attempts_are_gone",
+    ),
+    "Set stderr, stdout, and project qsub arguments from the top level": (
+        OWN + "test_stderr_stdout_and_project_are_set_at_the_workflow_level",
+        "tests/e2e/test_clusters.py::test_an_unknown_project_is_refused_in_qsubs_words",
     ),
     "Re-use a set of tasks": (OWN + "test_a_set_of_tasks_can_be_reused_in_another_workflow",),
     "Stop a set of tasks mid-run and resume it": (
@@ -77,6 +101,13 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "any progress through the Tasks that may have been made in previous Workflows will be ignored": (
         OWN + "test_changed_tasks_make_a_brand_new_workflow",
     ),
+    "Jobmon itself will restart individual jobs, whereas a human operator can resume the entire Workflow": (
+        "tests/db/test_reconcile.py::test_a_lost_attempt_is_tried_again_and_counts",
+        "tests/e2e/test_client_wheel.py::test_a_failure_is_looked_into_and_mended_from_the_terminal",
+    ),
+    "what utilities we want to expose to help users to debug": (
+        "tests/e2e/test_client_wheel.py::test_a_failure_is_looked_into_and_mended_from_the_terminal",
+    ),
     "visibility into the Workflows they've created over time": (
         "tests/api/test_requests.py::test_workflows_newest_first",
     ),
@@ -89,6 +120,16 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "job, job_instance, job_instance_error_log, task_dag, workflow, workflow_run": (
         "tests/db/test_sql_access.py::test_every_table_that_is_shared_can_be_read",
+    ),
+    "job_instance_status, job_status, workflow_run_status, workflow_status": (
+        "tests/db/test_sql_access.py::test_the_reference_explains_every_letter_and_reason",
+        "tests/db/test_sql_access.py::test_the_reference_names_every_table_and_invents_no_column",
+    ),
+    "One job can have multiple job_instances if they are retried": (
+        "tests/e2e/test_runs.py::test_a_failure_stops_only_what_needs_it_and_a_resume_runs_only_the_rest",
+    ),
+    "You can access the jobmon database from your favorite DB browser": (
+        "tests/db/test_sql_access.py::test_every_query_of_the_document_answers",
     ),
     "Meta-data table that defines the states": ("tests/db/test_sql_access.py::test_labels_are_there_to_join",),
     "You will need to know your workflow_id or dag_id. Hopefully your application logged it": (

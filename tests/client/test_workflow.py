@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobmon import BashTask, TaskDag, Workflow, exceptions
-from jobmon.workflow import watch, workflow
+from jobmon.workflow import submission, watch, workflow
 from jobmon.workflow.progress import LineProgress, LogProgress, RichProgress, choose_progress, format_elapsed
 from jobmon.workflow.watch import next_pause
 from tests.waiting import wait_until
@@ -158,13 +158,22 @@ def test_large_graphs_go_in_chunks(server: FakeServer, client: Client, monkeypat
     made.add_tasks(reversed(tasks))
     server.mischief.drops_before = 1
     assert made.bind() == 1
-    assert [len(one.body["jobs"]) for one in server.requests("PUT")][-3:] == [10_000, 10_000, 5_000]
+    pieces = {one.path: len(one.body["jobs"]) for one in server.requests("PUT")}
+    assert sorted(pieces.values()) == [5_000, 10_000, 10_000]
     assert all(one.headers["content-encoding"] == "gzip" for one in server.requests("PUT"))
     assert server.requests("POST", "drafts/")[0].body["job_count"] == 25_000
     assert "jobs" not in server.requests("POST", "drafts/")[0].body
     found = client.get_workflow(1)
     assert (found["job_count"], found["edge_count"]) == (25_000, 24_999)
     assert not server.requests("POST", "v1/workflows/")
+
+
+def test_a_refused_piece_ends_the_sending(server: FakeServer, client: Client) -> None:
+    dag = TaskDag()
+    dag.add_tasks(BashTask(f"echo {number}", name=f"e{number}") for number in range(60_000))
+    with pytest.raises(exceptions.JobmonError):
+        submission._put_chunks(client, "unknown", dag)
+    assert len(server.requests("PUT")) < 6
 
 
 def test_stop_drain_and_kill(server: FakeServer, client: Client) -> None:

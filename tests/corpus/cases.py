@@ -292,6 +292,7 @@ ENVELOPES = [
     Case("a gzip bomb", lambda: gzip.compress(b" " * (65 * 1024 * 1024)), "too-large", "unpacked", 413, packed=True),
     Case("gzip cut off", lambda: gzip.compress(body(job()))[:-6], "invalid-request", "gzip", packed=True),
     Case("gzip that is none", lambda: body(job()), "invalid-request", "gzip", packed=True),
+    Case("gzip twice over", lambda: gzip.compress(body(job())) * 2, "invalid-request", "follows", packed=True),
 ]
 CASES = [*EDGES, *UPSTREAM_TYPES, *NAMES, *COMMANDS, *TAGS, *NUMBERS, *HEADERS, *ENVELOPES]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import resource
 import time
@@ -95,6 +96,17 @@ def test_a_chain_of_100000(api: Caller, record_property: Record) -> None:
     answer = timed(record_property, lambda: submit(api, jobs))
     assert (answer.status, answer.body["job_count"], answer.body["edge_count"]) == (201, 100_000, 99_999)
     assert Job.objects.filter(upstreams_left=0).count() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_million_edges(api: Caller, record_property: Record) -> None:
+    jobs = [{"name": f"j{n}", "command": f"{n}", "upstreams": list(range(max(0, n - 4), n))} for n in range(250_003)]
+    body = gzip.compress(json.dumps({"workflow_args": "extreme", "jobs": jobs}).encode(), 1)
+    answer = timed(record_property, lambda: api.post_gzip("workflows/", body))
+    assert (answer.status, answer.body["job_count"], answer.body["edge_count"]) == (201, 250_003, 1_000_002)
+    assert JobEdge.objects.count() == 1_000_002
+    assert Job.objects.filter(upstreams_left=4).count() == 249_999
 
 
 def test_a_chain_posted_backwards_is_the_same_graph(api: Caller) -> None:

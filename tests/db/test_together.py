@@ -14,6 +14,7 @@ from django.db import connection, connections
 
 from tests.db.engine import drive, job, make_actor, start, submit
 from workflows import binding, invariants, lifecycle, transactions
+from workflows.bulk import allocate_ids
 from workflows.graph import Header, JobInput, build_graph
 from workflows.lifecycle import Refused
 from workflows.models import JobInstance, Workflow, WorkflowRun
@@ -123,6 +124,27 @@ def run_together(times: int) -> None:
         assert count_deadlocks() == deadlocks
     assert invariants.check_all() == []
     bring_to_an_end(workflows)
+
+
+def test_the_first_ids_of_all_are_taken_by_eight_at_once() -> None:
+    """As when several people submit to a server that is new: the row that counts is not there yet."""
+    gate, own, taken = threading.Barrier(8), threading.local(), list[tuple[int, int]]()
+
+    @transactions.write_transaction
+    def take_five(number: int) -> int:
+        return allocate_ids(f"sequence {number}", 5)
+
+    def take(rng: random.Random) -> None:
+        own.number = getattr(own, "number", 0) + 1
+        gate.wait(60)
+        taken.append((own.number, take_five(own.number)))
+
+    retries, deadlocks = transactions.retries_counted, count_deadlocks()
+    assert act_together([take] * 8, times=20) == []
+    assert sorted(taken) == [(number, 1 + 5 * turn) for number in range(1, 21) for turn in range(8)]
+    assert transactions.retries_counted == retries, describe_deadlock()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        assert count_deadlocks() == deadlocks, describe_deadlock()
 
 
 def bring_to_an_end(workflows: list[Workflow]) -> None:

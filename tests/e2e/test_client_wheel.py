@@ -192,7 +192,9 @@ def test_a_failure_is_looked_into_and_mended_from_the_terminal(installed: Instal
     assert [job["name"] for job in installed.read("workflow", "jobs", number, "--tag", "second")] == ["bad", "bad2"]
     installed.jobmon("workflow", "jobs", number, "--filter", "colour=red", code=2)
     assert {error["job_name"] for error in installed.read("workflow", "errors", number)} == {"bad", "bad2"}
-    assert installed.read("workflow", "errors", number, "--groups")
+    assert installed.read("workflow", "errors", number, "--groups", "--reason", "exit")
+    assert installed.read("workflow", "errors", number, "--tag", "first", "--filter", "since=1h") == []
+    assert [run["status"] for run in installed.read("workflow", "runs", number, "--status", "E")] == ["E"]
     assert "oh no" in installed.jobmon("job", "log", jobs["bad"], "--stderr")
     assert "well done" in installed.jobmon("job", "log", jobs["ok"])
     assert "bad" in installed.read("job", "why", jobs["end"])["why"]
@@ -204,6 +206,23 @@ def test_a_failure_is_looked_into_and_mended_from_the_terminal(installed: Instal
     many_jobs(installed, number, jobs)
 
 
+def test_one_job_is_killed_and_the_run_goes_on(installed: Installed) -> None:
+    jobs = [
+        {"name": "long", "command": "sleep 600", "mem_free": 0.1, "max_attempts": 1},
+        {"name": "other", "command": "true", "mem_free": 0.1},
+    ]
+    installed.jobmon("run", write(installed.home, "two.json", {"workflow_args": "two", "jobs": jobs}), "--no-wait")
+    (workflow,) = installed.read("workflow", "list", "--workflow-args", "two")
+    number = str(workflow["id"])
+    ids = {job["name"]: str(job["job_id"]) for job in installed.read("workflow", "jobs", number)}
+    wait_until(lambda: installed.read("job", "show", ids["long"])["status"] == "R", 60, "the long job runs")
+    assert installed.read("job", "kill", ids["long"], "--then", "fail", "--dry-run")["dry_run"] is True
+    assert installed.read("job", "kill", ids["long"], "--then", "fail")["changed"] == 1
+    installed.jobmon("workflow", "wait", number, code=1)
+    ended = {job["name"]: job["status"] for job in installed.read("workflow", "jobs", number)}
+    assert ended == {"long": "F", "other": "D"}
+
+
 def many_jobs(installed: Installed, number: str, jobs: dict[str, str]) -> None:
     """Operations: looked at, refused without an answer, agreed to, and what became of each job."""
     chosen = ("operation", "start", number, "done", "--status", "F", "--tag", "second", "--note", "by hand")
@@ -213,6 +232,7 @@ def many_jobs(installed: Installed, number: str, jobs: dict[str, str]) -> None:
     ended = installed.read(*chosen, "--yes")
     assert (ended["state"], ended["changed"], ended["skipped"]) == ("finished", 2, 0)
     assert {row["outcome"] for row in installed.read("operation", "show", ended["id"], "--jobs")} == {"changed"}
+    assert installed.read("operation", "show", ended["id"], "--jobs", "--outcome", "skipped") == []
     again = installed.read("job", "done", jobs["bad"], jobs["bad2"])
     assert (again["changed"], again["skipped"]) == (0, 2)
     assert ended["id"] in {row["id"] for row in installed.read("operation", "list", "--workflow", number)}

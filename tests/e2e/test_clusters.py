@@ -38,7 +38,7 @@ from tests.executors.cluster import USER, SgeCluster, log_commands
 from tests.services import REPOSITORY, EmbeddedServer
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.sge, pytest.mark.xdist_group("sge"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sge, pytest.mark.first, pytest.mark.timeout(300)]
 COMMANDS = ("qsub", "qstat", "qdel")
 
 

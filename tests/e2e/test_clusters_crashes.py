@@ -30,7 +30,7 @@ from tests.executors.cluster import SgeCluster
 from tests.services import EmbeddedServer
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.sge, pytest.mark.xdist_group("sge"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.sge, pytest.mark.first, pytest.mark.timeout(600)]
 JOBS = 40
 
 

@@ -54,7 +54,7 @@ def check_executors(server: EmbeddedServer) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.sge
-@pytest.mark.xdist_group("sge")
+@pytest.mark.first
 class TestGridEngine:
     def test_several_are_checked_and_one_that_is_silent_is_told_of(self, sge_cluster: SgeCluster, folder: Path) -> None:
         environment = sge_settings(sge_cluster)
@@ -98,7 +98,7 @@ class TestGridEngine:
 
 
 @pytest.mark.slurm
-@pytest.mark.xdist_group("slurm")
+@pytest.mark.first
 class TestSlurm:
     def test_a_good_one_and_an_unknown_partition(self, slurm_cluster: SlurmCluster, folder: Path) -> None:
         environment = slurm_settings(slurm_cluster) | slurm_settings(slurm_cluster, "OTHER")

@@ -65,7 +65,7 @@ def batch_id(server: EmbeddedServer, workflow: Workflow, name: str) -> str:
 
 
 @pytest.mark.sge
-@pytest.mark.xdist_group("sge")
+@pytest.mark.first
 class TestGridEngine:
     def test_an_unknown_queue_is_refused_in_qsubs_words(self, sge_server: EmbeddedServer, folder: Path) -> None:
         workflow = make_workflow(sge_server, [task("true", "a", max_attempts=3)], folder, "lost")
@@ -132,7 +132,7 @@ def check_liar(server: EmbeddedServer, cluster: SgeCluster | SlurmCluster, folde
 
 
 @pytest.mark.sge
-@pytest.mark.xdist_group("sge")
+@pytest.mark.first
 def test_submissions_accepted_but_reported_failed(sge_cluster: SgeCluster, folder: Path) -> None:
     programs = write_liars(sge_cluster, folder, "qsub")
     with serving("sge", **sge_settings(sge_cluster, BIN_DIR=str(programs), VERIFY="0")) as server:
@@ -140,7 +140,7 @@ def test_submissions_accepted_but_reported_failed(sge_cluster: SgeCluster, folde
 
 
 @pytest.mark.slurm
-@pytest.mark.xdist_group("slurm")
+@pytest.mark.first
 def test_submissions_to_slurm_accepted_but_reported_failed(slurm_cluster: SlurmCluster, folder: Path) -> None:
     programs = write_liars(slurm_cluster, folder, "sbatch")
     with serving("slurm", **slurm_settings(slurm_cluster, BIN_DIR=str(programs))) as server:
@@ -149,7 +149,7 @@ def test_submissions_to_slurm_accepted_but_reported_failed(slurm_cluster: SlurmC
 
 @pytest.mark.sge
 @pytest.mark.slurm
-@pytest.mark.xdist_group("sge")
+@pytest.mark.first
 def test_two_cells_slurm_and_this_machine_in_one_run(
     sge_cluster: SgeCluster, slurm_cluster: SlurmCluster, folder: Path
 ) -> None:

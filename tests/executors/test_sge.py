@@ -30,7 +30,7 @@ from tests.executors.cluster import (
 from tests.executors.contract import HOSTILE, ShellContract, evidence, run
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.sge, pytest.mark.xdist_group("sge"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.sge, pytest.mark.first, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.executors.cluster import (
 from tests.executors.contract import check_late_submission, evidence, run
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.sge, pytest.mark.xdist_group("sge"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sge, pytest.mark.first, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from tests.executors.cluster import (
 from tests.executors.contract import HOSTILE, ShellContract, check_late_submission, evidence, run
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.first]
 
 
 @pytest.fixture
@@ -197,10 +197,11 @@ def check_array(make: Any, folder: Path, count: int) -> None:
 class TestCrashes:
     def test_slurmctld_killed_while_a_job_runs(self, harness: SlurmHarness, tmp_path: Path) -> None:
         spec = harness.spec(f"until [ -e {tmp_path}/go ]; do sleep 0.2; done; exit 5")
-        harness.executor.submit([spec])
+        job = harness.executor.submit([spec]).accepted[spec.name]
         harness.wait_for_phase(spec.name, Phase.RUNNING)
-        started, state = time.time(), harness.cluster.root / "state" / "job_state"
-        wait_until(lambda: state.exists() and state.stat().st_mtime > started + 1, 60, "its state is saved")
+        changed, state = time.time(), harness.cluster.root / "state" / "job_state"
+        harness.cluster.command("scontrol", "update", f"jobid={job}", "timelimit=60")  # a change is saved, soon
+        wait_until(lambda: state.exists() and state.stat().st_mtime > changed, 60, "its state is saved")
         harness.cluster.kill("slurmctld")
         with pytest.raises(ExecutorUnavailable):
             harness.executor.poll()
@@ -249,7 +250,7 @@ class TestStartedLateOrTwice:
         assert "disabled" in harness.cluster.command("scontrol", "requeue", job)
         harness.cluster.command("scontrol", "update", f"jobid={job}", "requeue=1")
         harness.cluster.command("scontrol", "requeue", job)
-        wait_until(lambda: harness.executor.poll().get(spec.name) is not None, 30, "it waits again")
+        harness.wait_for_phase(spec.name, Phase.PENDING)
         harness.cluster.command("scontrol", "update", f"jobid={job}", "starttime=now")
         harness.wait_for_end([spec.name])
         assert "Restarts=1" in harness.cluster.command("scontrol", "show", "job", job)

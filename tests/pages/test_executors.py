@@ -12,11 +12,20 @@ from django.utils import timezone
 from tests.factories import Made, Tag, make_user, make_workflow
 from workflows import executor_control
 from workflows.actor import Actor
-from workflows.models import AuditEntry, ErrorGroup, ExecutorState, HostExclusion, JobInstance
+from workflows.models import (
+    AuditEntry,
+    ErrorGroup,
+    ExecutorMinute,
+    ExecutorState,
+    HostExclusion,
+    JobInstance,
+    SystemState,
+)
 from workflows.queries.executors import measure
-from workflows.scheduling import bad_hosts
+from workflows.scheduling import bad_hosts, executor_minutes, reconcile, server_facts, stored_facts
 from workflows.scheduling.bad_hosts import Ended, find_bad
 from workflows.scheduling.ready import find_limits
+from workflows.scheduling.workers import note_worker
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -47,6 +56,55 @@ def test_the_page_of_an_executor_shows_its_last_answers(client: Client, made: Ma
         assert words in text, words
     assert client.get("/executors/nothing/").status_code == 404
     assert 'href="/executors/sge/"' in client.get("/executors/").content.decode()
+
+
+def test_an_executor_that_holds_all_it_may_is_named_as_the_limit(client: Client, made: Made) -> None:
+    state = ExecutorState.objects.filter(name="sge")
+    paths = (f"/workflows/{made.workflow.pk}/", f"/jobs/{made.job('G').pk}/")
+    for live, own, by_person, told in ((3, 4, None, ""), (4, 4, None, "4"), (3, 4, 3, "3"), (None, None, None, "")):
+        state.update(live=live, own_max_live=own, max_live=by_person)
+        for path in paths:
+            text = client.get(path).content.decode()
+            assert ("limit of the executor sge is reached" in text) == bool(told), (path, live)
+            assert not told or f"{told} at once" in text
+    state.update(live=4, own_max_live=4, max_live=None)
+    assert "reached" in client.get("/executors/sge/").content.decode()
+    answer = client.get(f"/api/v1/jobs/{made.job('G').pk}/why/").json()
+    assert "limit of the executor sge is reached" in answer["why"]
+
+
+def test_a_listing_leaves_its_numbers_and_its_minute(client: Client, made: Made, settings) -> None:
+    settings.EXECUTORS = ["sge"]
+    reconcile.note_poll("sge", 0.2, {"running": 2, "pending": 1}, 3)
+    reconcile.note_poll("sge", 0.2, {"running": 3}, 3)
+    state = ExecutorState.objects.get()
+    assert (state.live, state.own_max_live) == (3, 5000)
+    newest = ExecutorMinute.objects.latest("minute")
+    assert (newest.waiting, newest.running) == (0, 3)
+    now = timezone.now()
+    executor_minutes.note_minute("sge", now - timedelta(hours=26), 1, 1)
+    executor_minutes.note_minute("sge", now - timedelta(hours=3), 40, 900)
+    text = client.get("/executors/sge/").content.decode()
+    assert "at most 940 at once" in text
+    assert "no data" in text
+    executor_minutes.forget_minutes(now)
+    assert not ExecutorMinute.objects.filter(minute__lt=now - timedelta(hours=25)).exists()
+    assert ExecutorMinute.objects.filter(running=900).count() == 1
+
+
+def test_the_server_tells_of_its_disk_its_parts_and_its_workers(client: Client, settings, tmp_path) -> None:
+    settings.SPOOL = tmp_path
+    stored_facts.note_sweep(server_facts.measure())
+    note_worker("celery@here")
+    SystemState.objects.create(name="worker celery@gone", at=timezone.now() - timedelta(hours=2))
+    text = client.get("/executors/").content.decode()
+    for words in ("celery@here", "celery@gone", "not heard of", "free of", "used", "Python 3"):
+        assert words in text, words
+    facts = {"disk_total": 100 * 10**9, "disk_free": 10**9, "redis_version": "7.0.15", "redis_memory": 2 * 10**6}
+    stored_facts.note_sweep({**facts, "redis_clients": 12, "database": "MariaDB 10.11.6"})
+    text = client.get("/executors/").content.decode()
+    for words in ("nearly full", "7.0.15", "12 connections", "MariaDB 10.11.6", "99 % used"):
+        assert words in text, words
 
 
 def test_submissions_are_measured_from_intent_to_acceptance() -> None:

@@ -40,8 +40,11 @@ from workflows.models import (
     Workflow,
     WorkflowRun,
 )
+from workflows.scheduling import executor_minutes, stored_facts
+from workflows.scheduling.workers import note_worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+
 HOSTILE = (
     "</pre></title><script>alert(1)</script>\"'><img src=//evil.example/x onerror=alert(2)>"
     "<a hx-get=/logout/ hx-trigger=load autofocus onfocus=alert(3)>{{ 7|add:1 }}{% debug %}${7*7}"
@@ -60,10 +63,11 @@ FILLED = (
     LogPiece, RunStall,
 )  # fmt: skip
 
-# Tables that no page shows
+# Tables of which no page shows a text
 NOT_SHOWN = (
     "ExternalIdentity", "IdempotencyRecord", "Preferences", "SignInLink", "JobStatusLabel", "JobInstanceStatusLabel",
     "WorkflowStatusLabel", "WorkflowRunStatusLabel", "DatabaseEpoch", "Notice",
+    "ExecutorMinute",
 )  # fmt: skip
 
 
@@ -100,6 +104,10 @@ def made(owner: User) -> Made:
     ApiToken.objects.create(user=owner, name="x", prefix="abcdefgh", secret_hash="0" * 64, created_at=timezone.now())
     ExecutorState.objects.create(name="local", kind="local", failures_in_a_row=3, failed_at=timezone.now(), max_live=3,
                                  counts={HOSTILE: 2})  # fmt: skip
+    note_worker(HOSTILE)
+    facts = {"redis_version": HOSTILE, "redis_memory": 1, "redis_clients": 1, "database": HOSTILE}
+    stored_facts.note_sweep(facts)
+    executor_minutes.note_minute("local", timezone.now(), 1, 2)
     saved_filters.save(owner, "jobs", "mine", "status=F")
     RunStall.objects.create(run=made.run, kind="x", words="x", since=timezone.now(), noted_at=timezone.now())
     soon = timezone.now() + timedelta(hours=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,9 +11,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from tests.factories import Tag, make_workflow
-from workflows import resource_use
-from workflows.models import RunMinute
+from tests.factories import Tag, make_user, make_workflow
+from workflows import operations, resource_use
+from workflows.models import Job, Operation, RunMinute
 from workflows.queries import hosts, timeline
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -98,3 +100,27 @@ def test_many_attempts_are_drawn_from_the_minutes(client: Client, owner: User) -
     assert "Jobs queued and running" in text
     assert "at most 8 at once" in text
     assert text.count('class="gap"') == 4
+
+
+def test_the_owner_adopts_a_suggestion_for_the_jobs_that_are_left(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit & co", {"D": 60, "G": 5, "F": 1}, mem_free=20)])
+    text = client.get(f"/workflows/{made.workflow.pk}/resources/").content.decode()
+    assert "Use for 6 jobs…" in text
+    form = dict(re.findall(r'name="(action|which|query|mem_free|max_runtime)" value="([^"]*)"', text))
+    form = {name: html.unescape(value) for name, value in form.items()}
+    answer = client.post(f"/workflows/{made.workflow.pk}/operations/", form)
+    shown = client.get(answer["Location"]).content.decode()
+    assert f'name="mem_free" value="{form["mem_free"]}"' in shown
+    assert float(form["mem_free"]) < 20
+    assert "Change 6 jobs</button>" in shown
+    operation = Operation.objects.get()
+    client.post(f"/operations/{operation.uuid}/", {name: form[name] for name in ("mem_free", "max_runtime")})
+    while operations.carry_out(operation.pk):
+        pass
+    assert set(Job.objects.exclude(status="D").values_list("mem_free", flat=True)) == {float(form["mem_free"])}
+    assert set(Job.objects.filter(status="D").values_list("mem_free", flat=True)) == {20.0}
+    stranger = Client(HTTP_HOST="127.0.0.1")
+    stranger.force_login(make_user("sue", is_staff=True))
+    text = stranger.get(f"/workflows/{made.workflow.pk}/resources/").content.decode()
+    assert "Use for" not in text
+    assert "only alice may change" in text

@@ -69,3 +69,19 @@ def test_minutes_tell_when_each_tag_was_at_work(made: Made) -> None:
     window = (NOW - timedelta(minutes=4), NOW)
     assert set(queries.read_minutes(made.run.pk, None, window).spans) == {fit}
     assert max(bin.running or 0 for bin in queries.read_minutes(made.run.pk, clean, window).bins) == 0
+
+
+def test_run_times_by_tag_and_where_the_time_went(client: Client, made: Made) -> None:
+    text = client.get(f"/workflows/{made.workflow.pk}/timeline/").content.decode()
+    assert "Where the time of 6 attempts went: " in text
+    assert "When each tag was at work" in text
+    row = text[text.index("?tag=clean") :]
+    assert '<td class="num">50 min</td><td class="num">50 min</td>' in row[: row.index("</tr>")]
+
+
+def test_many_attempts_without_minutes_are_drawn_the_newest_first(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 310})])
+    assert not RunMinute.objects.exists()
+    text = client.get(f"/workflows/{made.workflow.pk}/timeline/").content.decode()
+    assert "the newest 300 attempts" in text
+    assert "Where the time of 310 attempts went" in text

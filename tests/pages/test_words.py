@@ -114,6 +114,23 @@ CASES = [
 ]
 
 
+def test_a_ready_job_names_the_limit_that_it_waits_for() -> None:
+    full = {"sge": 400}
+    waiting = job("G")
+    assert explain.why(waiting, None, run(executor="sge"), NONE, NOW, {}, full) == (
+        "Ready; the limit of the executor sge is reached: it holds 400 at once, of all runs together."
+    )
+    assert explain.why(waiting, None, run(executor="slurm"), NONE, NOW, {}, full).startswith("Ready: it is submitted")
+    elsewhere = job("G", executor="sge")
+    assert "executor sge" in explain.why(elsewhere, None, run(executor="slurm"), NONE, NOW, {}, full)
+    waiting.live_in_graph = 7  # type: ignore[attr-defined]
+    limited = run(executor="sge", max_concurrently_running=7)
+    assert (
+        explain.why(waiting, None, limited, NONE, NOW, {}, full)
+        == "Ready; the run's limit of 7 jobs at once is reached."
+    )
+
+
 @pytest.mark.parametrize(("it", "last", "live", "upstreams", "expected"), CASES, ids=[case[4][:40] for case in CASES])
 def test_why(
     it: Job, last: JobInstance | None, live: WorkflowRun | None, upstreams: explain.Upstreams, expected: str
@@ -208,3 +225,9 @@ def test_bottlenecks_name_limits_and_holds() -> None:
         "1 job failed for good; whatever needs them waits for a resume.",
     ]
     assert explain.bottlenecks(run(), [], {"R": 2}, NOW) == []
+
+
+def test_a_full_executor_is_named_while_something_waits_for_it() -> None:
+    told = ["The limit of the executor sge is reached: 400 at once, of all runs together."]
+    assert explain.bottlenecks(run(executor="sge"), [], {"R": 2, "G": 1}, NOW, {}, {"sge": 400}) == told
+    assert explain.bottlenecks(run(executor="sge"), [], {"R": 2, "D": 9}, NOW, {}, {"sge": 400}) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -66,3 +67,33 @@ def test_kill_fires_once_across_restarts(tmp_path: Path) -> None:
     ]
     assert [done.returncode for done in results] == [-signal.SIGKILL, 0]
     assert results[1].stdout == b"alive\n"
+
+
+THREADED = """
+import sys, threading
+from executors import faults
+def pass_by():
+    faults.point("pause_before_submit")
+    open(sys.argv[1], "w").close()
+thread = threading.Thread(target=pass_by)
+thread.start()
+thread.join()
+"""
+
+
+def test_a_thread_that_is_to_stop_goes_no_step_past_the_point(tmp_path: Path) -> None:
+    """Also when another thread, which sleeps, could take the signal."""
+    passed = tmp_path / "passed"
+    process = subprocess.Popen(
+        [sys.executable, "-c", THREADED, str(passed)], env={"JOBMON_FAULTS": "pause_before_submit:stop"}, cwd=ROOT
+    )
+    try:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        assert not passed.exists()
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(60) == 0
+        assert passed.exists()
+    finally:
+        process.kill()
+        process.wait()

@@ -16,9 +16,8 @@ from workflows.graph import (
     InvalidGraph,
     JobInput,
     build_graph,
-    hash_dag,
-    hash_text,
 )
+from workflows.graph_hash import Hashes, hash_dag, hash_text
 from workflows.graph_shape import Upstreams, find_cycle, find_levels
 from workflows.graph_text import parse_header, parse_jobs, split_body
 
@@ -90,7 +89,7 @@ def test_another_edge_is_another_graph(upstreams: list[list[int]], data: st.Data
 
 
 def test_hashes_differ_where_lists_run_together() -> None:
-    assert hash_dag(["a", "b"], Upstreams([[], [0]])) != hash_dag(["a", "b"], Upstreams([[1], []]))
+    assert hash_dag(Hashes(["a", "b"]), Upstreams([[], [0]])) != hash_dag(Hashes(["a", "b"]), Upstreams([[1], []]))
     assert build([[], []]).workflow_hash != build_graph(Header(workflow_args="b"), [job("j0"), job("j1")]).workflow_hash
 
 
@@ -208,6 +207,15 @@ def test_the_wrong_job_is_named_with_its_position_in_the_whole_graph() -> None:
         parse_jobs(body, first=1000)
     (error,) = refused.value.errors
     assert (error.path, error.job, error.code) == ("jobs[1001].command", "b", "invalid-field")
+
+
+def test_a_graph_keeps_its_hash_from_release_to_release() -> None:
+    """Stored workflows are found again by it."""
+    ups = [[at for at in (place - 3, place - 1) if at >= 0] for place in range(300)]
+    graph = build_graph(HEADER, [JobInput(f"j{place}", f"run \u00e9 {place}", upstreams=ups[place]) for place in range(300)])  # type: ignore[arg-type]  # fmt: skip
+    assert graph.dag_hash == "332a7e5e9b0715f213238207ef9f87e6e6567689418b0637aef6f9b1ab5ef0bc"
+    assert list(graph.hashes) == [hash_text(one.command) for one in graph.jobs]
+    assert graph.hashes[7] == hash_text(graph.jobs[7].command)
 
 
 def test_hashes_are_of_the_bytes() -> None:

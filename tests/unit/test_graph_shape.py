@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflows.graph import JobInput, _is_plain, check_job
-from workflows.graph_shape import Upstreams
+from workflows.graph_shape import References, Upstreams
 
 LISTS = st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=5), max_size=20)
 
@@ -19,6 +19,16 @@ def test_upstreams_are_the_lists(lists: list[list[int]]) -> None:
     assert [list(upstreams[job]) for job in range(len(lists))] == lists
     assert [upstreams.count(job) for job in range(len(lists))] == list(map(len, lists))
     assert upstreams.edge_count == sum(map(len, lists))
+
+
+POSTED = st.one_of(st.integers(0, 2**32 - 1), st.integers(), st.sampled_from(["", "a", "b"]))
+
+
+@given(st.lists(st.lists(POSTED, max_size=5), max_size=20))
+def test_references_are_what_was_posted(lists: list[list[str | int]]) -> None:
+    references = References(lists)
+    assert [list(one) for one in references] == lists
+    assert references.has_names == any(isinstance(one, str) for posted in lists for one in posted)
 
 
 TEXTS = st.one_of(

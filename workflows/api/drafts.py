@@ -18,7 +18,7 @@ from workflows.api.base import ApiView, RawBody, raw_body
 from workflows.api.bodies import demand_shallow
 from workflows.api.problems import Problem
 from workflows.api.workflows import check_executors, show
-from workflows.graph import GraphError, InvalidGraph
+from workflows.graph import MAX_JOBS, GraphError, InvalidGraph
 from workflows.graph_text import parse_header, parse_jobs, split_body
 from workflows.models import Draft, Workflow
 from workflows.quotas import refuse_submission
@@ -51,6 +51,9 @@ class DraftsView(ApiView):
         count = header.pop("job_count", None)
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
             raise InvalidGraph([GraphError("invalid-number", "job_count", "job_count must be a whole number.")])
+        if count is not None and count > MAX_JOBS:
+            detail = f"{count:,} jobs are announced; at most {MAX_JOBS:,} are possible."
+            raise InvalidGraph([GraphError("too-many-jobs", "job_count", detail)])
         check_executors(parse_header(msgspec.json.encode(header)), [])
         assert isinstance(request.user, User)
         if too_many := refuse_submission(request.user):

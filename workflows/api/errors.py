@@ -30,6 +30,7 @@ def show(row: ErrorGroupRow) -> dict[str, object]:
         "attempts": group.attempts,
         "jobs_failed": row.jobs_failed,
         "jobs_retrying": row.jobs_retrying,
+        "jobs_blocked": group.count_blocked,
         "first_seen": shapes.iso(group.first_seen_at),
         "last_seen": shapes.iso(group.last_seen_at),
         "state": group.state,

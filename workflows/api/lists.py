@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from workflows.api.base import demand_understood, next_link, per_page
+from workflows.api.unchanged import is_known, make_tag, not_modified
 from workflows.queries.keyset import Order, paginate
 from workflows.url_filters import TextsFilter, UrlFilterSet
 
@@ -48,8 +49,17 @@ def demand_rows(filters: UrlFilterSet) -> QuerySet[Any]:
 
 
 def answer_page(
-    request: Request, rows: QuerySet[M], order: Order, show: Callable[[Sequence[M]], list[dict[str, object]]]
+    request: Request,
+    rows: QuerySet[M],
+    order: Order,
+    show: Callable[[Sequence[M]], list[dict[str, object]]],
+    find_state: Callable[[M], object] | None = None,
 ) -> Response:
-    """One page of a list."""
+    """One page of a list. With `find_state`, which says all of a row that may change, it has an ETag."""
     page = paginate(rows, order, request.query_params.get("after", ""), "", per_page(request))
-    return Response({"results": show(page.rows), "next": next_link(request, page.next)})
+    headers = {}
+    if find_state is not None:
+        headers["ETag"] = tag = make_tag(request, page.next, [find_state(row) for row in page.rows])
+        if is_known(request, tag):
+            return not_modified(tag)
+    return Response({"results": show(page.rows), "next": next_link(request, page.next)}, headers=headers)

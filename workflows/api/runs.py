@@ -12,6 +12,7 @@ from workflows.api import schema, shapes
 from workflows.api.authentication import actor_of
 from workflows.api.base import ApiView, demand, is_dry_run, preview, read_body
 from workflows.api.problems import Problem
+from workflows.api.unchanged import IF_NONE_MATCH, is_known, make_tag, not_modified
 from workflows.api.waiting import wait_for_change
 from workflows.models import WorkflowRun
 from workflows.permissions import may_stop
@@ -44,8 +45,9 @@ class RunView(ApiView):
         parameters=[
             OpenApiParameter("v", int, description="the change number that you know; 204 while it is the present one"),
             OpenApiParameter("wait", int, description="with v: wait up to so many seconds (25 at most) for a change"),
+            IF_NONE_MATCH,
         ],
-        responses={200: schema.Run, 204: None, 400: schema.ProblemShape, 404: schema.ProblemShape},
+        responses={200: schema.Run, 204: None, 304: None, 400: schema.ProblemShape, 404: schema.ProblemShape},
         operation_id="show_run",
     )
     def get(self, request: Request, run_id: int) -> Response:
@@ -57,7 +59,8 @@ class RunView(ApiView):
             run = get_run(request, run_id)
         if known == run.workflow.change_no:
             return Response(status=204)
-        return Response(show(request, run))
+        tag = make_tag(request, run.pk, run.workflow.change_no)
+        return not_modified(tag) if is_known(request, tag) else Response(show(request, run), headers={"ETag": tag})
 
 
 class StopView(ApiView):

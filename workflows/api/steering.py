@@ -17,6 +17,7 @@ from workflows.api.base import ApiView, demand, get_workflow, is_dry_run, previe
 from workflows.api.problems import Problem
 from workflows.models import Job, Workflow
 from workflows.permissions import find_group, is_owner, may_operate, may_write_notes
+from workflows.queries.frame import read_frame
 from workflows.queries.job_detail import find_job, view_job
 from workflows.restarting import restart, ring_live_run
 from workflows.sharing import share
@@ -171,6 +172,6 @@ class WhyView(ApiView):
         side = view.upstreams
         failed = [neighbour.name for neighbour in side.jobs if neighbour.status == JobStatus.ERROR_FATAL]
         upstreams = explain.Upstreams(side.total, side.total - side.counts.get(JobStatus.DONE, 0), failed)
-        return Response(
-            {"job_id": job_id, "why": explain.why(view.job, view.last, view.run, upstreams, timezone.now())}
-        )
+        frame = read_frame(request.user.pk)
+        told = explain.why(view.job, view.last, view.run, upstreams, timezone.now(), frame.holds, frame.full)
+        return Response({"job_id": job_id, "why": told})

@@ -6,7 +6,7 @@ from csp.decorators import csp_update
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
-from workflows.api import drafts, errors, graphs, jobs, operations, runs, server, steering, workflows
+from workflows.api import drafts, errors, figures, graphs, jobs, operations, runs, server, steering, workflows
 
 READ = ["get", "head"]  # pages: they have no answer to OPTIONS
 
@@ -47,6 +47,11 @@ urlpatterns = [
     path("v1/workflow-runs/<int:run_id>/stop/", runs.StopView.as_view()),
     path("v1/workflow-runs/<int:run_id>/hold/", runs.HoldView.as_view()),
     path("v1/workflow-runs/<int:run_id>/release/", runs.ReleaseView.as_view()),
+    path("v1/workflow-runs/<int:run_id>/timeline/", figures.TimelineView.as_view()),
+    path("v1/workflow-runs/<int:run_id>/resources/", figures.RunResourcesView.as_view()),
+    path("v1/workflow-runs/<int:run_id>/forecast/", figures.ForecastView.as_view()),
+    path("v1/search/", figures.SearchView.as_view()),
+    path("v1/hosts/", figures.HostsView.as_view()),
     path("v1/workflows/<int:workflow_id>/limits/", steering.LimitsView.as_view()),
     path("v1/workflows/<int:workflow_id>/sharing/", steering.SharingView.as_view()),
     path("v1/workflows/<int:workflow_id>/reset/", steering.ResetView.as_view()),

@@ -27,6 +27,7 @@ from workflows.api.base import (
 )
 from workflows.api.lists import NEWEST, answer_page, demand_rows, describe_list
 from workflows.api.problems import Problem
+from workflows.api.unchanged import IF_NONE_MATCH, is_known, make_tag, not_modified
 from workflows.filters import AttemptFilter, ErrorFilter, JobFilter, RunFilter, WorkflowFilter
 from workflows.graph import Graph, GraphError, Header, InvalidGraph, JobInput, build_graph, check_header
 from workflows.graph_text import parse_header, parse_jobs, split_body
@@ -114,15 +115,15 @@ class WorkflowsView(ApiView):
     scope = "submit"
 
     @extend_schema(
-        parameters=describe_list(WorkflowFilter),
-        responses={200: schema.WorkflowList, 400: schema.ProblemShape},
+        parameters=describe_list(WorkflowFilter, IF_NONE_MATCH),
+        responses={200: schema.WorkflowList, 304: None, 400: schema.ProblemShape},
         operation_id="list_workflows",
     )
     def get(self, request: Request) -> Response:
         """Workflows that you may see, newest first."""
         rows = listed(request.user).select_related("dag", "group")
         rows = demand_rows(WorkflowFilter(request.query_params, rows, request.user))
-        return answer_page(request, rows, NEWEST, lambda found: _shown(request, found))
+        return answer_page(request, rows, NEWEST, lambda found: _shown(request, found), find_state)
 
     @extend_schema(
         request=schema.WorkflowInput,
@@ -151,11 +152,24 @@ def _latest_runs(workflow_ids: list[int]) -> dict[int, WorkflowRun]:
     return {run.workflow_id: run for run in runs}
 
 
+def find_state(workflow: Workflow) -> tuple[object, ...]:
+    """All that may make an answer about it another one: a group may be renamed without a change of the workflow."""
+    return workflow.pk, workflow.change_no, workflow.group and workflow.group.name
+
+
 class WorkflowView(ApiView):
-    @extend_schema(responses={200: schema.Workflow, 404: schema.ProblemShape}, operation_id="show_workflow")
+    @extend_schema(
+        parameters=[IF_NONE_MATCH],
+        responses={200: schema.Workflow, 304: None, 404: schema.ProblemShape},
+        operation_id="show_workflow",
+    )
     def get(self, request: Request, workflow_id: int) -> Response:
         """One workflow, its counts and its latest run."""
-        return Response(show(request, get_workflow(request, workflow_id)))
+        workflow = get_workflow(request, workflow_id)
+        tag = make_tag(request, find_state(workflow))
+        if is_known(request, tag):
+            return not_modified(tag)
+        return Response(show(request, workflow), headers={"ETag": tag})
 
 
 class WorkflowRunsView(ApiView):

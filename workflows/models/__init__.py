@@ -20,6 +20,7 @@ from workflows.models.run_as import LogPiece, RunAccount, UnixAccount
 from workflows.models.system import (
     Draft,
     DraftChunk,
+    ExecutorMinute,
     ExecutorState,
     HostExclusion,
     IdempotencyRecord,
@@ -34,6 +35,7 @@ __all__ = [
     "Draft",
     "DraftChunk",
     "ErrorGroup",
+    "ExecutorMinute",
     "ExecutorState",
     "ExternalIdentity",
     "GroupEdge",

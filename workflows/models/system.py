@@ -34,6 +34,9 @@ class ExecutorState(models.Model):
     failures_in_a_row = models.PositiveIntegerField(default=0)
     counts = models.JSONField(default=dict, blank=True)
     disbelief_until = models.DateTimeField(null=True, blank=True)
+    # At the last listing: our live attempts, and how many it takes by its own number
+    live = models.PositiveIntegerField(null=True, blank=True)
+    own_max_live = models.PositiveIntegerField(null=True, blank=True)
     # What people set: how many attempts it holds at once at most (null: the executor's own number), and a hold
     max_live = models.PositiveIntegerField(null=True, blank=True)
     hold_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
@@ -45,6 +48,23 @@ class ExecutorState(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ExecutorMinute(models.Model):
+    """Our attempts with an executor in one minute, at its last listing: running ones, and all others. A minute without
+    a row: nobody listed them."""
+
+    executor = models.CharField(max_length=64)
+    minute = models.DateTimeField()
+    waiting = models.PositiveIntegerField()
+    running = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "executor_minute"
+        constraints = [models.UniqueConstraint(fields=["executor", "minute"], name="executor_minute_once")]
+
+    def __str__(self) -> str:
+        return f"{self.executor} at {self.minute}"
 
 
 class HostExclusion(models.Model):
@@ -117,10 +137,12 @@ class IdempotencyRecord(models.Model):
 
 
 class SystemState(models.Model):
-    """A moment that the server remembers: "sweep" is when the last sweep ended, "worker <name>" when it last heard."""
+    """A moment that the server remembers: "sweep" is when the last sweep ended, "worker <name>" when it last heard.
+    `facts` is what the sweep found of the machine then."""
 
     name = models.CharField(primary_key=True, max_length=150)
     at = models.DateTimeField()
+    facts = models.JSONField(null=True, blank=True)
 
     class Meta:
         db_table = "system_state"

@@ -8,17 +8,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, Sum
+from django.db.models import Count, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from workflows.models import ErrorGroup, ExecutorState, JobInstance, JobInstanceStatusLog, WorkflowRun
+from workflows.models import ErrorGroup, ExecutorMinute, ExecutorState, JobInstance, JobInstanceStatusLog, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.permissions import visible_workflows
 from workflows.queries.frame import SILENT_AFTER
+from workflows.queries.timeline import Minutes, fold
 
 MOVES_READ = 2_000
 REFUSALS_SHOWN = 20
 LATELY = timedelta(minutes=10)
+DAY = timedelta(hours=24)
+MINUTE_COLUMNS = ("minute", "waiting", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,19 @@ class ExecutorView:
         return self.runs > 0 and (polled is None or polled < timezone.now() - SILENT_AFTER)
 
     @property
+    def is_full(self) -> bool:
+        """As many of our attempts were with it at the last listing as it may hold."""
+        live, limits = self.state.live, [self.state.max_live, self.state.own_max_live]
+        return live is not None and any(limit is not None and live >= limit for limit in limits)
+
+    @property
+    def most_live(self) -> int | None:
+        """Its own number, or less where a person said so; None: not known yet."""
+        return min(
+            (limit for limit in (self.state.max_live, self.state.own_max_live) if limit is not None), default=None
+        )
+
+    @property
     def is_failing(self) -> bool:
         return self.state.failures_in_a_row > 0
 
@@ -51,8 +68,10 @@ class Submission:
 
 
 def list_executors() -> list[ExecutorView]:
-    """Three queries, for any number of executors."""
-    states = list(ExecutorState.objects.order_by("name"))
+    """Two queries, for any number of executors."""
+    runs = WorkflowRun.objects.filter(status="R", executor=OuterRef("name")).order_by().values("executor")
+    number = Coalesce(Subquery(runs.annotate(n=Count("pk")).values("n")), 0)
+    states = list(ExecutorState.objects.annotate(live_runs=number).order_by("name"))
     live = JobInstance.objects.filter(executor_type__in=[state.name for state in states], status__in=LIVE_LETTERS)
     counts: dict[str, dict[str, int]] = {}
     slots: dict[str, int] = {}
@@ -61,11 +80,17 @@ def list_executors() -> list[ExecutorView]:
     ):
         counts.setdefault(name, {})[letter] = number
         slots[name] = slots.get(name, 0) + (held or 0 if letter == "R" else 0)
-    runs = dict(WorkflowRun.objects.filter(status="R").values_list("executor").annotate(n=Count("pk")).order_by())
     return [
-        ExecutorView(state, counts.get(state.name, {}), slots.get(state.name, 0), runs.get(state.name, 0))
+        ExecutorView(state, counts.get(state.name, {}), slots.get(state.name, 0), getattr(state, "live_runs", 0))
         for state in states
     ]
+
+
+def read_day(name: str) -> Minutes:
+    """What it held in the last 24 hours, in at most 300 bins: one query."""
+    since = timezone.now() - DAY
+    rows = ExecutorMinute.objects.filter(executor=name, minute__gte=since).order_by("minute")
+    return fold([(minute, (waiting, running)) for minute, waiting, running in rows.values_list(*MINUTE_COLUMNS)], False)
 
 
 def find_executor(name: str) -> ExecutorState | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import CharField, DateTimeField, F, Q, QuerySet, TextField, Value
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Coalesce, Least
 from django.utils import timezone
 
 from workflows.models import ExecutorState, Preferences, SavedFilter, SystemState, WorkflowRun
@@ -40,22 +40,25 @@ class SavedTab:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`holds`: executor → why nothing new is submitted to it."""
+    """`holds`: executor → why nothing new is submitted to it. `full`: executor → the number of attempts that it held
+    when it was last asked, and holds at most."""
 
     banners: list[Banner] = field(default_factory=list)
     tabs: list[SavedTab] = field(default_factory=list)
     job_columns: str = ""
     swept_at: datetime | None = None
     holds: dict[str, str] = field(default_factory=dict)
+    full: dict[str, int] = field(default_factory=dict)
 
     def tabs_of(self, list_name: str) -> list[SavedTab]:
         return sorted((tab for tab in self.tabs if tab.list_name == list_name), key=lambda tab: tab.name)
 
 
-def read_frame(user_id: int) -> Frame:
+def read_frame(user_id: int | None) -> Frame:
     """Silent executors, a late sweep, and what this person keeps: one query."""
-    parts = [rows.values_list(*COLUMNS) for rows in (_silent(), _held(), _saved(user_id), _chosen_columns(user_id))]
-    banners, tabs, columns, swept_at, holds = [], [], "", None, {}
+    sources = (_silent(), _held(), _full(), _saved(user_id or 0), _chosen_columns(user_id or 0))
+    parts = [rows.values_list(*COLUMNS) for rows in sources]
+    banners, tabs, columns, swept_at, holds, full = [], [], "", None, {}, {}
     for what, name, since, words, slug in _sweep().values_list(*COLUMNS).union(*parts, all=True):
         if what == "sweep":
             swept_at = since
@@ -64,11 +67,13 @@ def read_frame(user_id: int) -> Frame:
             banners.append(Banner(what, name, since, words))
         elif what == "hold":
             holds[name] = words
+        elif what == "full":
+            full[name] = int(words)
         elif what == "columns":
             columns = words
         else:
             tabs.append(SavedTab(what, name, words, slug))
-    return Frame(banners, tabs, columns, swept_at, holds)
+    return Frame(banners, tabs, columns, swept_at, holds, full)
 
 
 def _sweep() -> QuerySet[SystemState]:
@@ -88,6 +93,14 @@ def _silent() -> QuerySet[ExecutorState]:
 def _held() -> QuerySet[ExecutorState]:
     held = ExecutorState.objects.exclude(hold_reason="")
     return held.annotate(what=Value("hold"), since=F("held_at"), words=Cast("hold_reason", TextField()), slug=NO_SLUG)
+
+
+def _full() -> QuerySet[ExecutorState]:
+    """Executors that hold as many of our attempts as they may, by their own number or by that of a person."""
+    by_person = Q(max_live__isnull=False, live__gte=F("max_live"))
+    full = ExecutorState.objects.filter(Q(live__gte=F("own_max_live")) | by_person)
+    limit = Coalesce(Least("own_max_live", Coalesce("max_live", "own_max_live")), Value(0))
+    return full.annotate(what=Value("full"), since=F("polled_at"), words=Cast(limit, TextField()), slug=NO_SLUG)
 
 
 def _saved(user_id: int) -> QuerySet[SavedFilter]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from workflows.models import ErrorGroup, ExecutorState, JobGroup, JobInstance, SystemState, WorkflowRun
@@ -13,6 +14,8 @@ from workflows.models.definition import COUNT_FIELDS
 from workflows.queries.frame import LATE_AFTER
 
 LATE_SECONDS = LATE_AFTER.total_seconds()
+NEARLY_FULL = 0.95
+WORKER = "worker "  # the name of a worker's row begins so
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,49 @@ class ExecutorFacts:
     name: str
     poll_age: float | None
     failures_in_a_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """`heard_at`: when it last heard a message; it says so every minute or so while it does."""
+
+    name: str
+    heard_at: datetime
+
+    @property
+    def is_silent(self) -> bool:
+        return self.heard_at < timezone.now() - LATE_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the last sweep found of the server, and the workers of the last day, silent ones first."""
+
+    facts: dict[str, Any]
+    workers: list[WorkerFacts]
+
+    @property
+    def disk_used(self) -> float | None:
+        """The share of the disk that is used; None where it is not known."""
+        total = self.facts.get("disk_total")
+        return 1 - self.facts["disk_free"] / total if total else None
+
+    @property
+    def is_disk_nearly_full(self) -> bool:
+        return (self.disk_used or 0) > NEARLY_FULL
+
+
+def read_server() -> ServerFacts:
+    """One query."""
+    rows = SystemState.objects.filter(Q(name="sweep") | Q(name__startswith=WORKER)).order_by("name")
+    facts: dict[str, Any] = {}
+    workers = []
+    for name, at, found in rows.values_list("name", "at", "facts"):
+        if name == "sweep":
+            facts = found or {}
+        else:
+            workers.append(WorkerFacts(name.removeprefix(WORKER), at))
+    return ServerFacts(facts, sorted(workers, key=lambda worker: not worker.is_silent))
 
 
 def _age(moment: datetime | None) -> float | None:

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery, Sum
 
-from workflows.models import Job, JobEdge, JobInstance, Workflow, WorkflowRun
+from workflows.models import Job, JobEdge, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.permissions import visible_workflows
 from workflows.queries.workflows import with_error_text
 
@@ -54,13 +54,15 @@ class JobView:
 
 
 def find_job(user: User | AnonymousUser, job_id: int) -> Job | None:
-    """The job with its group, graph and workflow, and the name of the failed job that blocks it (`blocked_by_name`),
-    if this person may see it."""
+    """The job with its group, graph and workflow, the name of the failed job that blocks it (`blocked_by_name`) and the
+    number of jobs of the graph that are live (`live_in_graph`), if this person may see it."""
     cause = Job.objects.filter(pk=OuterRef("blocked_by"), status="F").values("name")
+    groups = JobGroup.objects.filter(dag_id=OuterRef("dag_id")).order_by().values("dag_id")
+    live = groups.annotate(n=Sum(F("count_i") + F("count_r"))).values("n")
     jobs = (
         Job.objects.select_related("group", "dag__workflow__group")
         .filter(pk=job_id)
-        .annotate(blocked_by_name=Subquery(cause))
+        .annotate(blocked_by_name=Subquery(cause), live_in_graph=Subquery(live))
     )
     return jobs.filter(dag__workflow__in=visible_workflows(user)).first()
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -104,7 +105,10 @@ def paginate(queryset: QuerySet[M], order: Order, after: str, before: str, per_p
 def _only_first(queryset: QuerySet[M], pk: str, count: int) -> QuerySet[M]:
     """The same first rows, found by their keys alone: what is worked out for a row (its error text, a count) is worked
     out for these and not for all that have to be sorted. MariaDB takes no LIMIT inside IN, but in a table inside it."""
-    sql, params = queryset.values(first_key=F(pk))[:count].query.sql_with_params()
+    try:
+        sql, params = queryset.values(first_key=F(pk))[:count].query.sql_with_params()
+    except EmptyResultSet:  # known without asking: none(), or a value that is in no list
+        return queryset.none()
     return queryset.filter(**{f"{pk}__in": RawSQL(f"SELECT first_key FROM ({sql}) AS first_rows", params)})  # noqa: S608, S611
 
 

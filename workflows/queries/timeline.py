@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from workflows.models import JobInstance, RunMinute
+from django.db.models import Exists, OuterRef
+
+from workflows.models import JobInstance, RunMinute, WorkflowRun
+from workflows.time_use import Timed
 
 Window = tuple[datetime, datetime]
-ROWS_READ = 10_000
-ATTEMPTS_DRAWN = 300
+ROWS_READ, TIMED_READ = 10_000, 2_000
+TIMES = ("job_instance_id", "job_id", "job__group_id", "submitted_date", "started_at", "ended_at", "status")
+ATTEMPTS_DRAWN, RUNS_OFFERED = 300, 10
 MOST_BINS = 300
 MINUTE = timedelta(minutes=1)
 
@@ -34,28 +39,31 @@ class Minutes:
     spans: dict[int, Window] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """Attempts for bars of their own, in the order of their submission; `is_cut`: there are more."""
+def list_runs(workflow_id: int) -> list[Any]:
+    """The last runs, newest first; `has_minutes`: the sweep has looked at it."""
+    looked_at = Exists(RunMinute.objects.filter(run=OuterRef("pk")))
+    runs = WorkflowRun.objects.filter(workflow_id=workflow_id).annotate(has_minutes=looked_at)
+    return list(runs.order_by("-id")[:RUNS_OFFERED])
 
-    attempts: list[JobInstance]
-    is_cut: bool
 
-
-def read_attempts(run_id: int, window: Window | None, group_id: int | None = None) -> Drawn:
-    """The newest attempts of a run; in a window those that lived in it, found among the newest 10,000."""
+def read_times(run_id: int, window: Window | None, group_id: int | None = None) -> list[Timed]:
+    """The newest 2,000 attempts of a run, newest first; in a window those that lived in it, of the newest 10,000."""
     rows = JobInstance.objects.filter(workflow_run_id=run_id).order_by("-job_instance_id")
     if group_id is not None:
         rows = rows.filter(job__group_id=group_id)
-    if window is None:
-        found = list(rows.select_related("job__group")[: ATTEMPTS_DRAWN + 1])
-    else:
-        begin, end = window
-        times = rows.values_list("job_instance_id", "submitted_date", "ended_at")[:ROWS_READ]
-        ids = [pk for pk, asked, ended in times if asked < end and (ended is None or ended >= begin)]
-        inside = JobInstance.objects.filter(pk__in=ids[: ATTEMPTS_DRAWN + 1]).select_related("job__group")
-        found = list(inside.order_by("-job_instance_id"))
-    return Drawn(found[:ATTEMPTS_DRAWN][::-1], len(found) > ATTEMPTS_DRAWN)
+    most = TIMED_READ if window is None else ROWS_READ
+    timed = [
+        Timed(instance, job, group, submitted, started, ended, status == "E")
+        for instance, job, group, submitted, started, ended, status in rows.values_list(*TIMES)[:most]
+    ]
+    return timed if window is None else [one for one in timed if one.lived_in(*window)]
+
+
+def read_drawn(timed: Sequence[Timed]) -> list[JobInstance]:
+    """The newest 300 of these, for bars of their own, in the order of their submission."""
+    ids = [one.instance_id for one in timed[:ATTEMPTS_DRAWN]]
+    attempts = JobInstance.objects.filter(pk__in=ids).select_related("job__group")
+    return list(attempts.order_by("job_instance_id"))
 
 
 def read_minutes(run_id: int, group_id: int | None = None, window: Window | None = None) -> Minutes:

@@ -24,7 +24,8 @@ HOST = socket.gethostname()
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One attempt. `workflow` is the workflow's hash, `job` the job's name: ids may be given again after a restore."""
+    """One attempt. `workflow` is the workflow's hash, `job` the job's name: ids may be given again after a restore.
+    `account`: the Unix account that it was handed over as, "" for the server's own."""
 
     id: int
     name: str
@@ -39,24 +40,25 @@ class Entry:
     mem_free: float
     max_runtime: int | None
     at: float
+    account: str = ""
 
 
 def _folder() -> Path:
     return Path(settings.SPOOL) / "intents"
 
 
-def write_journal(run: WorkflowRun, intended: Sequence[Intended]) -> None:
+def write_journal(run: WorkflowRun, intended: Sequence[Intended], account: str = "") -> None:
     """Raises OSError: a disk that takes no line takes no job either."""
     now = time.time()
     entries = [
         Entry(
             item.instance_id, item.name, item.plan.executor, run.workflow.workflow_hash, item.plan.job_name, item.batch,
             item.index, item.stdout_path, item.stderr_path, item.plan.resources.slots, item.plan.resources.mem_free,
-            item.plan.resources.max_runtime, now,
+            item.plan.resources.max_runtime, now, account,
         )
         for item in intended
     ]  # fmt: skip
-    text = "".join(json.dumps(asdict(entry), separators=(",", ":")) + "\n" for entry in entries).encode()
+    text = "".join(_render(entry) for entry in entries).encode()
     path = _folder() / f"{HOST}-{os.getpid()}-{int(now // DAY)}.jsonl"
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
     try:
@@ -66,6 +68,14 @@ def write_journal(run: WorkflowRun, intended: Sequence[Intended]) -> None:
         descriptor = os.open(path, flags, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(text)
+
+
+def _render(entry: Entry) -> str:
+    """A line. The last release knows no accounts, so none is written where there is none."""
+    fields = asdict(entry)
+    if not entry.account:
+        del fields["account"]
+    return json.dumps(fields, separators=(",", ":")) + "\n"
 
 
 def read_journal() -> list[Entry]:

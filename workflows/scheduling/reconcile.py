@@ -30,6 +30,7 @@ from workflows.models import ExecutorState, JobInstance
 from workflows.models.execution import LIVE_LETTERS
 from workflows.scheduling import accounting, back_ends
 from workflows.scheduling.collect import Attempt, judge, with_last_words
+from workflows.scheduling.executor_minutes import note_minute
 from workflows.scheduling.judge import Asked, judge_vanished, judge_void, moment
 from workflows.state_machine import InstanceStatus
 from workflows.transactions import write_transaction
@@ -89,7 +90,7 @@ def _list(executor: Executor, live: Sequence[LiveAttempt]) -> set[int]:
         logger.warning("executor %s: no listing: %s", name, error)
         note_poll_failure(name, str(error))
         return set()
-    note_poll(name, time.monotonic() - started, Counter(listed.phase.value for listed in listing.values()))
+    note_poll(name, time.monotonic() - started, Counter(listed.phase.value for listed in listing.values()), len(live))
     return apply_listing(executor, live, listing)
 
 
@@ -308,10 +309,13 @@ def _claim(name: str, interval: float) -> bool:
 
 
 @write_transaction
-def note_poll(name: str, seconds: float, counts: Mapping[str, int]) -> None:
+def note_poll(name: str, seconds: float, counts: Mapping[str, int], live: int = 0) -> None:
+    now, running = timezone.now(), min(live, counts.get(Phase.RUNNING.value, 0))
+    note_minute(name, now, live - running, running)
     ExecutorState.objects.filter(name=name).update(
-        polled_at=timezone.now(), poll_seconds=seconds, counts=dict(counts), failure="", failures_in_a_row=0
-    )
+        polled_at=now, poll_seconds=seconds, counts=dict(counts), failure="", failures_in_a_row=0, live=live,
+        own_max_live=back_ends.max_live(name),
+    )  # fmt: skip
 
 
 @write_transaction

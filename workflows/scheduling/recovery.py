@@ -25,7 +25,7 @@ from workflows.bulk import allocate_ids, chunked
 from workflows.lifecycle import Ending, Intended, IntentPlan, Refused, RunOptions
 from workflows.models import IdSequence, Job, JobEdge, JobInstance, Workflow, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
-from workflows.scheduling import back_ends
+from workflows.scheduling import back_ends, recovered_accounts
 from workflows.scheduling.collect import judge, read_attempts
 from workflows.scheduling.intents import Entry, read_journal
 from workflows.scheduling.judge import Asked, judge_void
@@ -188,6 +188,7 @@ def _take_up_all(report: Report, entries: Sequence[Entry]) -> list[Entry]:
         else:
             _take_up(report, workflow, found)
     report.foreign += [f"{entry.name} (job {entry.job}, {entry.executor})" for entry in foreign]
+    report.problems += recovered_accounts.name_out_of_reach(foreign)
     return foreign
 
 
@@ -197,6 +198,9 @@ def _take_up(report: Report, workflow: Workflow, entries: Sequence[Entry]) -> No
     run = _live_run(report, workflow)
     if run is None:
         report.left_alone += [f"{entry.name} (job {entry.job})" for entry in entries]
+        return
+    if fault := recovered_accounts.bind_again(run, entries):
+        report.problems.append(fault)
         return
     last = {job_id: entry.id for job_id, entry in found}
     _settle_overtaken(list(last))
@@ -296,7 +300,8 @@ def _cancel(entries: Sequence[Entry]) -> int:
     """End what belongs to workflows that are lost; what has not started never will."""
     by_executor: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
-        by_executor[entry.executor].append(entry)
+        if not entry.account:  # those that ran as somebody are out of our reach: `recover` names them
+            by_executor[entry.executor].append(entry)
     cancelled = 0
     for name, found in by_executor.items():
         try:

@@ -20,6 +20,7 @@ from workflows.lifecycle.runs import SUBMIT_TRIES
 from workflows.models import ExecutorState, Job, JobInstance, RunStall, Workflow, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.queries.frame import SILENT_AFTER
+from workflows.scheduling.failing_runs import is_held_by_server
 from workflows.scheduling.ready import find_limits, select_ready
 from workflows.state_machine import RunStatus
 from workflows.transactions import write_transaction
@@ -73,7 +74,7 @@ def find_cause(run: WorkflowRun, now: datetime) -> Cause | None:
     if not run.workflow.owner.is_active:
         return Cause("owner-disabled", f"Its owner {run.workflow.user} is disabled: nothing new starts.")
     if run.hold_reason:
-        is_own_doing = run.submit_failures >= SUBMIT_TRIES
+        is_own_doing = run.submit_failures >= SUBMIT_TRIES or is_held_by_server(run)
         return Cause("held", f"On hold: {run.hold_reason}") if is_own_doing else None
     if run.submit_failures:
         return Cause("submission", f"Submission has failed {run.submit_failures} times in a row.")

@@ -12,8 +12,11 @@ from django.utils import timezone
 
 from workflows.lifecycle.moves import lock_workflow
 from workflows.models import JobGroup, RunMinute, SystemState, Workflow, WorkflowRun
+from workflows.scheduling import server_facts
 from workflows.scheduling.bad_hosts import exclude_bad_hosts
 from workflows.scheduling.blocked import forget_others, refresh_blocked
+from workflows.scheduling.executor_minutes import forget_minutes
+from workflows.scheduling.failing_runs import hold_failing_runs
 from workflows.scheduling.forecast import refresh_forecast
 from workflows.scheduling.stalls import refresh_stalls
 from workflows.scheduling.usage_facts import refresh_usage
@@ -43,12 +46,17 @@ def refresh_facts() -> None:
         exclude_bad_hosts()
     except DatabaseError:
         logger.exception("hosts that fail")
+    try:
+        hold_failing_runs()
+    except DatabaseError:
+        logger.exception("runs that fail")
     refresh_stalls()
     try:
         refresh_usage()
     except DatabaseError:
         logger.exception("what runs used")
-    note_sweep()
+    forget_minutes(timezone.now())
+    note_sweep(server_facts.measure())
 
 
 def _active_workflows() -> QuerySet[Workflow]:
@@ -79,7 +87,7 @@ def write_minute(run: WorkflowRun, now: datetime) -> None:
 
 
 @write_transaction
-def note_sweep() -> None:
+def note_sweep(facts: dict[str, object] | None = None) -> None:
     now = timezone.now()
-    if SystemState.objects.filter(name="sweep").update(at=now) == 0:
-        SystemState.objects.create(name="sweep", at=now)
+    if SystemState.objects.filter(name="sweep").update(at=now, facts=facts) == 0:
+        SystemState.objects.create(name="sweep", at=now, facts=facts)

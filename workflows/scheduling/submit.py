@@ -43,7 +43,7 @@ def start_jobs(run: WorkflowRun, jobs: Sequence[ReadyJob]) -> int:
 def _is_written_down(run: WorkflowRun, intended: Sequence[Intended]) -> bool:
     """Nothing is submitted that the spool does not know of: the reconciler takes these intents back."""
     try:
-        write_journal(run, intended)
+        write_journal(run, intended, owners.account_for(run) or "")
     except OSError as error:
         logger.warning("run %s: the spool takes no intents: %s", run.pk, error)
         lifecycle.note_submit_failure(run.pk, f"the spool cannot be written: {error.strerror or error}")

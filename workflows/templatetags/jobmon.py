@@ -44,6 +44,12 @@ def n(value: int | None) -> str:
 
 
 @register.filter
+def as_number(value: float) -> str:
+    """As a field of a form takes it: no separators, no point where it needs none."""
+    return f"{value:.10g}"
+
+
+@register.filter
 def jobs(value: int) -> str:
     return words.plural(value, "job")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from workflows import explain, lifecycle
@@ -14,9 +14,10 @@ from workflows.permissions import may_operate
 from workflows.queries import attempts as attempt_queries
 from workflows.queries import errors as queries
 from workflows.queries.counts import groups_of
-from workflows.queries.keyset import Order
+from workflows.queries.keyset import Order, walk
 from workflows.queries.workflows import find_workflow, with_error_text
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, show, user_of
+from workflows.views.export import TYPES, export_errors
 from workflows.views.system import page_of
 from workflows.views.workflows import TABS, crumbs_of
 
@@ -26,11 +27,14 @@ STATES = ("open", "acknowledged", "fixed")
 
 @page
 @require_safe
-def errors(request: HttpRequest, workflow_id: int) -> HttpResponse:
+def errors(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     """The newest failed attempts of a workflow."""
     workflow = found(find_workflow(user_of(request), workflow_id))
     filters = ErrorFilter(request.GET, attempt_queries.failed_attempts(workflow.dag_id, workflow.pk))
-    this_page, wrong_cursor = page_of(request, with_error_text(filters.rows), NEWEST_ATTEMPT, 25)
+    rows = with_error_text(filters.rows)
+    if (kind := request.GET.get("export")) in TYPES:
+        return export_errors(walk(rows, NEWEST_ATTEMPT), kind, f"errors-of-workflow-{workflow.pk}")
+    this_page, wrong_cursor = page_of(request, rows, NEWEST_ATTEMPT, 25)
     groups = groups_of(workflow.dag_id)
     context = {
         "workflow": workflow,

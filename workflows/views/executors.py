@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 
+import django
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import connection
@@ -15,7 +17,9 @@ from workflows import executor_control, words
 from workflows.models import ExecutorState, HostExclusion
 from workflows.permissions import is_auditor, is_staff
 from workflows.queries import executors as queries
+from workflows.queries.health import read_server
 from workflows.queries.hosts import failed_on, find_hosts
+from workflows.views import charts
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, show, user_of
 from workflows.views.confirm import Confirm, do_once, show_confirm
 
@@ -43,6 +47,8 @@ def executor_list(request: HttpRequest) -> HttpResponse:
         "hosts": [row for row in hosts if row.is_excluded or row.host.is_bad][:WORST_SHOWN],
         "compared": compared,
         "database": connection.vendor,
+        "server": read_server(),
+        "versions": f"Python {platform.python_version()}, Django {django.get_version()}",
         "crumbs": [Crumb("Executors")],
         "section": "executors",
         "terminal": Terminal("", "/api/v1/executors/"),
@@ -54,8 +60,12 @@ def executor_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 def executor_page(request: HttpRequest, name: str) -> HttpResponse:
     view = next((view for view in queries.list_executors() if view.state.name == name), None)
+    day = queries.read_day(name)
     context = {
         "item": found(view),
+        "columns": charts.make_columns(day),
+        "most": charts.find_most(day),
+        "ticks": charts.make_ticks(day.bins[0].at, day.bins[-1].at + day.width) if day.bins else [],
         "submissions": queries.view_submissions(name),
         "refusals": queries.refusals(user_of(request), name),
         "may_hold": may_hold(request),

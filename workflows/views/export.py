@@ -1,22 +1,34 @@
-"""Streams the filtered jobs as CSV or JSON lines: all rows, in chunks, no transaction open."""
+"""Streams a filtered list as CSV or JSON lines: all rows, in chunks, no transaction open."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponseBase, StreamingHttpResponse
 
+from workflows import explain
 from workflows.masking import mask_secrets
+from workflows.models import AuditEntry, JobInstance
 from workflows.queries.jobs import JobRow
 
-COLUMNS = (
+Values = dict[str, Any]
+JOB_COLUMNS = (
     "job_id", "name", "tag", "group", "status", "num_attempts", "max_attempts", "slots", "mem_free", "max_runtime",
     "submitted_date", "status_date", "job_instance_id", "executor_id", "nodename", "reason", "exit_code", "wallclock",
     "maxvmem", "command",
+)  # fmt: skip
+ERROR_COLUMNS = (
+    "job_instance_id", "job_id", "name", "tag", "status", "attempt", "workflow_run_id", "reason", "why", "executor_type",
+    "executor_id", "nodename", "exit_code", "signal", "mem_free", "maxvmem", "max_runtime", "wallclock", "submitted_date",
+    "started_at", "ended_at", "error",
+)  # fmt: skip
+AUDIT_COLUMNS = (
+    "id", "at", "actor", "via", "token_prefix", "address", "action", "target", "workflow_id", "before", "after", "job_count",
+    "result", "request_id",
 )  # fmt: skip
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
@@ -29,13 +41,23 @@ class _Echo:
         return text
 
 
-def values_of(row: JobRow) -> dict[str, Any]:
+def job_values(row: JobRow) -> Values:
     last_names = ("job_instance_id", "executor_id", "nodename", "reason", "exit_code", "wallclock", "maxvmem")
-    values = {name: getattr(row.job, name, None) for name in COLUMNS}
+    values = {name: getattr(row.job, name, None) for name in JOB_COLUMNS}
     values["group"] = row.group
     values["command"] = mask_secrets(row.job.command)
-    values |= {name: getattr(row.last, name) if row.last else None for name in last_names}
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
+    return values | {name: getattr(row.last, name) if row.last else None for name in last_names}
+
+
+def error_values(attempt: JobInstance) -> Values:
+    """`name`, `tag` and `status` are those of its job now; `error` is what it said last."""
+    values = {name: getattr(attempt, name, None) for name in ERROR_COLUMNS}
+    values |= {name: getattr(attempt.job, name) for name in ("name", "tag", "status")}
+    return {**values, "why": explain.ended_because(attempt), "error": getattr(attempt, "error_text", None) or ""}
+
+
+def audit_values(entry: AuditEntry) -> Values:
+    return {name: getattr(entry, name) for name in AUDIT_COLUMNS}
 
 
 def safe_cell(value: object) -> object:
@@ -43,17 +65,24 @@ def safe_cell(value: object) -> object:
     return "'" + value if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
-def csv_lines(rows: Iterable[JobRow]) -> Iterator[str]:
+def _as_text(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _cell(value: object) -> object:
+    return safe_cell(json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else _as_text(value))
+
+
+def csv_lines(rows: Iterable[Values], columns: Sequence[str]) -> Iterator[str]:
     writer = csv.writer(_Echo())
-    yield writer.writerow(COLUMNS)
+    yield writer.writerow(columns)
     for row in rows:
-        values = values_of(row)
-        yield writer.writerow([safe_cell(values[name]) for name in COLUMNS])
+        yield writer.writerow([_cell(row[name]) for name in columns])
 
 
-def json_lines(rows: Iterable[JobRow]) -> Iterator[str]:
+def json_lines(rows: Iterable[Values], columns: Sequence[str]) -> Iterator[str]:
     for row in rows:
-        yield json.dumps(values_of(row), ensure_ascii=False) + "\n"
+        yield json.dumps({name: _as_text(row[name]) for name in columns}, ensure_ascii=False) + "\n"
 
 
 def _in_blocks(lines: Iterable[str], size: int = 500) -> Iterator[str]:
@@ -67,8 +96,20 @@ def _in_blocks(lines: Iterable[str], size: int = 500) -> Iterator[str]:
     yield "".join(block)
 
 
-def export(rows: Iterable[JobRow], kind: str, name: str) -> HttpResponseBase:
-    lines = csv_lines(rows) if kind == "csv" else json_lines(rows)
+def export(rows: Iterable[Values], columns: Sequence[str], kind: str, name: str) -> HttpResponseBase:
+    lines = csv_lines(rows, columns) if kind == "csv" else json_lines(rows, columns)
     response = StreamingHttpResponse(_in_blocks(lines), content_type=TYPES[kind])
     response["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
     return response
+
+
+def export_jobs(rows: Iterable[JobRow], kind: str, name: str) -> HttpResponseBase:
+    return export(map(job_values, rows), JOB_COLUMNS, kind, name)
+
+
+def export_errors(chunks: Iterable[Sequence[JobInstance]], kind: str, name: str) -> HttpResponseBase:
+    return export((error_values(row) for chunk in chunks for row in chunk), ERROR_COLUMNS, kind, name)
+
+
+def export_audit(chunks: Iterable[Sequence[AuditEntry]], kind: str, name: str) -> HttpResponseBase:
+    return export((audit_values(row) for chunk in chunks for row in chunk), AUDIT_COLUMNS, kind, name)

@@ -34,7 +34,7 @@ from workflows.views.base import (
     show,
     user_of,
 )
-from workflows.views.export import export
+from workflows.views.export import TYPES, export_jobs
 from workflows.views.saved_filters import expand
 from workflows.views.workflows import POLL_IDLE, POLL_LIVE, TABS, crumbs_of
 
@@ -67,9 +67,9 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     filters = JobFilter(request.GET, queries.jobs_of(workflow.dag_id), workflow.dag_id, groups)
     sort = request.GET.get("sort", queries.DEFAULT_ORDER)
     sort = sort if sort in queries.ORDERS else queries.DEFAULT_ORDER
-    if request.GET.get("export") in ("csv", "jsonl"):
+    if request.GET.get("export") in TYPES:
         rows = queries.export_rows(filters.rows, sort, groups)
-        return export(rows, request.GET["export"], f"jobs-of-workflow-{workflow.pk}")
+        return export_jobs(rows, request.GET["export"], f"jobs-of-workflow-{workflow.pk}")
     wrong_cursor, after, before = "", request.GET.get("after", ""), request.GET.get("before", "")
     try:
         this_page = queries.job_page(filters.rows, sort, after, before, per_page(request.GET, 50))
@@ -152,11 +152,12 @@ def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
     view = job_detail.view_job(job)
     failed = [neighbour.name for neighbour in view.upstreams.jobs if neighbour.status == "F"]
     upstreams = explain.Upstreams(view.upstreams.total, job.upstreams_left, failed)
+    frame = frame_of(request)
     context = {
         "job": job,
         "workflow": workflow,
         "view": view,
-        "why": explain.why(job, view.last, view.run, upstreams, timezone.now(), frame_of(request).holds),
+        "why": explain.why(job, view.last, view.run, upstreams, timezone.now(), frame.holds, frame.full),
         "attempts": [(attempt, explain.ended_because(attempt)) for attempt in view.attempts],
         "look": looks.BLOCKED
         if job.status == "G" and (failed or getattr(job, "blocked_by_name", None))

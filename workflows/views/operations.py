@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -27,6 +28,9 @@ from workflows.views.workflows import crumbs_of
 NEWEST = Order("id", is_descending=True)
 MOST_TICKED = 1_000
 POLL_SECONDS = 2
+SUGGESTED = ("mem_free", "max_runtime")
+"""Fields that whoever makes a draft may fill in for the confirm page"""
+ASKED = ("then", "note", "slots", *SUGGESTED, "max_attempts")
 
 
 @page
@@ -70,7 +74,8 @@ def _freeze(request: HttpRequest, workflow: Workflow, back: str) -> HttpResponse
     if operation is None:
         messages.error(request, "No job is chosen; nothing was done.")
         return HttpResponseRedirect(back)
-    return HttpResponseRedirect(f"/operations/{operation.uuid}/")
+    given = urlencode({name: request.POST[name] for name in SUGGESTED if request.POST.get(name)})
+    return HttpResponseRedirect(f"/operations/{operation.uuid}/" + (f"?{given}" if given else ""))
 
 
 def _chosen(request: HttpRequest, workflow: Workflow) -> tuple[Any, str] | str:
@@ -135,7 +140,7 @@ def _draft_page(
         refusal="" if acted else f"None of them: {action.otherwise}.", is_dangerous=action.is_dangerous,
         must_type=must_type, form=action.form,
         warnings=plan.warnings,
-        values={name: request.POST.get(name, "") for name in ("then", "note", "slots", "mem_free", "max_runtime", "max_attempts")},
+        values={name: (request.POST if request.method == "POST" else request.GET).get(name, "") for name in ASKED},
     )  # fmt: skip
     return show_confirm(request, confirm, crumbs_of(workflow, Crumb(action.word)))
 

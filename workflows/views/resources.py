@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from workflows import resource_use, words
+from workflows.permissions import is_owner
 from workflows.queries import resources as queries
 from workflows.queries.counts import groups_of
 from workflows.queries.workflows import find_workflow
@@ -49,6 +51,9 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "tag": tag,
         "use": use,
         "uses": use.uses,
+        "left": {group.name: group.jobs - group.count_d for group in groups},
+        "may_change": is_owner(user_of(request), workflow),
+        "once": uuid.uuid4().hex,
         "fields": _fields(cells),
         "width": resource_use.COLUMNS * CELL_WIDTH,
         "height": resource_use.ROWS * CELL_HEIGHT,

@@ -6,15 +6,16 @@ from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from workflows.filters import AuditFilter
 from workflows.queries import search as search_queries
 from workflows.queries import system as queries
-from workflows.queries.keyset import CursorError, Order, Page, paginate
+from workflows.queries.keyset import CursorError, Order, Page, paginate, walk
 from workflows.queries.workflows import find_workflow
 from workflows.views.base import Crumb, found, page, per_page, show, user_of
+from workflows.views.export import TYPES, export_audit
 from workflows.views.workflows import TABS, crumbs_of
 
 M = TypeVar("M", bound=Model)
@@ -45,10 +46,12 @@ def page_of(request: HttpRequest, rows: QuerySet[M], order: Order, size: int) ->
 
 @page
 @require_safe
-def activity(request: HttpRequest, workflow_id: int) -> HttpResponse:
+def activity(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     """What people did to one workflow."""
     workflow = found(find_workflow(user_of(request), workflow_id))
     filters = AuditFilter(request.GET, queries.audit_entries(workflow.pk))
+    if (kind := request.GET.get("export")) in TYPES:
+        return export_audit(walk(filters.rows, NEWEST_ENTRY), kind, f"activity-of-workflow-{workflow.pk}")
     this_page, wrong_cursor = page_of(request, filters.rows, NEWEST_ENTRY, 50)
     context = {
         "workflow": workflow,
@@ -65,11 +68,13 @@ def activity(request: HttpRequest, workflow_id: int) -> HttpResponse:
 
 @page
 @require_safe
-def audit(request: HttpRequest) -> HttpResponse:
+def audit(request: HttpRequest) -> HttpResponseBase:
     """All that anybody changed: for administrators."""
     if not user_of(request).is_superuser and not user_of(request).is_staff:
         raise PermissionDenied
     filters = AuditFilter(request.GET, queries.audit_entries())
+    if (kind := request.GET.get("export")) in TYPES:
+        return export_audit(walk(filters.rows, NEWEST_ENTRY), kind, "audit")
     this_page, wrong_cursor = page_of(request, filters.rows, NEWEST_ENTRY, 50)
     context = {
         "filters": filters,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
@@ -10,16 +11,17 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from workflows import explain
-from workflows.models import JobInstance
+from workflows import explain, time_use
+from workflows.models import JobGroup, JobInstance, WorkflowRun
 from workflows.queries import timeline as queries
 from workflows.queries.counts import groups_of
 from workflows.queries.workflows import find_workflow
+from workflows.resource_use import Spread
+from workflows.views import charts
 from workflows.views.base import Crumb, Terminal, found, page, show, user_of
 from workflows.views.workflows import TABS, crumbs_of
 
-TICKS = 6
-ROOM, TOP, COLUMN_ROOM = 900, 20, 200
+ROOM = 900
 SHORTEST = timedelta(minutes=2)
 
 
@@ -38,35 +40,15 @@ class Strand:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One bin of the time line: jobs running and queued, and how tall they are drawn. None: no data."""
-
-    at: datetime
-    x: float
-    width: float
-    running: int | None
-    queued: int | None
-    running_height: float
-    queued_height: float
-
-    @property
-    def running_y(self) -> float:
-        return round(TOP + COLUMN_ROOM - self.running_height, 1)
-
-    @property
-    def queued_y(self) -> float:
-        return round(self.running_y - self.queued_height, 1)
-
-
-@dataclass(frozen=True, slots=True)
 class Lane:
-    """When jobs of a tag were live: from x on, in parts of 1,000."""
+    """When jobs of a tag were live: from x on, in parts of 1,000; and how long those that were done ran."""
 
     name: str
     begin: datetime
     end: datetime
     x: float
     width: float
+    times: Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +64,22 @@ class Zoom:
 @require_safe
 def timeline(request: HttpRequest, workflow_id: int) -> HttpResponse:
     workflow = found(find_workflow(user_of(request), workflow_id))
-    runs = list(workflow.runs.order_by("-id")[:10])
+    runs = queries.list_runs(workflow.pk)
     asked = request.GET.get("run", "")
     run = next((run for run in runs if str(run.pk) == asked), runs[0] if runs else None)
     groups = groups_of(workflow.dag_id)
     tag = next((group for group in groups if group.name == request.GET.get("tag")), None)
     window = read_window(request.GET)
-    drawn = queries.read_attempts(run.pk, window, tag.pk if tag else None) if run else queries.Drawn([], False)
-    minutes = queries.read_minutes(run.pk, tag.pk if tag else None, window) if run and drawn.is_cut else None
-    begin, end = _span(drawn.attempts, minutes, window)
-    height = _row_height(len(drawn.attempts))
+    timed = queries.read_times(run.pk, window, tag.pk if tag else None) if run else []
+    is_cut = len(timed) > queries.ATTEMPTS_DRAWN
+    minutes = (
+        queries.read_minutes(run.pk, tag.pk if tag else None, window) if run and run.has_minutes and is_cut else None
+    )
+    attempts = [] if minutes and minutes.bins else queries.read_drawn(timed)
+    begin, end = _span(attempts, minutes, window)
+    now = timezone.now()
+    spans = minutes.spans if minutes and minutes.bins else time_use.spans(timed, now)
+    height = _row_height(len(attempts))
     context = {
         "workflow": workflow,
         "run": run,
@@ -99,16 +87,18 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "groups": groups,
         "tag": tag,
         "is_window": window is not None,
-        "zooms": _zooms(request.GET, begin, end, window) if drawn.attempts or minutes else [],
+        "zooms": _zooms(request.GET, begin, end, window) if attempts or minutes else [],
         "minutes": minutes,
-        "columns": _columns(minutes) if minutes else [],
-        "most": _most(minutes) if minutes else 0,
-        "lanes": _lanes(minutes, {group.pk: group.name for group in groups}, begin, end) if minutes else [],
-        "strands": [_strand(attempt, begin, end, row, height) for row, attempt in enumerate(drawn.attempts)],
-        "ticks": _ticks(begin, end) if drawn.attempts or minutes else [],
-        "height": round(TOP + height * len(drawn.attempts) + 4),
-        "is_cut": drawn.is_cut,
+        "columns": charts.make_columns(minutes) if minutes else [],
+        "most": charts.find_most(minutes) if minutes else 0,
+        "lanes": _lanes(spans, time_use.run_times(timed), groups, begin, end),
+        "split": _split(run, timed, now),
+        "strands": [_strand(attempt, begin, end, row, height) for row, attempt in enumerate(attempts)],
+        "ticks": charts.make_ticks(begin, end) if attempts or minutes else [],
+        "height": round(charts.TOP + height * len(attempts) + 4),
+        "is_cut": is_cut,
         "drawn": queries.ATTEMPTS_DRAWN,
+        "timed_read": queries.TIMED_READ,
         "tab": "timeline",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Timeline")),
@@ -158,32 +148,30 @@ def _zooms(query: QueryDict, begin: datetime, end: datetime, window: queries.Win
     return [*zooms, Zoom("Whole run", "", urlencode(kept))] if window else zooms
 
 
-def _most(minutes: queries.Minutes) -> int:
-    return max(((bin.queued or 0) + (bin.running or 0) for bin in minutes.bins), default=0)
+def _split(run: WorkflowRun | None, timed: list[time_use.Timed], now: datetime) -> str:
+    if run is None:
+        return ""
+    return time_use.split_sentence(time_use.split_time(timed, run.created_date, now), len(timed))
 
 
-def _columns(minutes: queries.Minutes) -> list[Column]:
-    """Running jobs at the bottom, queued ones on them; what nobody looked at is a gap."""
-    most, width = max(_most(minutes), 1), 1000 / max(len(minutes.bins), 1)
-    return [
-        Column(
-            bin.at, round(width * index, 1), round(max(width - 0.5, 0.5), 1), bin.running, bin.queued,
-            round((bin.running or 0) / most * COLUMN_ROOM, 1), round((bin.queued or 0) / most * COLUMN_ROOM, 1),
-        )
-        for index, bin in enumerate(minutes.bins)
-    ]  # fmt: skip
-
-
-def _lanes(minutes: queries.Minutes, names: dict[int, str], begin: datetime, end: datetime) -> list[Lane]:
-    """From the first to the last minute in which jobs of a tag were live, in the order in which they began."""
+def _lanes(
+    spans: Mapping[int, queries.Window],
+    times: Mapping[int, Spread],
+    groups: Sequence[JobGroup],
+    begin: datetime,
+    end: datetime,
+) -> list[Lane]:
+    """When jobs of each tag were live, in the order in which they began, and how long the attempts that were read ran."""
     whole = max((end - begin).total_seconds(), 1)
+    names = {group.pk: group.name for group in groups}
     return [
         Lane(
             names[group_id], first, last,
-            round(max(0.0, (first - begin).total_seconds()) / whole * 1000, 1),
-            round(max(2.0, (last - first).total_seconds() / whole * 1000), 1),
+            round(min(998.0, max(0.0, (first - begin).total_seconds() / whole * 1000)), 1),
+            round(min(1000.0, max(2.0, (last - max(first, begin)).total_seconds() / whole * 1000)), 1),
+            times.get(group_id, Spread()),
         )
-        for group_id, (first, last) in sorted(minutes.spans.items(), key=lambda item: item[1])
+        for group_id, (first, last) in sorted(spans.items(), key=lambda item: item[1])
         if group_id in names
     ]  # fmt: skip
 
@@ -208,10 +196,6 @@ def _strand(attempt: JobInstance, begin: datetime, end: datetime, row: int, heig
         wait=round(max(0.0, at(started) - at(attempt.submitted_date)), 1),
         run=round(max(0.0, at(last) - at(started)), 1),
         reason=explain.ended_because(attempt),
-        y=round(TOP + height * row, 1),
+        y=round(charts.TOP + height * row, 1),
         height=round(height * 0.72, 1),
     )
-
-
-def _ticks(begin: datetime, end: datetime) -> list[tuple[float, datetime]]:
-    return [(1000 / TICKS * index, begin + (end - begin) / TICKS * index) for index in range(TICKS + 1)]

@@ -117,6 +117,7 @@ def workflow_detail(request: HttpRequest, workflow_id: int) -> HttpResponse:
     view = queries.view_workflow(workflow)
     run = view.live_run
     now = timezone.now()
+    frame = frame_of(request)
     groups = _with_failed_first(view)
     shows_all = request.GET.get("groups") == "all"
     seconds = POLL_LIVE if run else (0 if workflow.status == "D" else POLL_IDLE)
@@ -132,7 +133,7 @@ def workflow_detail(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "total": sum(view.counts.values()),
         "groups": groups if shows_all else groups[:GROUPS_SHOWN],
         "groups_hidden": 0 if shows_all else max(0, len(groups) - GROUPS_SHOWN),
-        "bottlenecks": explain.bottlenecks(run, view.groups, view.counts, now, frame_of(request).holds) if run else [],
+        "bottlenecks": explain.bottlenecks(run, view.groups, view.counts, now, frame.holds, frame.full) if run else [],
         "errors": [(attempt, explain.ended_because(attempt)) for attempt in view.errors],
         "may_operate": may_operate(user, workflow),
         "may_stop": may_stop(user, workflow),

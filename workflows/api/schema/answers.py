@@ -240,6 +240,7 @@ class ErrorGroup(Plain):
     attempts = serializers.IntegerField()
     jobs_failed = serializers.IntegerField()
     jobs_retrying = serializers.IntegerField()
+    jobs_blocked = serializers.IntegerField()
     first_seen = serializers.DateTimeField()
     last_seen = serializers.DateTimeField()
     state = serializers.CharField()
