@@ -148,7 +148,7 @@ class Transport:
                 return answer
             if answer is not None:
                 pause = max(pause, _retry_after(answer))
-                deadline = max(deadline, begun + self._retry_seconds if _is_at_work(answer) else 0.0)
+                deadline = max(deadline, time.monotonic() + self._retry_seconds if _is_at_work(answer) else 0.0)
             if time.monotonic() + pause > deadline:
                 if answer is not None:
                     return answer

@@ -56,12 +56,12 @@ class References:
             self.append(references)
 
     def append(self, references: list[str | int]) -> None:
+        positions: Any = references
         try:
-            positions = array("I", references)  # type: ignore[arg-type] # refuses what is no position
-        except (TypeError, OverflowError):
+            self._positions.append(array("I", positions))
+        except (TypeError, OverflowError):  # no position, or not all are
             self._as_posted[len(self._positions)] = references
-            positions = array("I")
-        self._positions.append(positions)
+            self._positions.append(())
 
     @property
     def has_names(self) -> bool:

@@ -43,13 +43,20 @@ def test_a_key_of_a_dead_process_is_free_at_once(api: Caller, dead_pid: int) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("host", [idempotency.HOST, "another-machine"])
-def test_a_key_at_work_is_waited_for(api: Caller, host: str) -> None:
+@pytest.mark.parametrize(
+    ("host", "patience"),
+    [(idempotency.HOST, idempotency.LONGEST_WORK), ("another-machine", idempotency.ABANDONED)],
+    ids=["living", "another-machine"],
+)
+def test_a_key_at_work_is_waited_for(api: Caller, host: str, patience: timedelta) -> None:
     record = leave_at_work(host, 1)
     refused = api.post("workflows/", GRAPH, **KEY)
     assert (refused.status, refused.code) == (409, "request-in-progress")
     assert not Workflow.objects.exists()
-    record.created_at = timezone.now() - idempotency.ABANDONED - timedelta(seconds=1)
+    record.created_at = timezone.now() - patience + timedelta(minutes=1)
+    record.save()
+    assert api.post("workflows/", GRAPH, **KEY).status == 409
+    record.created_at = timezone.now() - patience - timedelta(seconds=1)
     record.save()
     assert api.post("workflows/", GRAPH, **KEY).status == 201
 

@@ -34,7 +34,7 @@ def run_session(folder: Path, seed: int, shape: Shape, executor: str = "local") 
 @pytest.mark.timeout(900)
 @pytest.mark.first
 def test_twenty_rounds(tmp_path: Path) -> None:
-    report, points = run_session(tmp_path / "chaos", SEED, Shape())
+    report, points = run_session(tmp_path / "chaos", SEED, Shape(waves=3, together=7, point_waves=3))
     assert report.is_clean, "\n".join(report.problems)
     assert report.rounds >= 20
     assert points - DEPENDS_ON_TIMING <= report.points

@@ -21,7 +21,8 @@ from workflows.models import IdempotencyRecord
 from workflows.transactions import write_transaction
 
 KEPT = timedelta(hours=24)
-ABANDONED = timedelta(minutes=2)
+ABANDONED = timedelta(minutes=2)  # by a process of another machine, of which we cannot tell whether it lives
+LONGEST_WORK = timedelta(hours=1)
 HOST = socket.gethostname()
 METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -74,12 +75,18 @@ def _insert(user: User, key: str, print_: str) -> None:
     now = timezone.now()
     rows = IdempotencyRecord.objects.filter(user=user, key=key)
     rows.filter(created_at__lt=now - KEPT).delete()
-    rows.filter(status=None, created_at__lt=now - ABANDONED).delete()
     for record in rows.filter(status=None):
-        if has_died(record.answer):
+        if is_given_up(record.answer, now - record.created_at):
             record.delete()
     at_work = {"host": HOST, "pid": os.getpid()}
     IdempotencyRecord.objects.create(user=user, key=key, fingerprint=print_, created_at=now, answer=at_work)
+
+
+def is_given_up(at_work: Any, age: timedelta) -> bool:
+    """Whether nobody is at work on it any more. Storing half a million jobs takes minutes; to begin it again meanwhile
+    would hold the graph in memory twice."""
+    is_here = isinstance(at_work, dict) and at_work.get("host") == HOST
+    return has_died(at_work) or age > (LONGEST_WORK if is_here else ABANDONED)
 
 
 def has_died(at_work: Any) -> bool:
