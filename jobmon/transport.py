@@ -200,7 +200,9 @@ class Transport:
     def _connect(self, fresh: bool) -> http.client.HTTPConnection:
         """The kept connection, or a new one: after a fork, and for a call that may not be repeated, since a kept
         connection that the server closed meanwhile would leave its outcome unknown."""
-        if fresh or self._pid != os.getpid():
+        # Closed after its last answer: the library would open it again and wait for the answer only CONNECT_SECONDS.
+        is_closed = self._connection is not None and self._connection.sock is None
+        if fresh or is_closed or self._pid != os.getpid():
             self.close()
             self._pid = os.getpid()
         if self._connection is None:

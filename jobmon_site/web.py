@@ -30,7 +30,7 @@ def main(descriptor: int) -> None:
         threads=4,
         ident="",
         clear_untrusted_proxy_headers=True,
-        channel_timeout=900,  # also of a request that is being answered: a very large graph takes minutes
+        channel_timeout=60,
         max_request_body_size=1 << 30,  # the site's own limit (JOBMON_MAX_BODY_MB) answers in words
     )
     signal.signal(signal.SIGTERM, _leave)

@@ -64,6 +64,20 @@ def test_answer_to_an_earlier_sending_is_waited_for(server: FakeServer, client: 
     assert len(set(keys)) == 1
 
 
+def test_a_connection_closed_after_an_answer_gives_the_next_call_its_full_time(
+    server: FakeServer, client: Client
+) -> None:
+    client.list_workflows()
+    connection = client.transport._connection
+    assert connection is not None
+    connection.close()  # as the library does when an answer says "Connection: close"
+    client.list_workflows()
+    assert client.transport._connection is not connection
+    kept = client.transport._connection
+    assert kept is not None
+    assert kept.sock.gettimeout() == 60.0
+
+
 def test_kept_connection_that_the_server_closed_is_replaced(server: FakeServer, client: Client) -> None:
     client.list_workflows()
     server.close_connections()

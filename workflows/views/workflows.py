@@ -55,6 +55,9 @@ def workflow_list(request: HttpRequest) -> HttpResponse:
     if (saved := expand(request, "workflows")) is not None:
         return saved
     filters = WorkflowFilter(request.GET, queries.listed(user), user)
+    digest = queries.change_digest(filters.rows)
+    if is_unchanged(request, digest):
+        return nothing_new()
     wrong_cursor = ""
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     try:
@@ -64,9 +67,6 @@ def workflow_list(request: HttpRequest) -> HttpResponse:
         rows, this_page = queries.workflow_page(filters.rows, "", "", per_page(request.GET, 25))
     is_mine = request.GET.get("mine") in ("1", "true", "True")
     strip = queries.strip(user, is_mine)
-    digest = sum(row.workflow.change_no for row in rows) + len(rows) * 1_000_003 + strip.total
-    if is_unchanged(request, digest):
-        return nothing_new()
     is_any_live = any(row.is_live for row in rows)
     context = {
         "rows": rows,
