@@ -6,7 +6,7 @@ MANAGE := $(PY) manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run dev test check audit bench bench-load screenshots chaos cluster-up cluster-down lock docs clean
+.PHONY: help setup setup-dev run dev test check audit bench bench-load bench-pages screenshots chaos cluster-up cluster-down lock docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ audit: setup-dev ## known weaknesses of the locked packages (asks the vulnerabil
 
 bench: setup-dev ## measure throughput, delay, registration and memory beside a baseline
 	@$(PY) bench/run.py $(BENCH)
+
+bench-pages: setup-dev ## what every page costs beside a workflow of 500,000 jobs, on SQLite and on MariaDB
+	@$(PY) bench/pages.py $(BENCH)
 
 bench-load: setup-dev ## browsers, submitters and a large run at once, on SQLite and on MariaDB with gunicorn and nginx
 	@$(PY) bench/load.py $(BENCH)

@@ -44,7 +44,7 @@ class JobTable(dt.Table):
     attempts = dt.Column(verbose_name="Attempts", accessor="job", attrs=NUMBER)
     reason = dt.Column(verbose_name="Last attempt", accessor="last", attrs={"td": {"class": "text"}}, empty_values=())
     host = dt.Column(verbose_name="Host", accessor="last__nodename")
-    memory = dt.Column(verbose_name="Memory used / asked", accessor="job", attrs=NUMBER)
+    memory = dt.Column(verbose_name="Memory / asked", accessor="job", attrs=NUMBER)
     run_time = dt.Column(verbose_name="Run time", accessor="last", attrs=NUMBER)
     changed = dt.Column(verbose_name="Changed", accessor="job__status_date", attrs={"td": {"class": "nowrap"}})
     batch = dt.Column(verbose_name="Batch id", accessor="last__executor_id")

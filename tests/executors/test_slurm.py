@@ -65,11 +65,12 @@ class TestEndings:
         assert usage.wallclock >= 1
         assert usage.maxvmem > 2**20
 
-    def test_cancelled_by_somebody_else_still_records_its_exit(self, either: SlurmHarness) -> None:
+    def test_cancelled_by_somebody_else_still_records_its_exit(self, either: SlurmHarness, tmp_path: Path) -> None:
         """Slurm gives a job time: TERM reaches the command, and the wrapper writes how it ended."""
-        spec = either.spec("trap 'exit 44' TERM; while :; do sleep 0.1; done")
+        spec = either.spec(f"trap 'exit 44' TERM; touch {tmp_path}/ready; while :; do sleep 0.1; done")
         job = either.executor.submit([spec]).accepted[spec.name]
         either.wait_for_phase(spec.name, Phase.RUNNING)
+        wait_until((tmp_path / "ready").exists, 60, "its trap is set")
         either.cluster.command("scancel", job)
         either.wait_for_end([spec.name])
         found = evidence(either, spec)
