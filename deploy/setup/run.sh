@@ -8,17 +8,24 @@ home=${JOBMON_HOME:-$HOME/.jobmon}
 JOBMON_HOME=$home
 export JOBMON_HOME
 server=
+script=
 
-stop_server() {
+# Both are background jobs of a shell that is not interactive: they ignore Ctrl-C and end by our TERM, in order.
+stop() {
     trap - INT TERM HUP
+    if [ -n "$script" ]; then
+        kill -TERM "$script" 2>/dev/null
+        wait "$script"
+        script=
+    fi
     if [ -n "$server" ]; then
         kill -TERM "$server" 2>/dev/null
         wait "$server"
         server=
     fi
 }
-trap 'stop_server; exit 130' INT
-trap 'stop_server; exit 143' TERM HUP
+trap 'stop; exit 130' INT
+trap 'stop; exit 143' TERM HUP
 
 is_up() { # the address in server.json answers, with whatever status
     "$python" - "$home/server.json" <<'PY' 2>/dev/null
@@ -33,7 +40,6 @@ PY
 if is_up; then
     echo "A server is already running on $home; using it."
 else
-    # Not interactive: a background job of this shell ignores Ctrl-C, so it ends by our TERM, in order.
     "$python" manage.py serve &
     server=$!
     until is_up; do
@@ -52,14 +58,15 @@ export JOBMON_SERVER
 script=$!
 wait "$script"
 code=$?
+script=
 
 if [ "${ONESHOT:-}" = 1 ]; then
-    stop_server
+    stop
     exit "$code"
 fi
 [ "$code" = 0 ] || echo "The quickstart ended with exit code $code." >&2
 if [ -n "$server" ]; then
-    trap "stop_server; exit 0" INT
+    trap "stop; exit 0" INT
     echo "The server keeps running; Ctrl-C stops it."
     wait "$server"
 fi

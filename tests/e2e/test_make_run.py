@@ -88,6 +88,35 @@ def test_it_serves_until_ctrl_c_and_a_second_one_joins_in(person: dict[str, str]
         end(serving)
 
 
+def test_ctrl_c_ends_the_script_as_well(person: dict[str, str], tmp_path: Path) -> None:
+    """The script has only begun: neither it nor the server is left behind."""
+    home = tmp_path / "elsewhere"
+    serving = run(person, JOBMON_HOME=str(home))
+    try:
+        wait_until(lambda: (home / "server.json").exists() or serving.poll() is not None, 100, "the server is up")
+        pids = read_pids(home)
+        scripts = wait_until(lambda: find_scripts(serving.pid), 60, "the script runs")
+        os.killpg(serving.pid, signal.SIGINT)
+        serving.communicate(timeout=60)
+        assert serving.returncode == 130
+        assert [pid for pid in [*pids, *scripts] if process_start(pid)] == []
+    finally:
+        end(serving)
+
+
+def find_scripts(parent: int) -> list[int]:
+    """The quickstart's process, by its parent."""
+    children = [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    return [pid for pid in children if "deploy/setup/quickstart.py" in command_line(pid)]
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except FileNotFoundError:  # it has ended since
+        return ""
+
+
 def test_a_workflow_that_fails_is_a_failure(person: dict[str, str], tmp_path: Path) -> None:
     """A folder stands where the quickstart wants its file: exit code 1, and the error is shown."""
     (tmp_path / "cpof_jobmon_qs.txt").mkdir()
