@@ -254,6 +254,16 @@ def _unix_sockets() -> list[str]:
     return [fields[7] for line in lines if len(fields := line.split(maxsplit=7)) == 8]
 
 
+def test_a_sweep_finds_all_that_the_page_of_executors_shows(embedded_server: EmbeddedServer) -> None:
+    """A real Redis, a real disk: pages are tested with facts of this very shape."""
+    swept = "SELECT facts FROM system_state WHERE name = 'sweep'"
+    rows = wait_until(lambda: embedded_server.query(swept), 60, "the first sweep")
+    facts = json.loads(rows[0][0])
+    names = {"disk_total", "disk_free", "database", "redis_version", "redis_memory", "redis_clients"}
+    assert set(facts) == names
+    assert facts["redis_clients"] >= 1
+
+
 def test_it_is_small_when_idle(embedded_server: EmbeddedServer) -> None:
     """300 MB for everything together, shared pages counted once."""
     pids = [embedded_server.process.pid, *embedded_server.parts.values()]

@@ -54,5 +54,8 @@ def _redis() -> dict[str, object]:
     except Exception as error:  # noqa: BLE001 - whatever the broker's client raises
         logger.warning("Redis does not answer: %s", error)
         return {}
-    facts: dict[str, object] = {"redis_version": str(told["redis_version"]), "redis_memory": int(told["used_memory"])}
-    return facts
+    return {
+        "redis_version": str(told["redis_version"]),
+        "redis_memory": int(told["used_memory"]),
+        "redis_clients": int(told["connected_clients"]),
+    }
