@@ -96,7 +96,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
         print(made.last_words())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def browser(installed: Installation) -> Browser:
     made = Browser(installed.https, installed.folder / "ssl" / "fullchain.pem")
     installed.wait_for("nginx", lambda: made.send("GET", "/healthz")[0] == 200)
@@ -147,7 +147,6 @@ def test_a_script_runs_a_workflow_and_a_person_looks_at_it(
 
 
 def test_metrics_want_their_token(installed: Installation, browser: Browser) -> None:
-    browser.cookies.clear()
     token = (installed.folder / "etc" / "metrics_token").read_text().strip()
     assert browser.send("GET", "/metrics")[0] == 404
     status, _, text = browser.send("GET", "/metrics", Authorization=f"Bearer {token}")
