@@ -31,7 +31,7 @@ from jobmon.api import Client
 from tests.services import EmbeddedServer
 from tests.waiting import wait_until
 
-SLOTS = 30
+SLOTS = 100
 LEAST_RATE, MOST_PAGE_MS = 0.7, 500.0
 
 
