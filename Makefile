@@ -29,8 +29,8 @@ test: ## the whole test suite, on SQLite and on MariaDB; sets itself up
 check: setup-dev ## lint, formatting, types, import rules, migrations
 	@deploy/setup/check.sh
 
-audit: setup-dev ## known weaknesses of the locked packages (asks the vulnerability service, so it needs the network)
-	@for name in base production sign-in dev; do $(PY) -m pip_audit --disable-pip --require-hashes -r requirements/$$name.txt || exit 1; done
+audit: setup-dev ## known weaknesses of the locked packages (asks PyPI's service: without a network it fails and says so)
+	@deploy/setup/audit.sh
 
 bench: setup-dev ## measure throughput, delay, registration and memory beside a baseline
 	@$(PY) bench/run.py $(BENCH)
@@ -41,7 +41,7 @@ bench-pages: setup-dev ## what every page costs beside a workflow of 500,000 job
 bench-load: setup-dev ## browsers, submitters and a large run at once, on SQLite and on MariaDB with gunicorn and nginx
 	@$(PY) bench/load.py $(BENCH)
 
-screenshots: setup-dev ## make docs/screenshots anew (needs Chromium)
+screenshots: setup-dev ## a picture of every page, those of the guide in docs/screenshots, the others in build/ (needs Chromium)
 	@$(PY) -m pytest tests/pages/screenshots.py -n0 -q
 
 chaos: setup-dev ## 200 rounds of faults on each database and executor (goes on where it was stopped), and the long fault tests

@@ -15,40 +15,37 @@ from services import SLOTS, PssWatch, Result, find_processes, open_server, read_
 from jobmon import BashTask, Workflow
 from jobmon.api import Client
 
-ROUNDS = 4
-
 
 def measure_throughput(jobs: int) -> list[Result]:
-    """Independent jobs that do nothing, from the first call of the script's `run` to the last result, against xargs.
-    They come as several workflows, each beside a turn of xargs, so that what else the machine does touches both."""
-    ours, plain = [], []
+    """Independent jobs that do nothing, as one workflow: from the first call of the script's `run` to its result. As
+    many by xargs go before it and after it, so that what else the machine does touches both."""
     with open_server(JOBMON_LOCAL_SLOTS=str(SLOTS)) as server, PssWatch(server) as memory:
         idle = memory.sum
         client = Client(server=server.url, token=server.token)
         processes = find_processes(server)
-        before = sum(map(read_cpu, processes.values()))
-        for turn in range(ROUNDS):
-            ours.append(run_to_end(client, f"bench {turn}", make_independent(jobs // ROUNDS, turn), server.home.parent))
-            plain.append(run_xargs(jobs // ROUNDS))
-        cpu = sum(map(read_cpu, processes.values())) - before
+        plain = [run_xargs(jobs)]
+        before = {name: read_cpu(pid) for name, pid in processes.items()}
+        took = run_to_end(client, "bench", make_independent(jobs), server.home.parent)
+        used = {name: read_cpu(pid) - before[name] for name, pid in processes.items()}
+        plain.append(run_xargs(jobs))
         recorded = server.query("SELECT count(*) FROM job_instance WHERE status = 'D' AND exit_code = 0")[0][0]
         peaks = dict(memory.peaks)
-    if recorded != jobs // ROUNDS * ROUNDS:
+    if recorded != jobs:
         raise SystemExit(f"bench: {recorded} successes are recorded")
-    ratios = ", ".join(f"{own / our:.3f}" for our, own in zip(ours, plain, strict=True))
-    told = f"xargs -P{SLOTS} -n1 sh -c :, taking turns: {ratios}"
+    rates = " and ".join(f"{jobs / seconds:,.0f}" for seconds in plain)
+    dearest = ", ".join(f"{name} {1000 * spent / jobs:.2f}" for name, spent in sorted(used.items()) if spent)
     return [
-        Result(f"local: {recorded:,} no-op jobs, done and recorded", recorded / sum(ours), "1/s",
-               recorded / sum(plain), told),
-        Result("local: CPU of the server's own processes", 1000 * cpu / recorded, "ms/job"),
+        Result(f"local: {recorded:,} no-op jobs, done and recorded", jobs / took, "1/s",
+               jobs * len(plain) / sum(plain), f"xargs -P{SLOTS} -n1 sh -c :, before and after: {rates}"),
+        Result("local: CPU of the server's own processes", 1000 * sum(used.values()) / jobs, "ms/job", told=dearest),
         Result("memory of all processes, idle (PSS)", idle, "MB"),
         Result("memory of all processes, peak during these jobs (PSS)", memory.sum, "MB"),
         *(Result(f"  of which {name}", size, "MB") for name, size in sorted(peaks.items())),
     ]  # fmt: skip
 
 
-def make_independent(jobs: int, turn: int) -> list[BashTask]:
-    return [BashTask(f": {turn} {number}", name=f"job_{number}", mem_free=0.001) for number in range(jobs)]
+def make_independent(jobs: int) -> list[BashTask]:
+    return [BashTask(f": {number}", name=f"job_{number}", mem_free=0.001) for number in range(jobs)]
 
 
 def run_to_end(client: Client, workflow_args: str, tasks: list[BashTask], folder: Path) -> float:

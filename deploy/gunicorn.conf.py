@@ -20,3 +20,9 @@ limit_request_line = 8190
 limit_request_fields = 60
 accesslog = None  # the site logs every request itself, with its id
 errorlog = "-"
+
+
+def post_worker_init(worker: object) -> None:
+    from jobmon_site.wsgi import settle  # noqa: PLC0415 - loads the whole site: in the workers, not in their master
+
+    settle()

@@ -10,7 +10,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from executors import faults, shell
@@ -70,6 +70,10 @@ def plan_batches(resources: Sequence[tuple[Resources, str | None]], size: int) -
     return [same[at : at + size] for same in shapes.values() for at in range(0, len(same), size)]
 
 
+def _include_all_hosts(spec: JobSpec) -> JobSpec:
+    return replace(spec, resources=replace(spec.resources, excluded_hosts=()))
+
+
 def group_by_batch(specs: Iterable[JobSpec]) -> dict[str, list[JobSpec]]:
     batches: dict[str, list[JobSpec]] = {}
     for spec in specs:
@@ -121,6 +125,10 @@ class BatchExecutor(ABC):
     @abstractmethod
     def submit_argv(self, specs: Sequence[JobSpec], wrapper: Path, target: Path) -> list[str]:
         """The submission of one batch: a single attempt (index 0) or an array."""
+
+    @abstractmethod
+    def test_argv(self, specs: Sequence[JobSpec], wrapper: Path) -> list[str]:
+        """What asks whether such a submission would be accepted, and submits nothing."""
 
     @abstractmethod
     def read_submission(self, answer: Completed) -> str:
@@ -208,7 +216,7 @@ class BatchExecutor(ABC):
         accepted: dict[str, str] = {}
         for batch, target in zip(prepared, targets, strict=True):
             try:
-                job = self._submit_batch(self.submit_argv(batch, wrapper, target))
+                job = self._submit_batch(batch, wrapper, target)
             except SubmitRejected as refusal:
                 rejected.update((spec.name, str(refusal)) for spec in batch)
             except ExecutorUnavailable as error:
@@ -217,12 +225,30 @@ class BatchExecutor(ABC):
                 accepted.update((spec.name, self.member_id(job, spec.index or None)) for spec in batch)
         return accepted
 
-    def _submit_batch(self, argv: Sequence[str]) -> str:
+    def _submit_batch(self, batch: Sequence[JobSpec], wrapper: Path, target: Path) -> str:
         faults.point("pause_before_submit")
         faults.point("submit_refused")
-        answer = self.run(argv, self.config.submit_timeout)
+        answer = self.run(self.submit_argv(batch, wrapper, target), self.config.submit_timeout)
         faults.point("after_submit")
-        return self.read_submission(answer)
+        try:
+            return self.read_submission(answer)
+        except SubmitRejected as refusal:
+            excluded = batch[0].resources.excluded_hosts
+            if excluded and not self.find_refusal([_include_all_hosts(spec) for spec in batch], wrapper):
+                said = f"no host is left for it; excluded are {', '.join(excluded)} ({' '.join(str(refusal).split())})"
+                raise ExecutorUnavailable(said) from refusal  # hosts come back; it is not refused for good
+            raise
+
+    def find_refusal(self, specs: Sequence[JobSpec], wrapper: Path) -> str:
+        """The batch system's words if it would refuse such a submission for good, else ''. Raises
+        ExecutorUnavailable if it does not say."""
+        answer = self.run(self.test_argv(specs, wrapper))
+        if answer.code != 0:
+            try:
+                self.read_submission(answer)
+            except SubmitRejected as refusal:
+                return " ".join(str(refusal).split())
+        return ""
 
     def poll(self) -> dict[str, Listed]:
         return {row.name: self._listed(row) for row in self._own_rows()}

@@ -108,6 +108,15 @@ class RunAs:
             found.update(read_evidence(answer))
         return found
 
+    def remove(self, account: str, instances: Sequence[int], batches: Sequence[str]) -> str:
+        """Take these attempts' own folders away. "", or a sentence about what stays and why."""
+        try:
+            answer = self.ask(account, "remove", LONGEST, instances=list(instances), batches=list(batches))
+            kept, words = int(answer["kept"]), [str(one) for one in answer["words"]]
+        except (ExecutorUnavailable, SubmitRejected, KeyError, ValueError, TypeError) as error:
+            return str(error)
+        return f"{kept} folders of {account} stay: {'; '.join(words)}" if kept else ""
+
     def read_log(self, account: str, instance: int, stream: str, offset: int | None, limit: int) -> LogPart:
         """A piece of an attempt's log, read as its owner. Raises LogRefused."""
         wanted = {"instance": instance, "stream": stream, "offset": offset, "limit": limit}

@@ -125,7 +125,7 @@ class OwnedSlurm(_Owned, SlurmExecutor):
         self.bind(run_as, account)
 
     def submit_options(self, specs: Sequence[JobSpec]) -> list[str]:
-        return slurm_parse.build_options(self.config, specs)
+        return slurm_parse.build_options(self.config, self.exclude_known(specs))
 
 
 def make_owned(base: BatchExecutor, run_as: RunAs, account: str) -> OwnedSge | OwnedSlurm:

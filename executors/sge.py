@@ -8,7 +8,7 @@ from pathlib import Path
 
 from executors import sge_accounting, sge_parse
 from executors.accounting_tail import AccountingTail
-from executors.base import AttemptRef, ExecutorUnavailable, ExitInfo, JobSpec, Phase, Resources, SubmitRejected
+from executors.base import AttemptRef, ExecutorUnavailable, ExitInfo, JobSpec, Phase, Resources
 from executors.batch import SMALLEST, BatchExecutor, Row, batch_of
 from executors.batch_config import refuse_resources
 from executors.sge_accounting import Record
@@ -42,20 +42,19 @@ class SgeExecutor(BatchExecutor):
     def check_site(self, wrapper: Path) -> str | None:
         if not self.config.verify:
             return None
-        argv = sge_parse.build_submission(self.config, [SMALLEST], wrapper, Path("/dev/null"))
-        argv[argv.index("-w") + 1] = "v"
-        answer = self.run(argv)
-        if answer.code == 0:
+        words = self.find_refusal([SMALLEST], wrapper)
+        if not words:
             return None
-        try:
-            sge_parse.read_submission(answer)
-        except SubmitRejected as refusal:
-            names = ", ".join(self.config.memory_resources)
-            return (
-                f"{self.name}: Grid Engine would refuse every job: {' '.join(str(refusal).split())}. Define {names} in"
-                " the hosts' complex_values, choose another memory resource, or set verify to false"
-            )
-        return None
+        names = ", ".join(self.config.memory_resources)
+        return (
+            f"{self.name}: Grid Engine would refuse every job: {words}. Define {names} in"
+            " the hosts' complex_values, choose another memory resource, or set verify to false"
+        )
+
+    def test_argv(self, specs: Sequence[JobSpec], wrapper: Path) -> list[str]:
+        argv = sge_parse.build_submission(replace(self.config, verify=True), specs, wrapper, Path("/dev/null"))
+        argv[argv.index("-w") + 1] = "v"
+        return argv
 
     def submit_argv(self, specs: Sequence[JobSpec], wrapper: Path, target: Path) -> list[str]:
         return sge_parse.build_submission(self.config, specs, wrapper, target)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from executors import slurm_accounting, slurm_parse
-from executors.base import AttemptRef, ExitInfo, JobSpec, Resources, SubmitRejected
+from executors.base import AttemptRef, ExitInfo, JobSpec, Resources
 from executors.batch import SMALLEST, BatchExecutor, Row, batch_of
 from executors.batch_config import refuse_resources
 from executors.shell import Completed
@@ -16,6 +17,7 @@ from executors.slurm_config import SlurmConfig
 from executors.spool import Spool
 
 NAMES_PER_COMMAND = 500
+NODES_KEPT = 60.0
 
 
 class SlurmExecutor(BatchExecutor):
@@ -28,24 +30,45 @@ class SlurmExecutor(BatchExecutor):
         super().__init__(config, config.environment, store)
         self.config = config
         self._accounting = config.accounting
+        self._nodes: dict[str, str] = {}
+        self._nodes_asked_at = -NODES_KEPT
 
     def refuse(self, resources: Resources) -> str | None:
         return refuse_resources(resources, self.config)
 
     def check_site(self, wrapper: Path) -> str | None:
-        argv = slurm_parse.build_submission(self.config, [SMALLEST], wrapper, Path("/dev/null"))
-        answer = self.run([argv[0], "--test-only", *argv[1:]])
-        if answer.code == 0:
+        words = self.find_refusal([SMALLEST], wrapper)
+        if not words:
             return None
-        try:
-            slurm_parse.read_submission(answer)
-        except SubmitRejected as refusal:
-            words = " ".join(str(refusal).split())
-            return f"{self.name}: Slurm would refuse every job: {words}. See DEFAULT_PROJECT and DEFAULT_QUEUE"
-        return None
+        return f"{self.name}: Slurm would refuse every job: {words}. See DEFAULT_PROJECT and DEFAULT_QUEUE"
+
+    def test_argv(self, specs: Sequence[JobSpec], wrapper: Path) -> list[str]:
+        argv = slurm_parse.build_submission(self.config, specs, wrapper, Path("/dev/null"))
+        return [argv[0], "--test-only", *argv[1:]]
 
     def submit_argv(self, specs: Sequence[JobSpec], wrapper: Path, target: Path) -> list[str]:
-        return slurm_parse.build_submission(self.config, specs, wrapper, target)
+        return slurm_parse.build_submission(self.config, self.exclude_known(specs), wrapper, target)
+
+    def exclude_known(self, specs: Sequence[JobSpec]) -> list[JobSpec]:
+        """sbatch refuses to exclude a node that it does not know: excluded hosts go by the names of Slurm's nodes, and
+        those that are gone from the cluster are left out."""
+        has_any = any(spec.resources.excluded_hosts for spec in specs)
+        nodes = self._ask_nodes() if has_any else {}
+        return [self._exclude_known(spec, nodes) for spec in specs]
+
+    def _exclude_known(self, spec: JobSpec, nodes: Mapping[str, str]) -> JobSpec:
+        if not spec.resources.excluded_hosts:
+            return spec
+        short = (host.split(".")[0] for host in spec.resources.excluded_hosts)
+        known = tuple(nodes[host] for host in short if host in nodes)
+        return replace(spec, resources=replace(spec.resources, excluded_hosts=known))
+
+    def _ask_nodes(self) -> dict[str, str]:
+        """Asked for while hosts are excluded, once a minute at most."""
+        if time.monotonic() - self._nodes_asked_at >= NODES_KEPT:
+            self._nodes = slurm_parse.read_nodes(self.run([self.binary("sinfo"), "-h", "-N", "-o", "%N|%n"]))
+            self._nodes_asked_at = time.monotonic()
+        return self._nodes
 
     def read_submission(self, answer: Completed) -> str:
         return slurm_parse.read_submission(answer)

@@ -20,8 +20,8 @@ from executors.slurm_config import SlurmConfig
 _SUBMITTED = re.compile(r"([0-9]+)(?:;[A-Za-z0-9_.-]+)?")
 _RAW_LIMIT = 500
 
-# A refusal that a later try may escape comes first: limits on what a user may have at once, and a node that was
-# excluded by its name and is gone from the cluster, which is no fault of the job.
+# A refusal that a later try may escape comes first: limits on what a user may have at once, and an excluded node that has
+# gone from the cluster since we asked for its name, which is no fault of the job.
 _BUSY = re.compile(
     r"submit limit|MaxSubmitJob|temporarily|try again|Socket timed out|Unable to contact|Invalid node name",
     re.IGNORECASE,
@@ -88,6 +88,14 @@ def build_options(config: SlurmConfig, specs: Sequence[JobSpec]) -> list[str]:
     return argv
 
 
+def read_nodes(answer: Completed) -> dict[str, str]:
+    """What nodes are called, in short → their names to Slurm, of `sinfo -N -o '%N|%n'`. Raises ExecutorUnavailable."""
+    pairs = [line.split("|") for line in answer.stdout.split()]
+    if answer.code != 0 or not pairs or any(len(pair) != 2 for pair in pairs):
+        raise unreadable("sinfo", answer)
+    return {called.split(".")[0]: name for name, host in pairs for called in (host, name)}
+
+
 def _build_request(config: SlurmConfig, resources: Resources) -> list[str]:
     argv = ["--nodes=1", "--ntasks=1", f"--cpus-per-task={int(resources.slots)}"]
     project, queue = resources.project or config.default_project, resources.queue or config.default_queue
@@ -95,8 +103,7 @@ def _build_request(config: SlurmConfig, resources: Resources) -> list[str]:
     argv += [f"--partition={queue}"] if queue else []
     argv += [f"--mem={format_memory(resources.mem_free)}"] if resources.mem_free > 0 else []
     argv += [f"--time={-(-int(resources.max_runtime) // 60)}"] if resources.max_runtime is not None else []
-    # Nodes go by their short names in Slurm, whatever they call themselves.
-    excluded = ",".join(check_host(host).split(".")[0] for host in resources.excluded_hosts)
+    excluded = ",".join(check_host(host) for host in resources.excluded_hosts)
     argv += [f"--exclude={excluded}"] if excluded else []
     argv += [f"--{option}={value}" for option, value in resources.extra]
     return argv

@@ -22,6 +22,7 @@ ROOT = "/api/v1/"
 PAGE = 1000
 LONG = 900.0
 """Seconds for calls that store a whole graph."""
+DRY_RUN = (("dry_run", "1"),)
 
 
 class Client:
@@ -66,6 +67,11 @@ class Client:
         """Store a whole graph at once; the same graph answers the same workflow."""
         return self._post("workflows/", body, is_repeatable=True, timeout=LONG)
 
+    def plan_workflow(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What `submit_workflow` and a start would do; nothing is stored. `outcome` is new, resumed or complete."""
+        self._require("dry_run_everywhere")
+        return self._post("workflows/", body, query=DRY_RUN, is_repeatable=True, timeout=LONG)
+
     def create_draft(self, body: dict[str, Any]) -> str:
         """The id of a draft for a large graph. Repeatable: a draft too many is removed after a day."""
         return str(self._post("drafts/", body, is_repeatable=True)["id"])
@@ -80,6 +86,11 @@ class Client:
         """Turn a draft into a workflow; answers as `submit_workflow`."""
         return self._post(f"drafts/{draft}/commit/", {}, is_repeatable=True, timeout=LONG)
 
+    def plan_draft(self, draft: str) -> dict[str, Any]:
+        """What `commit_draft` and a start would do; answers as `plan_workflow`."""
+        self._require("dry_run_everywhere")
+        return self._post(f"drafts/{draft}/commit/", {}, query=DRY_RUN, is_repeatable=True, timeout=LONG)
+
     def list_workflows(self, filters: Query = (), limit: int | None = None) -> list[dict[str, Any]]:
         return self._list("workflows/", filters, limit)
 
@@ -93,7 +104,7 @@ class Client:
     def plan_run(self, workflow_id: int, body: dict[str, Any]) -> dict[str, Any]:
         """What a resume would do, without doing it."""
         self._require("dry_run")
-        return self._post(f"workflows/{workflow_id}/runs/", body, query=[("dry_run", "1")])
+        return self._post(f"workflows/{workflow_id}/runs/", body, query=DRY_RUN)
 
     def list_runs(self, workflow_id: int, limit: int | None = None, filters: Query = ()) -> list[dict[str, Any]]:
         """Newest first."""
@@ -134,12 +145,29 @@ class Client:
     def plan_stop(self, run_id: int, mode: str) -> dict[str, Any]:
         """What a stop would do, without doing it."""
         self._require("dry_run")
-        return self._post(f"workflow-runs/{run_id}/stop/", {"mode": mode}, query=[("dry_run", "1")])
+        return self._post(f"workflow-runs/{run_id}/stop/", {"mode": mode}, query=DRY_RUN)
+
+    def hold_run(self, run_id: int, reason: str) -> dict[str, Any]:
+        """Start nothing new until `release_run`; what runs goes on."""
+        return self._post(f"workflow-runs/{run_id}/hold/", {"reason": reason}, is_repeatable=True)
+
+    def release_run(self, run_id: int) -> dict[str, Any]:
+        """Take a hold away."""
+        return self._post(f"workflow-runs/{run_id}/release/", {}, is_repeatable=True)
+
+    def set_limits(self, workflow_id: int, body: dict[str, Any]) -> dict[str, Any]:
+        """How many jobs may run at once, in the workflow and per tag; holds for a live run."""
+        return self._put(f"workflows/{workflow_id}/limits/", body)
+
+    def plan_limits(self, workflow_id: int, body: dict[str, Any]) -> dict[str, Any]:
+        """What `set_limits` would mean for what is live."""
+        self._require("dry_run_everywhere")
+        return self._put(f"workflows/{workflow_id}/limits/", body, DRY_RUN)
 
     def plan_operation(self, workflow_id: int, body: dict[str, Any]) -> dict[str, Any]:
         """What an action on many jobs would do, without doing it."""
         self._require("operations")
-        return self._post(f"workflows/{workflow_id}/operations/", body, query=[("dry_run", "1")])
+        return self._post(f"workflows/{workflow_id}/operations/", body, query=DRY_RUN)
 
     def draft_operation(self, workflow_id: int, body: dict[str, Any]) -> dict[str, Any]:
         """Freeze the jobs of an action; nothing happens until `confirm_operation`. Repeatable: a draft that nobody
@@ -203,7 +231,7 @@ class Client:
         if dry_run:
             self._require("dry_run")
         parent = f"jobs/{job_id}/"
-        query = [("dry_run", "1")] if dry_run else []
+        query = DRY_RUN if dry_run else ()
         return self._optional(lambda: self._post(f"{parent}{verb}/", body, query=query), parent)
 
     def _call(self, call: Call) -> Answer:
@@ -228,6 +256,9 @@ class Client:
     ) -> dict[str, Any]:
         answer = self._call(Call("POST", ROOT + path, query, body, is_repeatable, timeout))
         return _expect_object(answer.read_json())
+
+    def _put(self, path: str, body: dict[str, Any], query: Query = ()) -> dict[str, Any]:
+        return _expect_object(self._call(Call("PUT", ROOT + path, query, body, is_repeatable=True)).read_json())
 
     def _list(self, path: str, filters: Query, limit: int | None) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

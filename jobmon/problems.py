@@ -40,7 +40,7 @@ BY_CODE: dict[str, tuple[type[RequestRefused], str]] = {
     "not-found": (NotFound, "Check the number with `jobmon workflow list`; what you may not see is not found either."),
     "workflow-already-complete": (
         WorkflowAlreadyComplete,
-        "There is nothing to run. To run its jobs again, change workflow_args, or use `jobmon job rerun`.",
+        "To run its jobs again, change workflow_args, or use `jobmon job rerun`.",
     ),
     "workflow-in-use": (WorkflowInUse, "Choose other workflow_args, or ask its owner to resume it."),
     "workflow-running": (
@@ -83,6 +83,13 @@ def describe_errors(problem: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _advise(answer: Answer, problem: dict[str, Any]) -> str:
+    """For a refusal without advice of its own: a conflict that the server has explained does not end by waiting."""
+    if answer.status != 429 and problem.get("detail"):
+        return ""
+    return "Try again later; if it stays, tell the administrator."
+
+
 def error_for(answer: Answer, what: str) -> JobmonError:
     """The exception for an answer that is not a success. `what` names the call, as in "GET /api/v1/jobs/7/"."""
     problem = read_problem(answer)
@@ -98,8 +105,8 @@ def error_for(answer: Answer, what: str) -> JobmonError:
             "Set JOBMON_SERVER (or `jobmon configure`) to that address."
         )
     code = str(problem.get("code") or BY_STATUS.get(answer.status, ""))
-    kind, advice = BY_CODE.get(code, (RequestRefused, "Try again later; if it stays, tell the administrator."))
+    kind, advice = BY_CODE.get(code, (RequestRefused, _advise(answer, problem)))
     detail = str(problem.get("detail") or problem.get("title") or f"HTTP status {answer.status}").rstrip(". ")
     listed = describe_errors(problem)
-    message = f"{detail} ({what}). {advice}" + (f"\n{listed}" if listed else "")
+    message = f"{detail} ({what}). {advice}".rstrip() + (f"\n{listed}" if listed else "")
     return kind(message, status=answer.status, code=code, problem=problem)

@@ -27,12 +27,13 @@ _PLAIN = {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
 
 
 def make_logging(form: str, level: str, audit_syslog: str = "") -> dict[str, Any]:
-    """Django's LOGGING. One line per request only in JSON: a person at a terminal has no use for every poll. The audit goes to syslog too, where a socket like /dev/log is given."""
+    """Django's LOGGING. One line per request only in JSON: a person at a terminal has no use for every poll. The audit goes
+    to syslog too, where an address is given."""
     quiet = {name: {"level": "WARNING"} for name in ("celery", "waitress", "kombu")}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": _JSON, "plain": _PLAIN, "syslog": {"format": "jobmon: %(message)s"}},
+        "formatters": {"json": _JSON, "plain": _PLAIN, "syslog": {"format": "%(message)s"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": form}, **_syslog(audit_syslog)},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
@@ -44,8 +45,7 @@ def make_logging(form: str, level: str, audit_syslog: str = "") -> dict[str, Any
 
 
 def _syslog(address: str) -> dict[str, Any]:
-    """A handler that writes to this socket, as the facility "authpriv"."""
+    """A handler that writes there, as the facility "authpriv"."""
     if not address:
         return {}
-    handler = "logging.handlers.SysLogHandler"
-    return {"syslog": {"class": handler, "address": address, "facility": "authpriv", "formatter": "syslog"}}
+    return {"syslog": {"()": "jobmon_site.syslog.SyslogHandler", "address": address, "formatter": "syslog"}}

@@ -25,6 +25,7 @@ from jobmon_site.home import locate, make_private, read_or_make_secret
 from jobmon_site.log_format import make_logging
 from jobmon_site.mail_options import mail_settings
 from jobmon_site.sign_in_options import ldap_settings, oidc_settings, proxy_settings
+from jobmon_site.syslog import syslog_setting
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -248,6 +249,8 @@ if MOST_TOKEN_DAYS > 90:
 # What one person may use of a shared server; 0 is no limit. See workflows/quotas.py.
 QUOTA_LIVE_RUNS = env_int("JOBMON_QUOTA_LIVE_RUNS", 0 if IS_EMBEDDED else 50)
 QUOTA_JOBS = env_int("JOBMON_QUOTA_JOBS", 0 if IS_EMBEDDED else 2_000_000)
+QUOTA_EXPORTS = env_int("JOBMON_QUOTA_EXPORTS", 0 if IS_EMBEDDED else 1)
+EXPORT_PLACES = HOME.local / "exports"
 QUOTA_SUBMISSIONS = env_int("JOBMON_QUOTA_SUBMISSIONS_PER_MINUTE", 0 if IS_EMBEDDED else 60)
 
 MAX_BODY_BYTES = env_int("JOBMON_MAX_BODY_MB", 64, 1) * 1024 * 1024
@@ -301,6 +304,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
+    # Whoever rings tries twice and goes on: the sweep makes good. Kombu's own default keeps a request for six seconds.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.05,
+    "interval_max": 0.05,
 }
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
@@ -325,7 +333,7 @@ WORKER_SILENCE_SECONDS = env_float("JOBMON_WORKER_SILENCE_SECONDS", 60.0, 15.0)
 
 LOG_LEVEL = env_choice("JOBMON_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
 LOG_FORMAT = env_choice("JOBMON_LOG_FORMAT", ("plain", "json"), "plain")
-LOGGING = make_logging(LOG_FORMAT, LOG_LEVEL, env_text("JOBMON_AUDIT_SYSLOG"))
+LOGGING = make_logging(LOG_FORMAT, LOG_LEVEL, syslog_setting("JOBMON_AUDIT_SYSLOG"))
 
 # Mail to people, and when a run stands still: see docs/monitoring.md.
 _mail = mail_settings(f"http://127.0.0.1:{PORT}" if IS_EMBEDDED else f"https://{ALLOWED_HOSTS[0]}")

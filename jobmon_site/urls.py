@@ -17,7 +17,7 @@ urlpatterns = [
 ]
 
 if getattr(settings, "OIDC_ISSUER", ""):
-    urlpatterns.insert(0, path("oidc/", include("mozilla_django_oidc.urls")))
+    urlpatterns.insert(0, path("oidc/", include("workflows.sign_in_oidc_urls")))
 
 handler400 = "workflows.views.errors.bad_request"
 handler403 = "workflows.views.errors.not_allowed"

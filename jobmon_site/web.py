@@ -10,11 +10,10 @@ import socket
 import sys
 from types import FrameType
 
-from django.urls import get_resolver
 from waitress.server import create_server  # type: ignore[import-untyped]
 
 from jobmon_site.readiness import announce_ready
-from jobmon_site.wsgi import application
+from jobmon_site.wsgi import application, settle
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:
@@ -34,7 +33,7 @@ def main(descriptor: int) -> None:
         max_request_body_size=1 << 30,  # the site's own limit (JOBMON_MAX_BODY_MB) answers in words
     )
     signal.signal(signal.SIGTERM, _leave)
-    _ = get_resolver().url_patterns  # load all pages now: what is broken shows at the start, not at the first click
+    settle()
     announce_ready()
     server.run()
 

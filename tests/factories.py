@@ -54,10 +54,15 @@ class Tag:
     mem_free: float = 4.0
     minutes: float = 12.0
     limit: int | None = None
+    at_once: int | None = None  # how many began together; None: all
 
     @property
     def letters(self) -> list[str]:
-        return [letter for letter in "DFERIQG" for _ in range(self.counts.get(letter, 0))]
+        return [
+            letter
+            for letter in ("DFERIQG" if self.at_once is None else "FEDRIQG")
+            for _ in range(self.counts.get(letter, 0))
+        ]
 
 
 @dataclass
@@ -201,7 +206,7 @@ def _make_instances(made: Made, tags: Sequence[Tag], begin: datetime, now: datet
     start = begin
     for tag in tags:
         for index, job in enumerate(made.jobs[tag.name]):
-            plans += _attempts_of(made, tag, job, index, start + timedelta(seconds=3 * index), now)
+            plans += _attempts_of(made, tag, job, index, start + _delay(tag, index), now)
         start = start + timedelta(minutes=tag.minutes)
     made.instances = JobInstance.objects.bulk_create([instance for instance, _ in plans], batch_size=2000)
     texts = [
@@ -214,6 +219,12 @@ def _make_instances(made: Made, tags: Sequence[Tag], begin: datetime, now: datet
     JobInstanceStatusLog.objects.bulk_create(
         [move for instance in made.instances for move in _moves(instance)], batch_size=2000
     )
+
+
+def _delay(tag: Tag, index: int) -> timedelta:
+    """Waves of so many, or all of them one by one."""
+    wave, place = divmod(index, tag.at_once or len(tag.letters))
+    return timedelta(minutes=wave * tag.minutes, seconds=3 * place)
 
 
 def _group_errors(made: Made, texts: Sequence[JobInstanceErrorLog]) -> None:

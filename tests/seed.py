@@ -4,27 +4,39 @@ failures, and finished, failed, stopped and new ones beside it."""
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.test import override_settings
 from django.utils import timezone
 
 from executors.spool import attempt_folder
 from tests.factories import Made, Tag, make_audit, make_workflow
 from workflows import saved_filters
-from workflows.models import ExecutorMinute, ExecutorState, HostExclusion, JobInstance, RunMinute, Workflow
+from workflows.models import (
+    ExecutorMinute,
+    ExecutorState,
+    HostExclusion,
+    Job,
+    JobEdge,
+    JobInstance,
+    RunMinute,
+    Workflow,
+    WorkflowRun,
+)
 from workflows.scheduling import server_facts, stored_facts
 from workflows.scheduling.workers import note_worker
 
 PIPELINE = (
     Tag("extract", {"D": 48}, minutes=4, mem_free=2),
     Tag("clean", {"D": 188, "F": 4}, ("extract",), minutes=9, mem_free=6,
-        message="ValueError: column 'age_group' has 12 values, expected 23"),
+        message="ValueError: column 'age_group' has 12 values, expected 23", at_once=60),
     Tag("fit", {"D": 143, "R": 21, "I": 9, "Q": 6, "E": 3, "F": 5, "G": 13}, ("clean",), ("memory", "exit", "memory"),
-        message="numpy.linalg.LinAlgError: Singular matrix", minutes=24, mem_free=12, limit=30),
-    Tag("predict", {"D": 77, "R": 8, "I": 3, "G": 112}, ("fit",), minutes=11, mem_free=8),
+        message="numpy.linalg.LinAlgError: Singular matrix", minutes=24, mem_free=12, limit=30, at_once=30),
+    Tag("predict", {"D": 77, "R": 8, "I": 3, "G": 112}, ("fit",), minutes=11, mem_free=8, at_once=9),
     Tag("aggregate", {"G": 23}, ("predict",), minutes=6, mem_free=16),
     Tag("plots", {"G": 23}, ("aggregate",), minutes=3, mem_free=2),
     Tag("report", {"G": 1}, ("aggregate", "plots"), minutes=1, mem_free=2),
@@ -35,14 +47,20 @@ def seed(owner: User) -> Made:
     """Make all of them; answer the pipeline in the middle of its run."""
     now = timezone.now()
     words = [Tag("count", {"D": 400}), Tag("sum", {"D": 1}, ("count",))]
-    make_workflow(owner, words, args="wordcount 2026-10", status="D", age=timedelta(days=3))
+    end_after(make_workflow(owner, words, args="wordcount 2026-10", status="D", age=timedelta(days=3)), hours=1.4)
+    for number in range(3):
+        earlier = [replace(tag, counts={"D": -(-sum(tag.counts.values()) // 2)}) for tag in PIPELINE]
+        done = make_workflow(owner, earlier, args=f"gbd-2026 release {number}", name="Mortality estimates", status="D",
+                             age=timedelta(days=30 - 9 * number))  # fmt: skip
+        end_after(done, hours=3.2 + number / 4)
     climate = [
         Tag("download", {"D": 30, "F": 2}, reasons=("lost", "exit"), message="HTTPError: 503"),
         Tag("merge", {"G": 1}, ("download",)),
     ]
-    make_workflow(
+    broken = make_workflow(
         owner, climate, args="climate-refresh", name="Climate refresh", status="E", runs=3, age=timedelta(hours=9)
     )
+    end_after(broken, hours=0.6)
     make_workflow(
         owner,
         [Tag("simulate", {"D": 61, "G": 939}, is_from_tag=False)],
@@ -83,16 +101,46 @@ def seed(owner: User) -> Made:
                                  reason="its 20 newest attempts failed within 60 s each, elsewhere most do not")  # fmt: skip
     saved_filters.save(owner, "workflows", "failed this week", "status=E&changed=7d")
     saved_filters.save(owner, "jobs", "over memory", "status=F&reason=memory")
+    write_ready(made)
     write_logs(made)
     write_minutes(made)
     write_day("sge")
     note_worker("celery@jobmon-1")
     note_worker("celery@jobmon-2")
-    stored_facts.refresh_facts()
+    with override_settings(LOCAL_SLOTS=64):  # what is foreseen shall not depend on this machine
+        stored_facts.refresh_facts()
     redis = {"redis_version": "7.2.7", "redis_memory": 4_200_000, "redis_clients": 9}
     stored_facts.note_sweep({**server_facts.measure(), **redis})
     Workflow.objects.filter(pk=made.workflow.pk).update(change_no=1204)
     return made
+
+
+def end_after(made: Made, hours: float) -> None:
+    """Its last run took this long."""
+    assert made.run is not None
+    ended = made.run.created_date + timedelta(hours=hours)
+    WorkflowRun.objects.filter(pk=made.run.pk).update(ended_at=ended, status_date=ended)
+    Workflow.objects.filter(pk=made.workflow.pk).update(status_date=ended)
+
+
+def write_ready(made: Made) -> None:
+    """Since when each job has had all its upstreams (from the run's beginning, or the end of the last of them), and
+    when it was submitted and last changed, as its attempts tell."""
+    assert made.run is not None
+    ended = {one.job_id: one.ended_at for one in made.instances if one.status == "D"}
+    first = {one.job_id: one.submitted_date for one in reversed(made.instances)}
+    last = {one.job_id: one.status_date for one in made.instances}
+    ready = {job.pk: made.run.created_date for job in made.all_jobs}
+    edges = JobEdge.objects.filter(downstream__dag_id=made.workflow.dag_id).values_list("upstream_id", "downstream_id")
+    for up, down in edges:
+        if (end := ended.get(up)) is not None and ready[down] is not None:
+            ready[down] = max(ready[down], end)
+        else:
+            ready[down] = None
+    for job in made.all_jobs:
+        job.ready_at = min(ready[job.pk] or first[job.pk], first[job.pk]) if job.pk in first else ready[job.pk]
+        job.submitted_date, job.status_date = first.get(job.pk), last.get(job.pk, made.run.created_date)
+    Job.objects.bulk_update(made.all_jobs, ["ready_at", "submitted_date", "status_date"], batch_size=300)
 
 
 def write_minutes(made: Made) -> None:

@@ -28,8 +28,8 @@ from workflows.transactions import give_way, last_turn_seconds, write_transactio
 
 JOB_COLUMNS = (
     "job_id", "dag_id", "group_id", "job_hash", "name", "tag", "command", "slots", "mem_free", "max_runtime",
-    "num_attempts", "max_attempts", "status", "status_date", "position", "executor", "upstreams_left", "attributes",
-    "marked_done_by", "is_in_scope", "resource_scale",
+    "num_attempts", "max_attempts", "status", "status_date", "position", "executor", "upstreams_left", "ready_at",
+    "attributes", "marked_done_by", "is_in_scope", "resource_scale",
 )  # fmt: skip
 
 
@@ -59,11 +59,9 @@ class Bound:
 
 def bind(graph: Graph, actor: Actor) -> Bound:
     """The workflow of this graph: a new one, or the one that it already is. Raises WorkflowInUse."""
-    _find_team(graph, actor)
-    existing = _find(graph)
+    existing = find_bound(graph, actor)
     if existing is not None:
         return _rebind(existing, graph, actor)
-    _check_quotas(graph, actor)
     try:
         return _create_at_once(graph, actor) if len(graph.jobs) <= SLICE else _create(graph, actor)
     except (IntegrityError, _AlreadyThere):  # somebody else wrote the same workflow in this very moment
@@ -71,6 +69,17 @@ def bind(graph: Graph, actor: Actor) -> Bound:
         if existing is None:
             raise
         return _rebind(existing, graph, actor)
+
+
+def find_bound(graph: Graph, actor: Actor) -> Workflow | None:
+    """The workflow that this graph is already; None if `bind` would make a new one. Raises what `bind` would."""
+    _find_team(graph, actor)
+    existing = _find(graph)
+    if existing is None:
+        _check_quotas(graph, actor)
+    elif not may_operate(actor.user, existing):
+        raise WorkflowInUse
+    return existing
 
 
 def _find(graph: Graph) -> Workflow | None:
@@ -282,11 +291,11 @@ def _job_rows(
     written, registered = as_stored(now), JobStatus.REGISTERED.value
     jobs, hashes, count_upstreams = graph.jobs, graph.hashes, graph.upstreams.count
     for position in positions:
-        job = jobs[position]
+        job, left = jobs[position], count_upstreams(position)
         yield (
             first_id + position, dag_id, group_ids[position], hashes[position], job.name, job.tag, job.command,
             job.slots, job.mem_free, job.max_runtime, 0, job.max_attempts, registered, written, position,
-            job.executor, count_upstreams(position), _attributes(job) if job.attributes else "{}", "", True,
+            job.executor, left, None if left else written, _attributes(job) if job.attributes else "{}", "", True,
             job.resource_scale,
         )  # fmt: skip
 

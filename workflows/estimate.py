@@ -11,6 +11,10 @@ The work of n jobs is a sum. Its quantiles come from the lognormal distribution 
 the variance has two parts: that of the jobs, and that of the mean, which is known from so many samples only. The sums
 of tags are added as they are, as if all tags were slow together: wider, never narrower. The longest of k jobs has the
 quantile p where one job has p^(1/k). A running job has the quantile of those samples that took longer than it has.
+Quantiles are those of the next job, not of the samples: of three, the least is at 25 % and the largest at 75 %. That makes
+the range honest for a tag of a single job, of which there are only the few times that it ran before.
+
+Where the tags cannot tell, whole runs may: of three or more that did the same work, this one is taken as the next.
 
 Not foreseen: attempts that fail and run again, time in a batch queue, jobs of others, and samples that tell of short
 jobs only because the long ones still run. Jobs that can never run (blocked by a failure) must not be counted in.
@@ -27,6 +31,7 @@ from datetime import datetime, timedelta
 from workflows.tag_chain import longest_chain
 
 MIN_SAMPLES = 30
+TIMES_SEEN = 3  # so often a tag of few jobs must have been seen as a whole
 LOW, HIGH = 0.25, 0.75
 _Z = 0.6744897501960817  # the 75 % quantile of the normal distribution
 _FOREVER = 100 * 365 * 86400.0
@@ -36,7 +41,8 @@ _FOREVER = 100 * 365 * 86400.0
 class TagState:
     """One tag. `running`: seconds each running job has run so far. `samples`, `earlier`: seconds that ended jobs of
     this tag ran, in this run and in earlier ones. `slots`: of one job, on average. `limit`: jobs at a time.
-    `upstreams`: names of tags. `chain`: how many jobs of this tag stand one after the other at most."""
+    `upstreams`: names of tags. `chain`: how many jobs of this tag stand one after the other at most. `jobs`: how many it
+    has in all, done or not."""
 
     name: str
     ready: int = 0
@@ -49,6 +55,15 @@ class TagState:
     executor: str = "local"
     upstreams: Sequence[str] = ()
     chain: int = 1
+    jobs: int = MIN_SAMPLES
+
+    @property
+    def known(self) -> int:
+        return len(self.samples) + len(self.earlier)
+
+    @property
+    def needed(self) -> int:
+        return min(MIN_SAMPLES, TIMES_SEEN * max(1, self.jobs))
 
     @property
     def to_start(self) -> int:
@@ -70,12 +85,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`bound_by`: what a faster end would need, in words. `unknown`: the sentence that says why there is no range."""
+    """`bound_by`: what a faster end would need, in words. `unknown`: the sentence that says why there is no range.
+    `wants_samples`: it is unknown only because too few jobs have ended."""
 
     earliest: datetime | None
     latest: datetime | None
     bound_by: str
     unknown: str | None
+    wants_samples: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +111,8 @@ def estimate(tags: Sequence[TagState], limits: Limits, now: datetime) -> Estimat
     left = [tag for tag in tags if tag.left]
     if unknown := _find_unknown(left, limits):
         return Estimate(None, None, "", unknown)
+    if unknown := _find_unseen(left):
+        return Estimate(None, None, "", unknown, wants_samples=True)
     if not left:
         return Estimate(now, now, "nothing is left", None)
     outlooks = {tag.name: _look_out(tag) for tag in left}
@@ -113,10 +132,25 @@ def _find_unknown(left: Sequence[TagState], limits: Limits) -> str:
             return f"Not known while the limit of {tag.name} is 0."
         if limits.executors.get(tag.executor, 1) <= 0 and tag.to_start:
             return f"Not known while {tag.executor} has no slot for this run."
-        known = len(tag.samples) + len(tag.earlier)
-        if known < MIN_SAMPLES:
-            return f"Not known yet: {known} of the {MIN_SAMPLES} ended jobs of {tag.name} that an estimate needs."
     return ""
+
+
+def _find_unseen(left: Sequence[TagState]) -> str:
+    for tag in left:
+        if tag.known < tag.needed:
+            return f"Not known yet: {tag.known} of the {tag.needed} ended jobs of {tag.name} that an estimate needs."
+    return ""
+
+
+def estimate_whole(durations: Sequence[float], elapsed: float, now: datetime) -> Estimate:
+    """From how long earlier runs of the same work took as a whole. Silent where they are few, or all were shorter."""
+    values = sorted(durations)
+    if len(values) < TIMES_SEEN:
+        return Estimate(None, None, "", f"Not known: only {len(values)} earlier workflows like it.")
+    if elapsed >= values[-1]:
+        return Estimate(None, None, "", "Not known: it takes longer than any earlier workflow like it.")
+    low, high = (residual(values, elapsed, level) for level in (LOW, HIGH))
+    return Estimate(_after(now, low), _after(now, high), f"as {len(values):,} earlier workflows like it did", None)
 
 
 def choose_samples(tag: TagState) -> list[float]:
@@ -126,8 +160,9 @@ def choose_samples(tag: TagState) -> list[float]:
 
 
 def quantile(values: Sequence[float], level: float, start: int = 0) -> float:
-    """Of sorted values from `start` on, with straight lines between them."""
-    position = start + level * (len(values) - 1 - start)
+    """Of the next value, after these sorted ones from `start` on, with straight lines between them."""
+    count = len(values) - start
+    position = start + min(max(level * (count + 1) - 1, 0.0), count - 1.0)
     below = math.floor(position)
     above = min(below + 1, len(values) - 1)
     return values[below] + (values[above] - values[below]) * (position - below)
@@ -148,7 +183,8 @@ def sum_quantiles(count: int, values: Sequence[float]) -> tuple[float, float, fl
         return 0.0, 0.0, 0.0
     relative = math.fsum((value / mean - 1) ** 2 for value in values) / (len(values) - 1)
     spread = math.log1p(relative * (1 / count + 1 / len(values)))
-    middle, width = count * mean * math.exp(-spread / 2), _Z * math.sqrt(spread)
+    few = 1 + (_Z * _Z + 1) / (4 * (len(values) - 1))  # the variance, too, is known from so many samples only
+    middle, width = count * mean * math.exp(-spread / 2), _Z * few * math.sqrt(spread)
     return middle * math.exp(-width), count * mean, middle * math.exp(width)
 
 

@@ -149,6 +149,37 @@ def _active(group: JobGroup) -> int:
     return group.count_i + group.count_r
 
 
+def why_tag(group: JobGroup, upstreams: Sequence[JobGroup]) -> list[str]:
+    """Why the jobs of a tag that are not done are not running, from the stored counts of it and of the tags before it."""
+    found: list[str] = []
+    blocked = max(0, min(group.count_blocked, group.count_g))
+    if waiting := group.count_g - blocked:
+        # Who waits for a failed job, near or far, is blocked; the others wait for what can still be done
+        unfinished = [_unfinished(up) for up in upstreams if _pending(up) > 0]
+        wait = "waits" if waiting == 1 else "wait"
+        found.append(f"{waiting:,} {wait} for {', '.join(unfinished)}" if unfinished else f"{waiting:,} ready")
+    if blocked:
+        found.append(f"{blocked:,} blocked by failed jobs")
+    limit = group.max_concurrently_running
+    if limit is not None and _active(group) >= limit and group.count_d + group.count_f + _active(group) < group.jobs:
+        found.append(f"the limit of {limit:,} is reached")
+    if group.count_i:
+        found.append(f"{group.count_i:,} with the batch system, not started")
+    if group.count_e:
+        found.append(f"{group.count_e:,} between attempts")
+    return found
+
+
+def _pending(group: JobGroup) -> int:
+    """Jobs that are not done and may still be."""
+    return group.jobs - group.count_d - group.count_f - max(0, min(group.count_blocked, group.count_g))
+
+
+def _unfinished(group: JobGroup) -> str:
+    """`fit (52 to come)`."""
+    return f"{group.name} ({_pending(group):,} to come)"
+
+
 def bottlenecks(
     run: WorkflowRun,
     groups: Sequence[JobGroup],

@@ -77,6 +77,9 @@ class WorkflowFilter(UrlFilterSet):
         self.person = user
         super().__init__(data, queryset)
 
+    def again(self, query: QueryDict) -> WorkflowFilter:
+        return WorkflowFilter(query, self.queryset, self.person)
+
     def keep_mine(self, rows: QuerySet[Workflow], _name: str, value: bool) -> QuerySet[Workflow]:
         return rows.filter(owner_id=self.person.pk) if value else rows
 
@@ -127,6 +130,9 @@ class JobFilter(UrlFilterSet):
         self.dag_id = dag_id
         self.groups = groups
         super().__init__(data, queryset)
+
+    def again(self, query: QueryDict) -> JobFilter:
+        return JobFilter(query, self.queryset, self.dag_id, self.groups)
 
     @property
     def is_counted(self) -> bool:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from difflib import get_close_matches
+from typing import Any
+
 import msgspec
 
 from workflows.graph import GraphError, Header, InvalidGraph, JobInput, check_header
+from workflows.json_keys import find_doubled_keys
 
+MOST_MENDED = 20_000
+Kind = type[Header] | type[JobInput]
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _HEADER = msgspec.json.Decoder(Header)
 _JOBS = msgspec.json.Decoder(list[JobInput])
 _RAW_JOBS = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _JOB = msgspec.json.Decoder(JobInput)
+_TEXT = msgspec.json.Decoder(str)
+_FIELDS: dict[Kind, dict[str, msgspec.json.Decoder[Any]]] = {
+    kind: {field.name: msgspec.json.Decoder(field.type) for field in msgspec.structs.fields(kind)}
+    for kind in (Header, JobInput)
+}
+_REQUIRED: dict[Kind, list[str]] = {
+    kind: [field.name for field in msgspec.structs.fields(kind) if field.required] for kind in (Header, JobInput)
+}
 
 
 def _locate(error: msgspec.ValidationError, where: str) -> tuple[str, str]:
@@ -25,7 +42,7 @@ def split_body(body: bytes) -> tuple[dict[str, msgspec.Raw], msgspec.Raw]:
     """The header's fields and the jobs of a posted workflow, both still as text. Raises InvalidGraph."""
     try:
         fields = _OBJECT.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InvalidGraph([GraphError("invalid-json", "", f"The body is not a JSON object: {error}")]) from error
     jobs = fields.pop("jobs", None)
     if jobs is None:
@@ -33,13 +50,21 @@ def split_body(body: bytes) -> tuple[dict[str, msgspec.Raw], msgspec.Raw]:
     return fields, jobs
 
 
+def find_doubled(body: bytes) -> list[GraphError]:
+    """Keys that come twice in one object: which value is meant cannot be known."""
+    return [
+        GraphError("duplicate-key", path, f"The key `{path.rpartition('.')[2]}` comes twice in one object.")
+        for path in find_doubled_keys(body)
+    ]
+
+
 def parse_header(body: bytes) -> Header:
-    """Raises InvalidGraph naming the field."""
+    """Raises InvalidGraph naming the fields."""
     try:
         header = _HEADER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message, path = _locate(error, "") if isinstance(error, msgspec.ValidationError) else (str(error), "")
-        raise InvalidGraph([GraphError("invalid-field", path, message)]) from error
+    except _UNREADABLE as error:
+        wrong = _name_bad_fields(body, Header, "")
+        raise InvalidGraph(wrong or [GraphError("invalid-field", "", str(error))]) from error
     errors = list(check_header(header))
     if errors:
         raise InvalidGraph(errors)
@@ -50,14 +75,33 @@ def parse_jobs(body: bytes, first: int = 0) -> list[JobInput]:
     """Decode a list of jobs; on failure go through it one by one, so that every wrong job is named."""
     try:
         return _JOBS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InvalidGraph(_name_bad_jobs(body, first, error)) from error
+
+
+def parse_some_jobs(body: bytes) -> list[JobInput]:
+    """What can be read of a list that `parse_jobs` refuses, so that the other faults are found at once as well. A field that
+    cannot be read is left to its default; nothing of a list that is too long for that."""
+    try:
+        raw_jobs = _RAW_JOBS.decode(body)
+    except _UNREADABLE:
+        return []
+    return [_mend(raw, position) for position, raw in enumerate(raw_jobs)] if len(raw_jobs) <= MOST_MENDED else []
+
+
+def _mend(raw: msgspec.Raw, position: int) -> JobInput:
+    values: dict[str, Any] = {"name": f"jobs[{position}]", "command": f"jobs[{position}]"}
+    for key, text in _read_fields(raw).items():
+        decoder = _FIELDS[JobInput].get(key)
+        with suppress(*_UNREADABLE):
+            values |= {key: decoder.decode(text)} if decoder else {}
+    return JobInput(**values)
 
 
 def _name_bad_jobs(body: bytes, first: int, error: Exception) -> list[GraphError]:
     try:
         raw_jobs = _RAW_JOBS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         message, path = _locate(error, "jobs") if isinstance(error, msgspec.ValidationError) else (str(error), "jobs")
         return [GraphError("invalid-json", path, f"`jobs` is not a list of jobs: {message}")]
     errors = []
@@ -65,16 +109,52 @@ def _name_bad_jobs(body: bytes, first: int, error: Exception) -> list[GraphError
         try:
             _JOB.decode(raw)
         except msgspec.ValidationError as problem:
-            message, path = _locate(problem, f"jobs[{position}]")
-            errors.append(GraphError("invalid-field", path, message, _name_of(raw)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+            where, name = f"jobs[{position}]", _name_of(raw)
+            message, path = _locate(problem, where)
+            wrong = _name_bad_fields(raw, JobInput, where, name)
+            errors += wrong or [GraphError("invalid-field", path, message, name)]
+        except _UNREADABLE as problem:
             errors.append(GraphError("invalid-json", f"jobs[{position}]", str(problem)))
     return errors or [GraphError("invalid-json", "jobs", str(error))]
 
 
+def _name_bad_fields(text: bytes | msgspec.Raw, kind: Kind, where: str, job: str = "") -> list[GraphError]:
+    """Every field that is missing, unknown or of the wrong kind; nothing for what is no object."""
+    try:
+        given = _OBJECT.decode(text)
+    except _UNREADABLE:
+        return []
+    known, joint = _FIELDS[kind], f"{where}." if where else ""
+    missing = [name for name in _REQUIRED[kind] if name not in given]
+    found = [GraphError("invalid-field", f"{joint}{name}", f"`{name}` is missing.", job) for name in missing]
+    for name, raw in given.items():
+        if name not in known:
+            found.append(GraphError("invalid-field", f"{joint}{name}", _say_unknown(name, list(known)), job))
+            continue
+        try:
+            known[name].decode(raw)
+        except msgspec.ValidationError as error:
+            message, path = _locate(error, f"{joint}{name}")
+            found.append(GraphError("invalid-field", path, f"`{name}`: {message}", job))
+        except _UNREADABLE as error:
+            found.append(GraphError("invalid-json", f"{joint}{name}", str(error), job))
+    return found
+
+
+def _say_unknown(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    return f"There is no field `{name}`" + (f"; is `{near[0]}` meant?" if near else ".")
+
+
+def _read_fields(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
+    try:
+        return _OBJECT.decode(raw)
+    except _UNREADABLE:
+        return {}
+
+
 def _name_of(raw: msgspec.Raw) -> str:
     try:
-        name = msgspec.json.decode(raw).get("name", "")
-    except (msgspec.DecodeError, AttributeError, UnicodeDecodeError, RecursionError):
+        return _TEXT.decode(_read_fields(raw).get("name", b'""'))
+    except _UNREADABLE:
         return ""
-    return name if isinstance(name, str) else ""

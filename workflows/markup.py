@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from workflows import looks, words
+from workflows.models import RunForecast, WorkflowRun
 
 SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
 NOTHING = format_html('<span class="none">{}</span>', words.NONE)
@@ -104,6 +105,16 @@ def exact(moment: datetime | None) -> SafeString:
         return NOTHING
     text = words.since(timezone.localtime(moment), timezone.now())
     return format_html('<time datetime="{}" title="{}">{}</time>', _machine(moment), text, _exact(moment))
+
+
+def expected_end(run: WorkflowRun | None) -> SafeString:
+    """`ends 16:10` to `19:40` of a live run, what binds it in the title; '' where it is not known."""
+    found: RunForecast | None = getattr(run, "forecast", None) if run is not None and run.status == "R" else None
+    now = timezone.now()
+    if found is None or found.earliest is None or found.latest is None or found.latest < now:
+        return SafeString("")
+    span = words.end_span(timezone.localtime(found.earliest), timezone.localtime(found.latest), now)
+    return format_html('<span class="muted" title="{}">ends {}</span>', f"Bound by {found.bound_by}", span)
 
 
 def clip(text: str, length: int) -> SafeString:

@@ -90,7 +90,11 @@ class GzipRequestMiddleware:
             return _problem(
                 413, "too-large", f"The body is over {limit:,} bytes. Send a large graph as a draft, in chunks."
             )
-        is_packed = request.headers.get("Content-Encoding", "").lower() == "gzip"
+        encoding = request.headers.get("Content-Encoding", "").lower()
+        if encoding not in ("", "identity", "gzip"):
+            said = f"The body's Content-Encoding is {encoding[:40]!r}; send it plain or as gzip."
+            return _problem(415, "unsupported-media-type", said)
+        is_packed = encoding == "gzip"
         if is_packed or "Content-Digest" in request.headers:
             body = request.read(limit + 1)
             if not is_as_announced(body, request.headers.get("Content-Digest", "")):

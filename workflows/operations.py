@@ -13,11 +13,14 @@ from typing import Any
 
 from django.db import DatabaseError, connection
 from django.db.models import Count, F, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from workflows import bell, lifecycle
 from workflows.actor import Actor
+from workflows.bulk import chunked
 from workflows.models import Job, Operation, OperationItem, Workflow, WorkflowRun
+from workflows.models.operations import UNCONFIRMED
 from workflows.permissions import Person, is_owner, may_operate, may_stop
 from workflows.planning import Plan, PlanRow, make_plan, plural
 from workflows.transactions import write_transaction
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 CHUNK = 1_000
 LONGEST_PASS = 15.0
 DRAFT_LIFE = timedelta(minutes=30)
+REMOVED_AT_ONCE = 5_000
 KEPT_DRAFTS = timedelta(days=1)
 SAMPLES = 10
 TASK = "workflows.tasks.carry_out"
@@ -95,7 +99,8 @@ def freeze(workflow: Workflow, actor: Actor, action: str, jobs: QuerySet[Job], s
 
 
 def is_expired(operation: Operation) -> bool:
-    return operation.state == "draft" and operation.created_at < timezone.now() - DRAFT_LIFE
+    frozen_at = operation.frozen_at or operation.created_at
+    return operation.state == "draft" and frozen_at < timezone.now() - DRAFT_LIFE
 
 
 def planned(operation: Operation) -> tuple[int, int]:
@@ -133,32 +138,40 @@ def plan_of(operation: Operation) -> Plan:
 @write_transaction
 def confirm(operation: Operation, options: Mapping[str, Any]) -> bool:
     """Let the workers begin. False: it is no draft any more, or too old."""
-    drafts = Operation.objects.filter(pk=operation.pk, state="draft", created_at__gte=timezone.now() - DRAFT_LIFE)
+    drafts = Operation.objects.alias(since=Coalesce("frozen_at", "created_at")).filter(
+        pk=operation.pk, state="draft", since__gte=timezone.now() - DRAFT_LIFE
+    )
     values = {"state": "working", "confirmed_at": timezone.now(), "options": {**operation.options, **options}}
     return drafts.update(**values) == 1
 
 
 @write_transaction
 def ask_stop(operation: Operation, actor: Actor) -> bool:
-    """Leave the rest as it is. What is done stays done."""
-    rows = Operation.objects.filter(pk=operation.pk, state="working")
+    """Leave the rest as it is, or collect no more of it. What is done stays done."""
+    rows = Operation.objects.filter(pk=operation.pk, state__in=("collecting", "working"))
     return rows.update(state="stopped", stop_asked_by=actor.name, ended_at=timezone.now()) == 1
 
 
 def carry_out(operation_id: int) -> bool:
-    """Work on an operation for a while; whether something is left. A chunk that fails is tried again by the sweep."""
+    """Work on an operation for a while; whether something is left."""
+    is_left = work_on(operation_id, _take_chunk)
+    run = WorkflowRun.objects.filter(workflow__operations=operation_id, status="R").first()
+    if run is not None:
+        bell.ring(run.pk)
+    return is_left
+
+
+def work_on(operation_id: int, take: Callable[[int], bool]) -> bool:
+    """Take chunk by chunk for a while; whether something is left. A chunk that fails is tried again by the sweep."""
     until = time.monotonic() + LONGEST_PASS
     is_left = True
     try:
         while is_left and time.monotonic() < until:
-            is_left = _take_chunk(operation_id)
+            is_left = take(operation_id)
     except DatabaseError as error:
         logger.exception("operation %d", operation_id)
         _note_problem(operation_id, f"A chunk failed and is tried again: {error}"[:500])
         return False
-    run = WorkflowRun.objects.filter(workflow__operations=operation_id, status="R").first()
-    if run is not None:
-        bell.ring(run.pk)
     return is_left
 
 
@@ -177,19 +190,19 @@ def _take_chunk(operation_id: int) -> bool:
     action = ACTIONS[operation.action]
     if not (operation.user.is_active and action.may_act(operation.user, operation.workflow)):
         problem = f"{operation.user.get_username()} may not do this any more; the rest was left as it is."
-        _end(operation, "failed", problem=problem)
+        end(operation, "failed", problem=problem)
         return False
     items = OperationItem.objects.filter(operation=operation, outcome="").order_by("job_id")
     job_ids = list(items.values_list("job_id", flat=True)[:CHUNK])
     if not job_ids:
-        _end(operation, "finished", problem="")
+        end(operation, "finished", problem="")
         return False
     skipped = _act(operation, action, job_ids)
     _store_outcomes(operation, job_ids, skipped)
     return True
 
 
-def _end(operation: Operation, state: str, problem: str) -> None:
+def end(operation: Operation, state: str, problem: str) -> None:
     Operation.objects.filter(pk=operation.pk).update(state=state, ended_at=timezone.now(), problem=problem)
 
 
@@ -231,17 +244,28 @@ def _store_outcomes(operation: Operation, job_ids: Sequence[int], skipped: Mappi
 
 def unfinished() -> list[int]:
     """What a worker should look at, for the sweep."""
-    return list(Operation.objects.filter(state="working").values_list("pk", flat=True))
+    return list(Operation.objects.filter(state__in=("collecting", "working")).values_list("pk", flat=True))
 
 
 def remove_old_drafts() -> None:
-    """Drafts that nobody confirmed."""
-    old = Operation.objects.filter(state="draft", created_at__lt=timezone.now() - KEPT_DRAFTS)
-    if old.exists():
-        _remove(list(old.values_list("pk", flat=True)))
+    """Drafts that nobody confirmed. What was frozen goes batch by batch, so that nobody waits long for his turn."""
+    old = Operation.objects.filter(state__in=UNCONFIRMED, created_at__lt=timezone.now() - KEPT_DRAFTS)
+    for operation_id in list(old.values_list("pk", flat=True)):
+        while _remove_items(operation_id):
+            pass
+        _remove(operation_id)
 
 
 @write_transaction
-def _remove(operation_ids: Sequence[int]) -> None:
-    OperationItem.objects.filter(operation_id__in=operation_ids).delete()
-    Operation.objects.filter(pk__in=operation_ids, state="draft").delete()
+def _remove_items(operation_id: int) -> bool:
+    """Some of them; whether there were any."""
+    rows = OperationItem.objects.filter(operation_id=operation_id).order_by("outcome", "job_id")
+    some = list(rows.values_list("pk", flat=True)[:REMOVED_AT_ONCE])
+    for chunk in chunked(some):
+        OperationItem.objects.filter(pk__in=chunk).delete()
+    return bool(some)
+
+
+@write_transaction
+def _remove(operation_id: int) -> None:
+    Operation.objects.filter(pk=operation_id, state__in=UNCONFIRMED).delete()

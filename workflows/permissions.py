@@ -6,7 +6,7 @@
 | group member | read what is shared with one of their groups |
 | operator | a member where the workflow says so: also start, resume, stop, hold, set limits. Jobs stay the owner's |
 | auditor | read every workflow, change nothing at all |
-| staff, admin | read, stop, hold and release anything; never decide what runs |
+| staff, admin | read, stop, hold and release anything; never decide what runs. The audit is the admin's |
 """
 
 from __future__ import annotations
@@ -33,6 +33,20 @@ def is_staff(user: Person) -> bool:
 def is_auditor(user: Person) -> bool:
     """Whoever is an auditor changes nothing, whatever else they are."""
     return is_let_in(user) and roles_of(user).is_auditor
+
+
+def may_read_audit(user: Person) -> bool:
+    """All that anybody did, sign-ins and addresses included: administrators. A workflow's activity is for its readers."""
+    return is_let_in(user) and bool(user.is_superuser)
+
+
+def may_hold_executors(user: Person) -> bool:
+    return is_staff(user) and not is_auditor(user)
+
+
+def may_set_up_executors(user: Person) -> bool:
+    """Their limits, and which hosts they use: administrators."""
+    return may_hold_executors(user) and bool(user.is_superuser)
 
 
 def sees_all(user: Person) -> bool:

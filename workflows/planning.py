@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce
 
 from workflows.lifecycle import MoreAsked
 from workflows.lifecycle.asking import GROWTH
+from workflows.lifecycle.steering import refuse_unknown_tags
 from workflows.models import Job, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.models.definition import COUNT_FIELDS
 from workflows.models.execution import LIVE_LETTERS
@@ -226,3 +227,25 @@ def plan_done(job: Job) -> Plan:
     sentence = f"{job.name} counts as done without running, on your word; {plural(waiting)} wait for it."
     live = job.status in (JobStatus.INSTANTIATED, JobStatus.RUNNING)
     return make_plan(sentence, [], ["An attempt of it is live; stop that first."] if live else [])
+
+
+def plan_limits(workflow: Workflow, run_limit: int | None, tag_limits: Mapping[str, int | None]) -> Plan:
+    """What new limits would mean for what is live. Raises Refused for a tag that is not there."""
+    groups = {group.name: group for group in JobGroup.objects.filter(dag_id=workflow.dag_id)}
+    refuse_unknown_tags(workflow.pk, {name for name, group in groups.items() if group.is_from_tag}, tag_limits)
+    live = {name: group.count_i + group.count_r for name, group in groups.items()}
+    asked = [("", sum(live.values()), workflow.max_concurrently_running, run_limit)]
+    asked += [
+        (tag, live[tag], groups[tag].max_concurrently_running, limit) for tag, limit in sorted(tag_limits.items())
+    ]
+    rows = [PlanRow(tag, "live", now, _say_limit(before, after)) for tag, now, before, after in asked]
+    over = [tag or "the workflow" for tag, now, _, after in asked if after is not None and now > after]
+    warnings = (
+        [f"More are live now in {', '.join(over)}: they go on; nothing new starts until fewer are."] if over else []
+    )
+    return make_plan("; ".join(f"{row.tag or 'Workflow'}: {row.reason}" for row in rows) + ".", rows, warnings)
+
+
+def _say_limit(before: int | None, after: int | None) -> str:
+    old, new = (f"{limit:,} at once" if limit is not None else "no limit" for limit in (before, after))
+    return f"{new}, as now" if before == after else f"{new} instead of {old}"

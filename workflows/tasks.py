@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 
-from workflows import bell, operations, owner_logs
+from workflows import bell, collecting, operations, owner_logs
 from workflows.notices import delivery
 from workflows.scheduling import back_ends, epoch, housekeeping, owners, reconcile, set_clock, stored_facts, tick
 from workflows.scheduling.watcher import Watcher
@@ -53,8 +53,8 @@ def sweep() -> None:
 
 @shared_task(name=operations.TASK)
 def carry_out(*, operation_id: int) -> None:
-    """Work on an action on many jobs, and ring again while something is left."""
-    if operations.carry_out(operation_id):
+    """Work on an action on many jobs, or collect them first, and ring again while something is left."""
+    if collecting.collect(operation_id) or operations.carry_out(operation_id):
         bell.send(operations.TASK, operation_id=operation_id)
 
 

@@ -11,7 +11,9 @@ from workflows.resource_use import Spread, spread
 from workflows.words import plural
 
 PARTS = {
-    "before": "waiting for upstreams or a limit",
+    "upstreams": "waiting for upstreams",
+    "held": "ready but held back by a limit or a hold",
+    "before": "waiting for upstreams or a limit (not known which)",
     "queue": "in the batch queue",
     "computing": "computing",
     "retries": "in attempts that failed",
@@ -20,7 +22,8 @@ PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """When an attempt was submitted, started and ended (None: not yet), and whether it failed."""
+    """When an attempt was submitted, started and ended (None: not yet), and whether it failed. `ready`: since when its
+    job has had all its upstreams (None: not written down)."""
 
     instance_id: int
     job_id: int
@@ -29,6 +32,7 @@ class Timed:
     started: datetime | None
     ended: datetime | None
     has_failed: bool
+    ready: datetime | None = None
 
     def lived_in(self, begin: datetime, end: datetime) -> bool:
         return self.submitted < end and (self.ended is None or self.ended >= begin)
@@ -54,16 +58,23 @@ def spans(attempts: Iterable[Timed], now: datetime) -> dict[int, tuple[datetime,
 
 
 def split_time(attempts: Sequence[Timed], begin: datetime, now: datetime) -> dict[str, float]:
-    """Seconds by part. Each job waits from the beginning of the run until its first submission."""
-    first: dict[int, datetime] = {}
+    """Seconds by part. Each job waits from the beginning of the run until its first submission: for its upstreams until
+    it is ready, then for a limit or a hold. Where that moment is not known, or came again later, for one or the other."""
+    first: dict[int, Timed] = {}
     parts = dict.fromkeys(PARTS, 0.0)
     for one in attempts:
-        first[one.job_id] = min(first.get(one.job_id, one.submitted), one.submitted)
+        if one.job_id not in first or one.submitted < first[one.job_id].submitted:
+            first[one.job_id] = one
         end = one.ended or now
         started = one.started or end
         parts["queue"] += _seconds(one.submitted, started)
         parts["retries" if one.has_failed else "computing"] += _seconds(started, end)
-    parts["before"] = sum(_seconds(begin, at) for at in first.values())
+    for one in first.values():
+        if one.ready is None or one.ready > one.submitted:
+            parts["before"] += _seconds(begin, one.submitted)
+        else:
+            parts["upstreams"] += _seconds(begin, one.ready)
+            parts["held"] += _seconds(max(begin, one.ready), one.submitted)
     return parts
 
 

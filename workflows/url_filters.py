@@ -14,10 +14,12 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from workflows import words
+from workflows.queries.counting import count_each
 
 VIEW_NAMES = frozenset({"fields", "after", "before", "per_page", "sort", "cols", "export", "v", "dag_id", "format"})
 MAX_VALUES = 50
 ATTRIBUTE, MOST_ATTRIBUTES = "attr.", 10
+FEW_CHIPS, MOST_COUNTED = 3, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,22 @@ class UrlFilterSet(df.FilterSet):
         named = [name for name in self.applied if name not in self.UNNAMED]
         good = [self._chip(name, value, True) for name in named for value in self.query.getlist(name) if value]
         return bad + good
+
+    def again(self, query: QueryDict) -> UrlFilterSet:
+        """The same list under another query."""
+        return type(self)(query, self.queryset)
+
+    def without_one(self) -> list[tuple[Chip, str]]:
+        """For a list in which nothing matches: what leaving out each of its filters would show, most first. At most
+        FEW_CHIPS are tried, in one query."""
+        chips = self.chips
+        if not 0 < len(chips) <= FEW_CHIPS or self.unknown:
+            return []
+        counts = count_each([self.again(QueryDict(chip.query)).rows for chip in chips], MOST_COUNTED)
+        found = sorted(
+            ((count, chip) for count, chip in zip(counts, chips, strict=True) if count), key=lambda one: -one[0]
+        )
+        return [(chip, f"{count:,}" if count <= MOST_COUNTED else f"{MOST_COUNTED:,}+") for count, chip in found]
 
     @property
     def rows(self) -> QuerySet[Any]:

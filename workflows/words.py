@@ -152,13 +152,22 @@ def workflow_sentence(status: str, counts: Mapping[str, int], stopping: str = ""
     return text + (f", {active:,} running." if active else ".")
 
 
+def end_span(earliest: datetime, latest: datetime, now: datetime) -> str:
+    """`16:10` to `19:40` with a dash between them, with the days where it is not soon; for a list."""
+    is_soon, is_one_day = latest - now < timedelta(hours=20), earliest.date() == latest.date()
+    first = f"{earliest:%H:%M}" if is_soon else f"{earliest:%-d %b %H:%M}"
+    last = f"{latest:%H:%M}" if is_soon or is_one_day else f"{latest:%-d %b %H:%M}"
+    return first if earliest == latest else f"{first}{NONE}{last}"
+
+
 def forecast_sentence(earliest: datetime, latest: datetime, bound_by: str, made: datetime, now: datetime) -> str:
     """When what can run ends, in the zone of these times, with what binds it; its age where it is old."""
     is_soon = latest - now < timedelta(hours=20)
     first, last = (f"{moment:%H:%M}" if is_soon else f"{moment:%a %-d %b %H:%M}" for moment in (earliest, latest))
     span = f"at about {last}" if first == last else f"between {first} and {last}"
     age = f" (as of {made:%H:%M})" if now - made > timedelta(minutes=5) else ""
-    return f"What can run ends {span}{age}, bound by {bound_by}."
+    how = bound_by if bound_by.startswith("as ") else f"bound by {bound_by}"
+    return f"What can run ends {span}{age}, {how}."
 
 
 def parse_since(text: str, now: datetime) -> datetime | None:

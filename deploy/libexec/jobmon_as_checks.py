@@ -11,7 +11,7 @@ import stat
 VERSION = 1
 MAX_INPUT, MAX_ATTEMPTS = 64 << 20, 5000
 LONGEST = 100
-VERBS = ("submit", "list", "cancel", "read")
+VERBS = ("submit", "list", "cancel", "read", "remove")
 NO_SHELLS = ("nologin", "false", "sync", "halt", "shutdown")
 NAME = r"[A-Za-z][A-Za-z0-9_.@-]{0,63}"
 NUMBER = r"[0-9]{1,9}"
@@ -105,6 +105,16 @@ def read_path(value, what):
     text = read_text(value, what)
     demand(not text or (text.startswith("/") and "\n" not in text), f"{what} must be an absolute path on one line")
     return text
+
+
+def read_batch(value, prefix):
+    return read_text(value, "batch", 128, re.escape(prefix) + r"[A-Za-z0-9_.-]+")
+
+
+def read_batches(request, prefix):
+    listed = request.get("batches")
+    demand(isinstance(listed, list) and len(listed) <= MAX_ATTEMPTS, f"batches: a list of at most {MAX_ATTEMPTS}")
+    return [read_batch(one, prefix) for one in listed]
 
 
 def read_instances(request):

@@ -23,8 +23,14 @@ run_suite() { # run_suite <name> <pytest arguments …>
 run_suite SQLite tests "$@"
 sqlite=$?
 if .venv/bin/python -c 'import MySQLdb' 2>/dev/null && PATH=$PATH:/usr/sbin command -v mariadbd >/dev/null; then
-    JOBMON_TEST_DATABASE=mariadb run_suite MariaDB tests/db tests/api tests/e2e tests/chaos \
-        --ignore-glob 'tests/e2e/test_clusters*' "$@"
+    # Every folder with tests of the database. Not run twice, since the database cannot matter to it: what Chromium makes
+    # of the pages (test_browser, test_colours, test_hostile, test_story), the helper without the server (test_helper,
+    # test_fuzz), clusters driven by hand (test_clusters*). tests/deploy brings a MariaDB of its own; tests/unit, client
+    # and executors know no database.
+    JOBMON_TEST_DATABASE=mariadb run_suite MariaDB tests/db tests/api tests/e2e tests/chaos tests/ops tests/pages \
+        tests/corpus tests/run_as --ignore-glob 'tests/e2e/test_clusters*' --ignore tests/pages/test_browser.py \
+        --ignore tests/pages/test_colours.py --ignore tests/pages/test_hostile.py --ignore tests/pages/test_story.py \
+        --ignore tests/run_as/test_helper.py --ignore tests/run_as/test_fuzz.py "$@"
     mariadb=$?
 else
     echo "REAL PART NOT TESTED: MariaDB (mariadbd or mysqlclient is missing)" | tee "$logs/MariaDB"

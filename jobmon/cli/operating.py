@@ -32,7 +32,9 @@ def run_operation(app: App, order: Order, is_agreed: bool, dry_run: bool, as_jso
     if dry_run:
         print_plan(app.client.plan_operation(order.workflow_id, body), as_json)
         return
-    draft = app.client.draft_operation(order.workflow_id, body)
+    draft = wait_for_operation(app, app.client.draft_operation(order.workflow_id, body), "collecting")
+    if draft["state"] != "draft":
+        raise click.ClickException(f"the jobs were not collected: {draft['problem'] or draft['state']}")
     if not is_agreed:
         _ask(draft)
     found = wait_for_operation(app, app.client.confirm_operation(draft["id"], order.options))
@@ -46,10 +48,10 @@ def run_operation(app: App, order: Order, is_agreed: bool, dry_run: bool, as_jso
     raise click.exceptions.Exit(0 if found["state"] == "finished" else 1)
 
 
-def wait_for_operation(app: App, found: dict[str, Any]) -> dict[str, Any]:
-    """The operation, once nothing of it is left to do. Ctrl-C leaves it going."""
+def wait_for_operation(app: App, found: dict[str, Any], state: str = "working") -> dict[str, Any]:
+    """The operation, once it has left this state. Ctrl-C leaves it going; what is only collected does nothing."""
     pause = FIRST_PAUSE
-    while found["state"] == "working":
+    while found["state"] == state:
         try:
             clock.pause(pause)
         except KeyboardInterrupt:

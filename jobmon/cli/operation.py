@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ACTIONS = ("retry", "rerun", "done", "kill", "requests")
-STATES = ("draft", "working", "finished", "stopped", "failed")
+STATES = ("collecting", "draft", "working", "finished", "stopped", "failed")
 OUTCOMES = ("waiting", "changed", "skipped")
 
 

@@ -17,7 +17,11 @@ def print_plan(plan: dict[str, Any], as_json: bool) -> None:
     click.echo(clean(str(plan["sentence"])))
     groups = plan.get("groups") or []
     if groups:
-        columns = list(groups[0])
-        print_table(columns, [[group.get(column) for column in columns] for group in groups])
+        columns = [column for column in groups[0] if any(group.get(column) for group in groups)]
+        print_table(columns, [[_word(group.get(column)) for column in columns] for group in groups])
     for warning in plan.get("warnings") or []:
         click.echo(f"Warning: {clean(str(warning))}")
+
+
+def _word(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value

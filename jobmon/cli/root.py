@@ -12,6 +12,7 @@ from jobmon.cli.operation import operation
 from jobmon.cli.query import query
 from jobmon.cli.run import run
 from jobmon.cli.setup import config, configure, open_page, test
+from jobmon.cli.steering import hold, limit, release
 from jobmon.cli.workflow import workflow
 from jobmon.exceptions import (
     InvalidRequest,
@@ -73,6 +74,8 @@ def cli(ctx: click.Context, server: str | None) -> None:
 
 for command in (config, configure, job, open_page, operation, query, run, test, workflow):
     cli.add_command(command)
+for command in (hold, limit, release):
+    workflow.add_command(command)
 
 
 def main() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
 
-from jobmon.cli.context import App, json_option, pass_app
+from jobmon.cli.context import App, dry_run_option, json_option, pass_app
 from jobmon.cli.output import print_json
+from jobmon.cli.plan import print_plan
+from jobmon.cli.single_keys import read_json, read_yaml
 from jobmon.exceptions import WorkflowAlreadyComplete
 from jobmon.workflow.workflow import Workflow
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-wait", is_flag=True, help="Come back as soon as the server has taken it.")
 @click.option("--check", is_flag=True, help="Only check the file; ask no server.")
+@dry_run_option
 @json_option
 @pass_app
 def run(
@@ -42,6 +44,7 @@ def run(
     resume: str,
     no_wait: bool,
     check: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Run the workflow in FILE (YAML or JSON; - is stdin), or resume it; what is done is not run again.
@@ -59,13 +62,16 @@ def run(
     if check:
         click.echo(f"{file.name}: {len(workflow.task_dag)} jobs, no errors", err=True)
         return
+    if dry_run:
+        print_plan(workflow.plan(), as_json)
+        return
     raise click.exceptions.Exit(_run(workflow, app, not no_wait, as_json))
 
 
 def read_file(file: TextIO) -> dict[str, Any]:
     """The mapping in a file; JSON by its name, else YAML, of which JSON is nearly a part."""
     try:
-        data = json.load(file) if file.name.endswith(".json") else yaml.safe_load(file)
+        data = read_json(file) if file.name.endswith(".json") else read_yaml(file)
     except (ValueError, yaml.YAMLError) as error:
         raise click.UsageError(f"{file.name} cannot be read: {error}") from error
     if not isinstance(data, dict):

@@ -21,11 +21,11 @@ from jobmon.exceptions import JobmonError
 def configure(ctx: click.Context, token_stdin: bool) -> None:
     """Write the server's address and your token into ~/.jobmonrc, readable by you only.
 
+    The server is asked for, unless --server gives it; with --token-stdin it is the present one (`jobmon config show`).
     Make a token on the server's account page. It is never given as an argument: others see those in `ps`.
     """
     app: App = ctx.obj
-    server = ctx.find_root().params.get("server") or click.prompt("Server", default=_known_server(app), err=True)
-    server = check_url(server, "given")
+    server = check_url(_ask_server(app, ctx.find_root().params.get("server"), can_ask=not token_stdin), "given")
     if token_stdin:
         token = sys.stdin.readline().strip()
     else:
@@ -98,6 +98,13 @@ def open_page(app: App, browser: bool, as_json: bool) -> None:
         click.echo(link["url"])
     if browser and (os.environ.get("BROWSER") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         click.launch(link["url"])
+
+
+def _ask_server(app: App, given: str | None, can_ask: bool) -> str:
+    """With --token-stdin nobody can be asked: stdin holds the token."""
+    if given:
+        return given
+    return str(click.prompt("Server", default=_known_server(app), err=True)) if can_ask else _known_server(app)
 
 
 def _known_server(app: App) -> str:

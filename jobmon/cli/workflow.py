@@ -178,18 +178,32 @@ def errors(
 @workflow.command()
 @click.argument("workflow_id", type=int)
 @click.option("--cold/--hot", default=True, help="End what is left of an earlier run first (default), or adopt it.")
+@click.option("--tag", multiple=True, help="Only the jobs of this tag; may be repeated. The rest stays as it is.")
+@click.option("--job", "job_ids", multiple=True, type=int, help="Only this job; may be repeated.")
+@click.option("--error-group", type=int, help="Only the jobs that failed so: see `workflow errors --groups`.")
 @click.option("--wait", "want_wait", is_flag=True, help="Wait for the end.")
 @dry_run_option
 @json_option
 @pass_app
-def resume(app: App, workflow_id: int, cold: bool, want_wait: bool, dry_run: bool, as_json: bool) -> None:
+def resume(
+    app: App,
+    workflow_id: int,
+    cold: bool,
+    tag: tuple[str, ...],
+    job_ids: tuple[int, ...],
+    error_group: int | None,
+    want_wait: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Start a workflow, or go on with it; what is done is not run again."""
-    mode = {"resume": "cold" if cold else "hot"}
+    scope = {"tags": list(tag), "job_ids": list(job_ids), "error_group": error_group}
+    body = {"resume": "cold" if cold else "hot", **{key: value for key, value in scope.items() if value}}
     if dry_run:
-        print_plan(app.client.plan_run(workflow_id, mode), as_json)
+        print_plan(app.client.plan_run(workflow_id, body), as_json)
         return
     try:
-        run = app.client.start_run(workflow_id, {**mode, **describe_user(), **describe_process()})
+        run = app.client.start_run(workflow_id, {**body, **_own_environment(app, workflow_id), **describe_process()})
     except WorkflowAlreadyComplete:
         click.echo(f"workflow {workflow_id} is complete; there is nothing to run", err=True)
         if as_json:
@@ -197,6 +211,12 @@ def resume(app: App, workflow_id: int, cold: bool, want_wait: bool, dry_run: boo
         return
     click.echo(f"run {run['id']} of workflow {workflow_id} has started: {run['page']}", err=True)
     _finish(app, run, want_wait, as_json)
+
+
+def _own_environment(app: App, workflow_id: int) -> dict[str, Any]:
+    """Of one's own workflow the present home and PATH; somebody else's runs with its owner's."""
+    is_own = app.client.get_workflow(workflow_id)["user"] == app.client.get_info()["user"]
+    return describe_user() if is_own else {}
 
 
 @workflow.command()

@@ -59,9 +59,11 @@ class WorkflowOptions:
             **({"attributes": {str(k): str(v) for k, v in self.attributes.items()}} if self.attributes else {}),
         }
 
-    def describe_run(self, resume: str) -> dict[str, Any]:
-        """The body that starts a run."""
-        return {"resume": resume, **self._describe_environment(), **describe_process()}
+    def describe_run(self, resume: str, is_own: bool = True) -> dict[str, Any]:
+        """The body that starts a run. Somebody else's workflow runs with its owner's folders, PATH and executor: of
+        those nothing may be sent."""
+        environment = self._describe_environment() if is_own else self._describe_limits()
+        return {"resume": resume, **environment, **describe_process()}
 
     def to_dict(self) -> dict[str, Any]:
         """What was chosen, for a file: nothing of this machine or process."""
@@ -76,15 +78,16 @@ class WorkflowOptions:
             "working_dir": self.working_dir,
             **describe_user(),
         }
-        # What is not chosen is not sent: the server's default holds, and older servers know all that they get.
+        return {**body, **({"executor": self.executor} if self.executor is not None else {}), **self._describe_limits()}
+
+    def _describe_limits(self) -> dict[str, Any]:
+        """What is not chosen is not sent: the server's default holds, and older servers know all that they get."""
         chosen = {
-            "executor": self.executor,
             "max_concurrently_running": self.max_concurrently_running,
             "fail_fast": self.fail_fast or None,
             "seconds_until_timeout": self.seconds_until_timeout,
         }
-        body.update({key: value for key, value in chosen.items() if value is not None})
-        return body
+        return {key: value for key, value in chosen.items() if value is not None}
 
 
 def describe_user() -> dict[str, Any]:

@@ -53,10 +53,25 @@ def iterate_chunks(dag: TaskDag, size: int = CHUNK_JOBS) -> Iterator[list[dict[s
 def submit_graph(client: Client, header: dict[str, Any], dag: TaskDag) -> dict[str, Any]:
     """Store the graph; answers the workflow. The same graph again answers the same workflow."""
     if len(dag) <= CHUNK_JOBS:
-        return client.submit_workflow({**header, "jobs": list(iterate_jobs(dag))})
+        return client.submit_workflow(_describe_all(header, dag))
+    return client.commit_draft(_make_draft(client, header, dag))
+
+
+def plan_graph(client: Client, header: dict[str, Any], dag: TaskDag) -> dict[str, Any]:
+    """What storing and starting the graph would do. Of a large one a draft stays, which the server removes by itself."""
+    if len(dag) <= CHUNK_JOBS:
+        return client.plan_workflow(_describe_all(header, dag))
+    return client.plan_draft(_make_draft(client, header, dag))
+
+
+def _describe_all(header: dict[str, Any], dag: TaskDag) -> dict[str, Any]:
+    return {**header, "jobs": list(iterate_jobs(dag))}
+
+
+def _make_draft(client: Client, header: dict[str, Any], dag: TaskDag) -> str:
     draft = client.create_draft({**header, "job_count": len(dag)})
     _put_chunks(client, draft, dag)
-    return client.commit_draft(draft)
+    return draft
 
 
 def _put_chunks(client: Client, draft: str, dag: TaskDag) -> None:

@@ -12,7 +12,7 @@ from jobmon.talk import tell
 from jobmon.workflow import description
 from jobmon.workflow.options import WorkflowOptions, check_resume, describe_process
 from jobmon.workflow.progress import choose_progress
-from jobmon.workflow.submission import submit_graph
+from jobmon.workflow.submission import plan_graph, submit_graph
 from jobmon.workflow.task_dag import TaskDag
 from jobmon.workflow.watch import tell_how_to_return, tell_outcome, wait_for_run
 
@@ -151,6 +151,12 @@ class Workflow:
         tell(_describe_binding(self._bound))
         return int(self._bound["id"])
 
+    def plan(self) -> dict[str, Any]:
+        """What `run` would do, without doing it: `outcome` is "new", "resumed" or "complete", `sentence` and `groups`
+        tell what is kept and what runs, and why. Raises what `bind` raises."""
+        self.task_dag.validate()
+        return plan_graph(self.client, self.options.describe(), self.task_dag)
+
     def run(self, resume: str | None = None, wait: bool = True) -> bool:
         """Start or resume the workflow, and wait for its end: True if all jobs are done, False if not.
 
@@ -204,11 +210,12 @@ class Workflow:
 
     def _start(self, mode: str) -> dict[str, Any]:
         """Start a run; leftovers of an earlier one are given some minutes to be confirmed gone."""
+        body = self.options.describe_run(mode, self._is_own())
         deadline = time.monotonic() + LEFTOVERS_SECONDS
         told = False
         while True:
             try:
-                return self._start_once(mode)
+                return self._start_once(body)
             except LeftoversRemain as error:
                 if time.monotonic() > deadline:
                     raise
@@ -217,9 +224,8 @@ class Workflow:
                 told = True
             clock.pause(LEFTOVERS_PAUSE)
 
-    def _start_once(self, mode: str) -> dict[str, Any]:
+    def _start_once(self, body: dict[str, Any]) -> dict[str, Any]:
         """Start a run; a start whose outcome cannot be found out is tried again: only one run is allowed."""
-        body = self.options.describe_run(mode)
         return self._try_start(body) or self._try_start(body) or self.client.start_run(self._need_id(), body)
 
     def _try_start(self, body: dict[str, Any]) -> dict[str, Any] | None:
@@ -234,6 +240,17 @@ class Workflow:
         before = (self._bound or {}).get("latest_run") or {}
         process = describe_process()
         return run["id"] != before.get("id") and all(run.get(key) == value for key, value in process.items())
+
+    def _is_own(self) -> bool:
+        """Whether the workflow on the server is ours; of another's, shared with us, we tell that it runs as theirs."""
+        bound = self._bound or {}
+        if bound.get("created") or bound.get("user") == self.client.get_info().get("user"):
+            return True
+        tell(
+            f"workflow {self.workflow_id} belongs to {bound.get('user')}: it runs as theirs, with their folders, PATH "
+            "and executor."
+        )
+        return False
 
     def _find_run_id(self) -> int:
         if self.workflow_run_id is not None:

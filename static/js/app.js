@@ -7,10 +7,12 @@
   document.addEventListener("htmx:beforeRequest", function (event) {
     if (!event.target.matches || !event.target.matches("[data-live]")) return;
     if (document.hidden || polls.paused || Date.now() < polls.notBefore) event.preventDefault();
+    else event.target.setAttribute("aria-busy", "true");
   });
   document.addEventListener("htmx:afterRequest", function (event) {
     var live = event.target;
     if (!live.matches || !live.matches("[data-live]")) return;
+    live.removeAttribute("aria-busy");
     if (event.detail.successful) {
       polls.failures = 0;
       noteAge("updated " + new Date().toLocaleTimeString());

@@ -109,7 +109,7 @@ def value_for(filter_set: type[UrlFilterSet], name: str) -> str:
 def test_api_and_page_understand_the_same_filters(api: Caller, owner: User, client: Client, path: str) -> None:
     page, filter_set = LISTS[path]
     workflow = submit(api, "a", {}, {"sex": "f"})
-    owner.is_staff = True
+    owner.is_superuser = True
     owner.save()
     client.force_login(owner)
     names = [*filter_set.base_filters, *(["attr.sex"] if filter_set.HAS_ATTRIBUTES else [])]

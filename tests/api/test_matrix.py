@@ -128,7 +128,7 @@ def expected_inside(kind: str, who: str) -> str:
 
 def kind_of(route: str, method: str) -> str:
     """'' for a method that is not declared. ANY stands for those that nothing is said about."""
-    kinds = declared()[route]
+    kinds = {**declared(), **TABLE["with-oidc"]}[route]
     return kinds.get("GET" if method == "HEAD" else method, kinds.get("ANY", ""))
 
 

@@ -90,6 +90,9 @@ def test_where_and_how_it_runs_is_the_owners(api: Caller, member: Member, option
     number = submit(api, group="fits", group_may_operate=True)
     found = member("bob").post(f"workflows/{number}/runs/", options)
     assert (found.status, found.code) == (403, "not-allowed")
+    (name,) = options
+    assert f"Only the owner (alice) may change {name} of workflow {number}. Leave out" in found.body["detail"]
+    assert [error["path"] for error in found.body["errors"]] == [name]
     assert not WorkflowRun.objects.exists()
 
 

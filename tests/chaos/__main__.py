@@ -4,7 +4,7 @@ python -m tests.chaos                                            20 short rounds
 python -m tests.chaos --nightly FOLDER                           200 rounds of 300 jobs on each database and executor
 python -m tests.chaos --executor sge --database mysql            20 short rounds there
 python -m tests.chaos --seed 7 --first-wave 3 --waves 1          one wave again
-python -m tests.chaos --jobs 300 --waves 50 --json r.json        goes on after the last finished wave in r.json
+python -m tests.chaos --jobs 300 --waves 10 --json r.json        goes on after the last finished wave in r.json
 python -m tests.chaos --table r.json s.json                      reports side by side
 """
 
@@ -77,10 +77,10 @@ def run_in_folder(options: argparse.Namespace) -> Report:
 
 
 def run_nightly(options: argparse.Namespace) -> Iterator[Report]:
-    """200 rounds of 300 jobs on each database and executor, 5 faults per 100 jobs. Started again, it goes on; each
-    combination keeps the seed of its first start."""
+    """200 rounds of 300 jobs on each database and executor, in waves of 20 with 60 faults each. Started again, it goes
+    on; each combination keeps the seed of its first start."""
     options.nightly.mkdir(parents=True, exist_ok=True)
-    chosen = {**vars(options), "jobs": 300, "waves": 50, "faults": 60, "first_wave": 0, "keep": None}
+    chosen = {**vars(options), "jobs": 300, "waves": 10, "together": 20, "faults": 60, "first_wave": 0, "keep": None}
     for database in DATABASES:
         for executor in EXECUTORS:
             own = {"json": options.nightly / f"{executor}-{database}.json", "executor": executor, "database": database}

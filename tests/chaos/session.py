@@ -18,7 +18,8 @@ from tests.chaos.report import Report
 from tests.chaos.servers import Target
 from tests.chaos.users import Habit, User, choose_habit, choose_kill
 
-DEADLINE = 180.0
+DEADLINE = 180.0  # seconds after the last fault, for as many rounds as usual
+USUAL_TOGETHER = 4
 SECONDS_PER_JOB = {"sge": 3.0, "slurm": 3.0}  # a batch system takes its time between one job and the next
 PAUSE = 0.2
 
@@ -29,7 +30,7 @@ class Shape:
 
     jobs: int = 60
     waves: int = 5
-    together: int = 4
+    together: int = USUAL_TOGETHER
     faults: int = 8
     first_wave: int = 0
     point_waves: int = 5
@@ -117,8 +118,9 @@ class Session:
         return last, at
 
     def _wait(self, wave: int, rounds: Sequence[Round]) -> None:
-        """By itself: nobody helps any more."""
-        patience = DEADLINE + SECONDS_PER_JOB.get(self.target.work.executor, 0.0) * self.shape.jobs
+        """By itself: nobody helps any more. Rounds of a large wave share one machine."""
+        share = max(1.0, self.shape.together / USUAL_TOGETHER)
+        patience = (DEADLINE + SECONDS_PER_JOB.get(self.target.work.executor, 0.0) * self.shape.jobs) * share
         deadline = time.monotonic() + patience
         while not all(one.is_over() for one in rounds):
             if time.monotonic() > deadline:

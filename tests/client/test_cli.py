@@ -50,6 +50,37 @@ def start(server: FakeServer, command: str, args: str = "b") -> int:
     return number
 
 
+def operation(state: str, **fields: Any) -> dict[str, Any]:
+    plan = {"sentence": "20,000 of 20,000 chosen jobs (all jobs).", "warnings": []}
+    return {
+        "id": "6f9619ff", "workflow_id": 1, "user": "alice", "action": "kill", "said": "all jobs", "state": state,
+        "jobs": 20_000, "changed": 0, "skipped": 0, "problem": "", "created_at": None, "ended_at": None, "page": "",
+        "plan": None if state == "collecting" else plan, **fields,
+    }  # fmt: skip
+
+
+def test_a_large_selection_is_waited_for_and_then_confirmed(jobmon: Jobmon, server: FakeServer, failed: int) -> None:
+    server.state.features = ["operations"]
+    one = "/api/v1/operations/6f9619ff/"
+    server.extra["POST", "/api/v1/workflows/1/operations/"] = operation("collecting", jobs=0)
+    server.extra["GET", one] = operation("draft")
+    server.extra["POST", f"{one}confirm/"] = operation("finished", changed=20_000)
+    done = jobmon("operation", "start", "1", "kill", "--all", "--then", "fail", "--yes")
+    assert done.exit_code == 0, done.output
+    assert [(seen.method, seen.path) for seen in server.seen][-2:] == [("GET", one), ("POST", f"{one}confirm/")]
+    assert "20000" in done.stdout
+
+
+def test_what_could_not_be_collected_is_not_confirmed(jobmon: Jobmon, server: FakeServer, failed: int) -> None:
+    server.state.features = ["operations"]
+    server.extra["POST", "/api/v1/workflows/1/operations/"] = operation("collecting", jobs=0)
+    server.extra["GET", "/api/v1/operations/6f9619ff/"] = operation("stopped")
+    done = jobmon("operation", "start", "1", "kill", "--all", "--then", "fail", "--yes")
+    assert done.exit_code == 1
+    assert "the jobs were not collected: stopped" in done.stderr
+    assert not [seen for seen in server.seen if seen.path.endswith("/confirm/")]
+
+
 def test_list(jobmon: Jobmon, server: FakeServer, failed: int) -> None:
     start(server, "hold")
     lines = jobmon("workflow", "list").stdout.splitlines()

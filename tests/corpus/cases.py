@@ -44,7 +44,9 @@ def raw(name: str, code: str, text: str, content: bytes, status: int = 400) -> C
 
 def field(name: str, literal: str, code: str = "invalid-field", text: str = "") -> Case:
     """One job with this JSON literal in a field."""
-    content = f'{{"workflow_args": "corpus", "jobs": [{{"name": "a", "command": "x", "{name}": {literal}}}]}}'.encode()
+    given = {"name": '"a"', "command": '"x"', name: literal}
+    fields = ", ".join(f'"{key}": {value}' for key, value in given.items())
+    content = f'{{"workflow_args": "corpus", "jobs": [{{{fields}}}]}}'.encode()
     return raw(f"{name} = {literal[:20]}", code, text or ("" if code == "invalid-json" else "jobs[0]"), content)
 
 

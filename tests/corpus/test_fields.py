@@ -14,7 +14,7 @@ import pytest
 from tests.api.caller import Answer, Caller, caller_for
 from tests.corpus.test_corpus import is_empty
 from tests.factories import make_user
-from workflows.models import DraftChunk, Job, JobGroup, Workflow
+from workflows.models import DraftChunk, Job, JobGroup, Workflow, WorkflowRun
 
 pytestmark = pytest.mark.django_db
 
@@ -124,14 +124,28 @@ def test_a_count_of_jobs_that_cannot_be_begins_no_draft(api: Caller) -> None:
     assert is_empty()
 
 
-def test_of_a_key_that_comes_twice_the_last_counts(api: Caller) -> None:
-    """As in every JSON reader that the clients use; the hash is that of what is stored."""
-    twice = b'{"workflow_args": "x", "jobs": [{"name": "a", "name": "b", "command": "1", "command": "2"}], "workflow_args": "y"}'
-    once = b'{"workflow_args": "y", "jobs": [{"name": "b", "command": "2"}]}'
-    answers = [api.post("workflows/", body) for body in (twice, once)]
-    assert [answer.status for answer in answers] == [201, 200]
-    assert answers[0].body["id"] == answers[1].body["id"]
-    assert (answers[0].body["workflow_args"], Job.objects.get().name) == ("y", "b")
+TWICE = b'{"workflow_args": "x", "jobs": [{"name": "a", "name": "b", "command": "1", "command": "2"}], "workflow_args": "y"}'
+
+
+def paths(answer: Answer) -> list[str]:
+    return [error["path"] for error in answer.body["errors"] if error["code"] == "duplicate-key"]
+
+
+def test_a_key_that_comes_twice_is_refused_wherever_it_is(api: Caller) -> None:
+    """One of the two values would be ignored, and nobody could say which was meant."""
+    assert paths(api.post("workflows/", TWICE)) == ["workflow_args", "jobs[0].name", "jobs[0].command"]
+    assert paths(api.post("drafts/", b'{"workflow_args": "x", "tag_limits": {"a": 1, "a": 2}}')) == ["tag_limits.a"]
+    assert is_empty()
+    draft = api.post("drafts/", {"workflow_args": "x"}).body["id"]
+    chunk = api.put(f"drafts/{draft}/chunks/0/", b'{"jobs": [{"name": "a", "command": "1", "tag": "x", "tag": "y"}]}')
+    assert (chunk.status, paths(chunk)) == (400, ["jobs[0].tag"])
+
+
+def test_a_key_that_comes_twice_is_refused_where_it_steers(api: Caller) -> None:
+    number = api.post("workflows/", {"workflow_args": "x", "jobs": [{"name": "a", "command": "1"}]}).body["id"]
+    answer = api.post(f"workflows/{number}/runs/", b'{"resume": "hot", "resume": "cold"}')
+    assert (answer.status, "resume" in answer.body["detail"]) == (400, True)
+    assert not WorkflowRun.objects.filter(workflow_id=number).exists()
 
 
 # Pieces that are cut or changed on their way

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.db.engine import drive, job, make_actor, start, submit
 from workflows import invariants
@@ -287,12 +289,16 @@ def test_json_for_machines() -> None:
 def test_metrics_for_prometheus(tmp_path: Path) -> None:
     a_mixed_workflow()
     use_too_many_attempts()
-    path = tmp_path / "jobmon.prom"
+    path, before = tmp_path / "jobmon.prom", int(time.time())
     assert fsck("--metrics-file", str(path))[0] == 1
-    lines = path.read_text().splitlines()
-    assert 'jobmon_fsck_violations{invariant="attempts"} 1' in lines
-    assert 'jobmon_fsck_violations{invariant="chain"} 0' in lines
-    assert any(line.startswith("jobmon_fsck_time_seconds ") for line in lines)
+    families = {family.name: family for family in text_string_to_metric_families(path.read_text())}
+    found = {sample.labels["invariant"]: sample.value for sample in families["jobmon_fsck_violations"].samples}
+    assert set(found) == {*invariants.INVARIANTS_BY_NAME, "spool"}
+    assert {name: count for name, count in found.items() if count} == {"attempts": 1}
+    [ended] = families["jobmon_fsck_time_seconds"].samples
+    assert before <= ended.value <= time.time() + 1
+    assert {family.type for family in families.values()} == {"gauge"}
+    assert path.stat().st_mode & 0o777 == 0o644, "the node exporter is another account"
     assert list(tmp_path.glob("jobmon.prom.*")) == []
 
 

@@ -104,7 +104,7 @@ def test_the_end_is_foreseen_once_enough_jobs_have_ended() -> None:
     found = RunForecast.objects.get()
     assert (found.earliest, found.bound_by) == (
         None,
-        "Not known yet: 0 of the 30 ended jobs of end that an estimate needs.",
+        "Not known yet: 0 of the 3 ended jobs of end that an estimate needs.",
     )
     JobGroup.objects.filter(name="end").update(count_g=0, count_d=1)
     RunForecast.objects.update(made_at=timezone.now() - timedelta(hours=1))

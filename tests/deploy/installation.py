@@ -18,6 +18,8 @@ from tests.waiting import wait_until
 HOST = "jobmon.example.org"
 PASSWORD = "correct horse battery"
 GUIDE = REPOSITORY / "docs" / "install.md"
+EXAMPLE = REPOSITORY / "deploy" / "environment.example"
+SECRET = "k7Qd-" * 12
 UNITS = REPOSITORY / "deploy" / "systemd"
 
 
@@ -27,9 +29,9 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def blocks_that_run() -> list[str]:
+def blocks_that_run(guide: Path = GUIDE) -> list[str]:
     """The commands of the guide that can run anywhere."""
-    return re.findall(r"```sh tested\n(.*?)```", GUIDE.read_text(), re.S)
+    return re.findall(r"```sh tested\n(.*?)```", guide.read_text(), re.S)
 
 
 def read_environment(file: Path) -> dict[str, str]:
@@ -38,8 +40,26 @@ def read_environment(file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def exec_start(unit: str) -> str:
-    found = re.search(r"^ExecStart=(.*)$", (UNITS / f"{unit}.service").read_text(), re.M)
+def shipped_settings(folder: Path) -> dict[str, str]:
+    """The shipped settings, with their files below a private folder, and SQLite."""
+    for name in ("secret_key", "db_password", "metrics_token"):
+        (folder / name).write_text(SECRET + name + "\n")
+    text = {name: value.replace("/etc/jobmon", str(folder)) for name, value in read_environment(EXAMPLE).items()}
+    places = {name: value.replace("/var/lib/jobmon", str(folder / "lib")) for name, value in text.items()}
+    return {**places, "JOBMON_DB": "sqlite", "JOBMON_DB_NAME": str(folder / "x.sqlite3")}
+
+
+def manage(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """manage.py with these settings and no others."""
+    base = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments], env={**base, **environment}, cwd=REPOSITORY, capture_output=True,
+        text=True, timeout=100,
+    )  # fmt: skip
+
+
+def exec_start(unit: str, folder: Path = UNITS) -> str:
+    found = re.search(r"^ExecStart=(.*)$", (folder / f"{unit}.service").read_text(), re.M)
     assert found is not None, unit
     return found[1].replace("%%", "%")
 
@@ -52,15 +72,18 @@ class Installation:
         self.https, self.http, self.redis = free_port(), free_port(), free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.mariadb = MariaDB(folder / "db")
-        for name in ("etc", "lib", "run", "ssl", "bin", "logs", "nginx", "home"):
+        names = "etc lib run ssl bin logs nginx home units sites-available sites-enabled"
+        for name in names.split():
             (folder / name).mkdir()
+        (folder / "sites-enabled" / "default").touch()  # Debian's own
         (folder / "home" / ".my.cnf").write_text(f"[client]\nsocket={self.mariadb.socket}\nuser=root\n")
 
     def localize(self, text: str) -> str:
         """The same text for this folder: paths, ports and no change of accounts."""
         places = {
             "/etc/jobmon": "etc", "/var/lib/jobmon": "lib", "/var/www/jobmon": "www", "/etc/ssl/jobmon": "ssl", "/usr/local/bin": "bin",
-            "/run/jobmon-shepherd": "run/shepherd", "/run/jobmon/": "run/",
+            "/etc/systemd/system": "units", "/etc/nginx/sites-available": "sites-available",
+            "/etc/nginx/sites-enabled": "sites-enabled", "/run/jobmon-shepherd": "run/shepherd", "/run/jobmon/": "run/",
         }  # fmt: skip
         for place, name in places.items():
             text = text.replace(place, str(self.folder / name) + ("/" if place.endswith("/") else ""))
@@ -131,13 +154,14 @@ class Installation:
     def start_unit(self, name: str) -> None:
         """As systemd does it: variables are put into the arguments, not by a shell."""
         environment = self.environment
-        words = shlex.split(self.localize(exec_start(name)))
+        words = shlex.split(self.localize(exec_start(name, self.folder / "units")))
         argv = [re.sub(r"\$\{(\w+)\}", lambda match: environment[match[1]], word) for word in words]
         given = {"GUNICORN_WORKERS": "1", **environment, "GUNICORN_BIND": f"unix:{self.folder}/run/web.sock"}
         self.start(name, argv, given)
 
     def start_nginx(self) -> None:
-        site = self.localize((REPOSITORY / "deploy" / "nginx" / "jobmon.conf").read_text())
+        [enabled] = (self.folder / "sites-enabled").iterdir()
+        site = self.localize(enabled.read_text())
         site = re.sub(r"listen \[::\].*\n", "", site).replace("listen 443", f"listen 127.0.0.1:{self.https}")
         site = site.replace("listen 80", f"listen 127.0.0.1:{self.http}")
         temporary = "".join(

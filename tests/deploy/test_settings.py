@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.deploy.installation import UNITS, exec_start, read_environment
+from tests.deploy.installation import EXAMPLE, UNITS, exec_start, manage, read_environment, shipped_settings
 from tests.services import REPOSITORY
-
-EXAMPLE = REPOSITORY / "deploy" / "environment.example"
-SECRET = "k7Qd-" * 12
 
 
 @pytest.fixture
 def settings_here(tmp_path: Path) -> dict[str, str]:
-    """The shipped settings, with their files below a private folder."""
-    for name in ("secret_key", "db_password", "metrics_token"):
-        (tmp_path / name).write_text(SECRET + name + "\n")
-    text = {name: value.replace("/etc/jobmon", str(tmp_path)) for name, value in read_environment(EXAMPLE).items()}
-    places = {name: value.replace("/var/lib/jobmon", str(tmp_path / "lib")) for name, value in text.items()}
-    return {**places, "JOBMON_DB": "sqlite", "JOBMON_DB_NAME": str(tmp_path / "x.sqlite3")}
-
-
-def manage(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    base = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments], env={**base, **environment}, cwd=REPOSITORY, capture_output=True,
-        text=True, timeout=100,
-    )  # fmt: skip
+    return shipped_settings(tmp_path)
 
 
 def test_the_shipped_settings_pass_the_deployment_checks(settings_here: dict[str, str]) -> None:
@@ -66,6 +47,8 @@ def test_every_shipped_setting_is_documented() -> None:
         ("JOBMON_DB_PASSWORD_FILE", "/nonexistent/password", "JOBMON_DB_PASSWORD_FILE=/nonexistent/password: No such"),
         ("JOBMON_METRICS_TOKEN_FILE", "/nonexistent/token", "JOBMON_METRICS_TOKEN_FILE=/nonexistent/token: No such"),
         ("JOBMON_LOG_FORMAT", "xml", "JOBMON_LOG_FORMAT='xml' is not one of plain, json"),
+        ("JOBMON_AUDIT_SYSLOG", "loghost", "JOBMON_AUDIT_SYSLOG='loghost' is neither the path of a socket"),
+        ("JOBMON_AUDIT_SYSLOG", "loghost:0", "JOBMON_AUDIT_SYSLOG='loghost:0' is neither the path of a socket"),
         ("JOBMON_BEHIND_PROXY", "maybe", "JOBMON_BEHIND_PROXY='maybe' is neither 1 nor 0"),
     ],
 )
@@ -89,19 +72,6 @@ def test_units_name_programs_that_exist(unit: str) -> None:
     text = (UNITS / f"jobmon-{unit}.service").read_text()
     for line in ("User=jobmon", "NoNewPrivileges=yes", "EnvironmentFile=/etc/jobmon/jobmon.env", "Restart=always"):
         assert line in text
-
-
-def test_systemd_understands_the_units(tmp_path: Path) -> None:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("needs systemd-analyze")
-    for file in filter(Path.is_file, UNITS.iterdir()):
-        text = file.read_text().replace("/opt/jobmon/.venv/bin", str(Path(sys.executable).parent))
-        (tmp_path / file.name).write_text(text.replace("/opt/jobmon", str(REPOSITORY)))
-    files = sorted(str(file) for file in tmp_path.iterdir())
-    done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, timeout=60)
-    complaints = [line for line in done.stderr.splitlines() if "jobmon-" in line and "Failed to load" not in line]
-    wrong = [line for line in complaints if re.search(r"Unknown|Invalid|ignoring|not executable|Failed to parse", line)]
-    assert wrong == []
 
 
 def test_compose_uses_the_shipped_settings() -> None:

@@ -58,8 +58,15 @@ def test_the_wheel_holds_the_client_and_nothing_else(wheel: Path) -> None:
         names = archive.namelist()
         entry_points = next(name for name in names if name.endswith("entry_points.txt"))
         assert archive.read(entry_points).decode().split() == ["[console_scripts]", "jobmon", "=", "jobmon.cli:main"]
+        [metadata] = [archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA")]
     sources = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "jobmon").rglob("*.py")}
-    assert {name for name in names if ".dist-info/" not in name} == sources
+    assert {name for name in names if ".dist-info/" not in name} == {*sources, "jobmon/py.typed"}
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+    for line in ("License-Expression: MIT", "Requires-Python: >=3.8", "Classifier: Typing :: Typed"):
+        assert line in metadata.splitlines()
+    readme = metadata.partition("\n\n")[2]
+    assert readme == (REPOSITORY / "jobmon" / "README.md").read_text(encoding="utf-8")
+    assert "](" not in readme, "a package index shows no files of the repository"
     assert wheel.name.endswith("-py3-none-any.whl")
 
 

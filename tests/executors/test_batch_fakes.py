@@ -26,7 +26,7 @@ from tests.executors.contract import HOSTILE, ref
 from tests.waiting import wait_until
 
 STUB = Path(__file__).parent.parent / "fakes" / "bin" / "stub"
-COMMANDS = ("qsub", "qstat", "qdel", "qacct", "sbatch", "squeue", "scancel", "sacct", "scontrol")
+COMMANDS = ("qsub", "qstat", "qdel", "qacct", "sbatch", "squeue", "scancel", "sacct", "scontrol", "sinfo")
 EMPTY_QSTAT = "<?xml version='1.0'?><job_info><queue_info></queue_info><job_info></job_info></job_info>\n"
 SQUEUE_HEADER = "ARRAY_JOB_ID|ARRAY_TASK_ID|NAME|USER|STATE|START_TIME|SUBMIT_TIME|NODELIST|REASON\n"
 CONTROL = {text for text in HOSTILE if not text.isprintable() or text.startswith("-")}
@@ -366,3 +366,21 @@ class TestAccounting:
         site = make_site()
         list_one(site, "jm-1", "77")
         assert site.executor.poll()["jm-1"].phase is Phase.RUNNING
+
+
+def test_excluded_hosts_go_by_slurms_own_names_which_are_asked_for_once(tmp_path: Path) -> None:
+    site = Site(tmp_path, "slurm")
+    site.says("sinfo", "n1|c041.example.org\nc042|c042\n")
+    for number in (1, 2):
+        site.says("submit", f"{number}\n")
+        site.executor.submit([spec(number, excluded_hosts=("c041.example.org", "c042", "gone"))])
+        assert b"--exclude=n1,c042" in site.arguments("submit")
+        site.says("sinfo", code=1)
+
+
+def test_who_cannot_be_asked_for_the_nodes_is_not_given_a_job(tmp_path: Path) -> None:
+    site = Site(tmp_path, "slurm")
+    site.says("sinfo", err="slurm_load_partitions: Unable to contact slurm controller", code=1)
+    with pytest.raises(ExecutorUnavailable, match="sinfo answered with code 1"):
+        site.executor.submit([spec(excluded_hosts=("c041",))])
+    assert site.arguments("submit") == []

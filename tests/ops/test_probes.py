@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
-import re
 import sqlite3
 import threading
 from datetime import timedelta
@@ -17,13 +16,14 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
 
 from jobmon_site.counters import Counters
 from jobmon_site.log_format import make_logging
 from jobmon_site.metrics import Metric, label, render
 from tests.factories import Tag, make_user, make_workflow
 from workflows import bell, transactions
-from workflows.models import ErrorGroup, ExecutorState, SystemState
+from workflows.models import ErrorGroup, ExecutorState, JobInstance, Notice, RunStall, SystemState
 
 TOKEN = "metrics-token-of-a-test"
 
@@ -128,14 +128,16 @@ def test_metrics_are_for_the_token_and_for_staff(
 
 
 def samples(text: str) -> dict[str, float]:
-    """Every line must be a comment or a sample, as Prometheus reads it."""
-    found = {}
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            match = re.fullmatch(r'([a-z_]+(?:\{[a-z]+="(?:[^"\\]|\\.)*"\})?) (\S+)', line)
-            assert match is not None, line
-            assert match[1] not in found, line
-            found[match[1]] = float(match[2])
+    """As Prometheus reads it: names with their labels, each once."""
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        assert family.documentation
+        assert family.type != "unknown"
+        for sample in family.samples:
+            labels = ",".join(label(name, value) for name, value in sample.labels.items())
+            name = f"{sample.name}{{{labels}}}" if labels else sample.name
+            assert name not in found, name
+            found[name] = sample.value
     return found
 
 
@@ -171,6 +173,29 @@ def test_metrics_count_what_is_there(staff: Client, counter_file: Path) -> None:
     assert found["jobmon_sweep_age_seconds"] >= 7
     assert "alice" not in text
     assert "qstat" not in text
+
+
+def test_metrics_tell_what_stands_still_and_what_waits(staff: Client, counter_file: Path) -> None:
+    """Stalled runs by kind, attempts that have not started by executor, and the mail's outbox by state."""
+    owner, now = make_user("alice"), timezone.now()
+    made = make_workflow(owner, [Tag("fit", {"R": 2, "I": 3})])
+    other = make_workflow(owner, [Tag("fit", {"I": 1})], args="other")
+    assert made.run is not None
+    assert other.run is not None
+    for run, kind in ((made.run, "stuck"), (other.run, "held")):
+        RunStall.objects.create(run=run, kind=kind, words="Nothing moves.", since=now, noted_at=now)
+    for number, state in enumerate(("waiting", "waiting", "given-up")):
+        Notice.objects.create(
+            user=owner, event=f"run {number}", kind="run-ended", workflow_id=made.workflow.pk, words="x", path="/",
+            created_at=now, state=state, state_at=now,
+        )  # fmt: skip
+    found = samples(body(staff, "/metrics")[1])
+    waiting = JobInstance.objects.filter(status__in=("I", "B")).count()
+    assert waiting > 0
+    assert sum(n for name, n in found.items() if name.startswith("jobmon_attempts_in_queue{")) == waiting
+    assert found['jobmon_stalled_runs{kind="stuck"}'] == found['jobmon_stalled_runs{kind="held"}'] == 1
+    assert found['jobmon_notices{state="waiting"}'] == 2
+    assert found['jobmon_notices{state="given-up"}'] == 1
 
 
 def test_requests_lost_bells_and_retries_are_counted(

@@ -25,8 +25,10 @@ ONE, OTHER = "daemon", "nobody"  # every machine has them
 @pytest.fixture(autouse=True)
 def spool(settings, tmp_path: Path) -> Iterator[Path]:
     settings.SPOOL, settings.RUN_AS, settings.EXECUTORS = tmp_path / "spool", "owner", ["dummy"]
+    back_ends.forget()  # ids begin anew with each test; the executor must not remember those of the test before
     epoch.forget()
     yield settings.SPOOL
+    back_ends.forget()
     epoch.forget()
 
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from tests.factories import Made, Tag, make_workflow
+from tests.factories import Made, Tag, make_user, make_workflow
 from tests.pages.conftest import OpenPage, visit_all
 from tests.pages.test_smoke import urls_of
 from tests.seed import seed
@@ -21,6 +22,12 @@ AXE = Path(__file__).parent / "vendor/axe-core-4.14.1/axe.min.js"
 RUN_AXE = """async () => (await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})).violations
     .filter(v => ["serious", "critical"].includes(v.impact))
     .map(v => v.id + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(" | "))"""
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    """Sees every page."""
+    return make_user("alice", is_admin=True)
 
 
 @pytest.fixture
@@ -38,6 +45,17 @@ def test_axe_finds_nothing_serious(open_page: OpenPage, made: Made, theme: str) 
         if found:
             findings[name] = found
     assert not findings
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_before_signing_in(open_page: OpenPage, theme: str) -> None:
+    page = open_page("/account/", theme=theme)
+    base = page.url.removesuffix("/account/")
+    page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    for path in ("/login/", "/login/once/?code=none"):
+        page.goto(base + path)
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        assert page.evaluate(RUN_AXE) == [], path
 
 
 @pytest.mark.parametrize("width", [320, 1440])
@@ -105,11 +123,14 @@ def test_the_page_follows_the_run(open_page: OpenPage, owner: User) -> None:
     made = make_workflow(owner, [Tag("fit", {"D": 1, "F": 1, "R": 2})])
     page = open_page(f"/workflows/{made.workflow.pk}/")
     expect(page.get_by_text("1 of 4 jobs done")).to_be_visible()
-    page.locator("summary").filter(has_text="FileNotFoundError").first.click()
+    page.locator("summary").filter(has_text="newest text").first.click()
+    note = "document.addEventListener('htmx:beforeSend', e => { window.wasBusy = e.target.getAttribute('aria-busy') })"
+    page.evaluate(note)
     JobGroup.objects.update(count_d=2, count_r=1)
     Workflow.objects.update(change_no=2)
     expect(page.get_by_text("2 of 4 jobs done")).to_be_visible(timeout=25_000)
     assert page.locator("details[open] pre").first.is_visible()
+    assert page.evaluate("window.wasBusy") == "true"
 
 
 def test_a_finished_run_ends_the_poll(open_page: OpenPage, owner: User) -> None:

@@ -13,7 +13,7 @@ from django.db import models
 from django.utils import timezone
 
 from executors.spool import attempt_folder
-from tests.factories import Made, Tag, make_workflow
+from tests.factories import Made, Tag, make_user, make_workflow
 from tests.pages.conftest import OpenPage, visit_all
 from tests.pages.test_smoke import urls_of
 from workflows import saved_filters
@@ -88,6 +88,12 @@ def fill(model: type[models.Model]) -> None:
         for row in model._default_manager.all():
             text = f"{row.pk}{HOSTILE}" if field.unique or field.name in ("name", "command", "host") else HOSTILE
             model._default_manager.filter(pk=row.pk).update(**{field.attname: text[: field.max_length]})
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    """Sees every page."""
+    return make_user("alice", is_admin=True)
 
 
 @pytest.fixture

@@ -137,8 +137,9 @@ def test_the_rest_can_be_stopped(client: Client, made: Made, monkeypatch: pytest
     assert "5 left as they were" in client.get(url).content.decode()
 
 
-def test_a_draft_expires(client: Client, made: Made) -> None:
-    operation = draft(client, made, action="retry", query="status=F")
+def test_a_draft_expires(client: Client, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "REMOVED_AT_ONCE", 1)
+    operation = draft(client, made, action="retry", query="status=G")
     Operation.objects.update(created_at=timezone.now() - timedelta(minutes=31))
     url = f"/operations/{operation.uuid}/"
     client.post(url)
@@ -147,6 +148,7 @@ def test_a_draft_expires(client: Client, made: Made) -> None:
     Operation.objects.update(created_at=timezone.now() - timedelta(days=2))
     operations.remove_old_drafts()
     assert not OperationItem.objects.exists()
+    assert not Operation.objects.exists()
 
 
 def test_a_kill_of_many_wants_to_know_what_follows(client: Client, made: Made) -> None:

@@ -12,9 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tests.factories import Made, Tag, make_audit, make_workflow
+from tests.factories import Made, Tag, make_audit, make_user, make_workflow
 from tests.seed import seed
-from workflows import operations
+from workflows import collecting, operations
 from workflows.actor import Actor
 from workflows.models import ExecutorState, HostExclusion, Job, Operation
 
@@ -24,11 +24,19 @@ MOST_BYTES = 60 * 1024
 LARGER = {"job-graph": 2 * MOST_BYTES, "job-graph, two hops": 2 * MOST_BYTES, "workflow-timeline": 6 * MOST_BYTES}
 
 
+@pytest.fixture
+def owner(db: None) -> User:
+    """An administrator as well, as the one person of an embedded server is: sees every page."""
+    return make_user("alice", is_admin=True)
+
+
 def urls_of(made: Made) -> dict[str, str]:
+    """Every page, for an owner who is an administrator."""
     assert made.run is not None
     workflow, job, attempt = made.workflow.pk, made.job("F").pk, made.instance("E").pk
     draft, done = make_operation(made), make_operation(made)
     operations.confirm(done, {"note": ""})
+    collected = collecting.begin(made.workflow, Actor(made.workflow.owner, "page"), "retry", "all jobs", "")
     return {
         "workflow-list": "/workflows/?mine=1",
         "workflow-list, all": "/workflows/",
@@ -50,13 +58,16 @@ def urls_of(made: Made) -> dict[str, str]:
         "job-graph, two hops": f"/jobs/{job}/graph/?up=2&down=2",
         "job-instance": f"/job-instances/{attempt}/",
         "log-stdout": f"/job-instances/{attempt}/log/stdout/",
+        "log-stderr": f"/job-instances/{attempt}/log/stderr/",
         "workflow-resources": f"/workflows/{workflow}/resources/",
         "workflow-hold": f"/workflows/{workflow}/hold/",
         "workflow-limits": f"/workflows/{workflow}/limits/",
         "workflow-note": f"/workflows/{workflow}/note/",
+        "workflow-sharing": f"/workflows/{workflow}/sharing/",
         "operations": "/operations/",
         "operation": f"/operations/{done.uuid}/",
         "operation, draft": f"/operations/{draft.uuid}/",
+        "operation, collecting": f"/operations/{collected.uuid}/",
         "tokens": "/account/tokens/",
         "job-retry": f"/jobs/{job}/retry/",
         "job-rerun": f"/jobs/{job}/rerun/",
@@ -72,6 +83,8 @@ def urls_of(made: Made) -> dict[str, str]:
         "host-exclude": "/hosts/sge/c042/exclude/",
         "filters": "/account/filters/",
         "account": "/account/",
+        "mail": "/account/mail/",
+        "audit": "/audit/",
         "search, text": "/search/?q=fit",
         "search, number": f"/search/?q={workflow}",
     }

@@ -19,10 +19,15 @@ SLOW = 60_000
 
 
 @pytest.fixture
-def page(browser: Browser, embedded_server: EmbeddedServer) -> Iterator[Page]:
+def javascript() -> bool:
+    return True
+
+
+@pytest.fixture
+def page(browser: Browser, embedded_server: EmbeddedServer, javascript: bool) -> Iterator[Page]:
     """Signed in by the link that the server prints. A console error or an outside request fails the test."""
     watched = Watched(embedded_server.url)
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, java_script_enabled=javascript)
     page = context.new_page()
     watched.watch(page)
     page.goto(embedded_server.url + embedded_server.sign_in_link)
@@ -103,6 +108,7 @@ def mark_the_rest_done(page: Page, server: EmbeddedServer, workflow_id: int) -> 
     page.get_by_label("Why").fill("made by hand")
     page.get_by_role("button", name="Mark done 12 jobs").click()
     expect(page.get_by_text("Finished: 12 jobs changed, 0 skipped.")).to_be_visible(timeout=SLOW)
+    assert page.get_by_text("undo", exact=False).count() == 0  # what cannot be undone does not say so
     rows = server.query("SELECT count(*) FROM job WHERE status='D' AND marked_done_by<>''")
     assert rows[0][0] == 12
 
@@ -115,6 +121,46 @@ def resume(page: Page, server: EmbeddedServer, workflow_id: int) -> None:
     page.get_by_role("button", name="Resume 2 jobs").click()
     expect(page.get_by_text("14 of 14 jobs done")).to_be_visible(timeout=SLOW)
     wait_until(lambda: server.query("SELECT status FROM workflow")[0][0] == "D", 60, "the workflow is done")
+    # and nothing undid the word of a person: they were not run
+    assert server.query("SELECT count(*) FROM job WHERE status='D' AND marked_done_by<>''")[0][0] == 12
+    assert server.query("SELECT count(*) FROM job_instance JOIN job USING (job_id) WHERE tag='rest'")[0][0] == 0
     page.goto(f"{server.url}/workflows/{workflow_id}/activity/")
     expect(page.get_by_text("kill attempts")).to_be_visible()
     expect(page.get_by_text("mark done")).to_be_visible()
+
+
+def reload_until(page: Page, text: str) -> None:
+    """What a person without JavaScript does."""
+
+    def has_come() -> bool:
+        page.reload()
+        return page.get_by_text(text).count() > 0
+
+    wait_until(has_come, 60, f"the page says {text!r}")
+
+
+@pytest.mark.parametrize("javascript", [False], ids=["no-javascript"])
+def test_a_run_without_javascript(page: Page, embedded_server: EmbeddedServer, tmp_path: Path) -> None:
+    """Watched, read, killed and resumed by forms and links alone."""
+    workflow = make_workflow(embedded_server, "plain", tasks(tmp_path), tmp_path)
+    workflow.run(wait=False)
+    wait_until(lambda: (tmp_path / "started").exists(), 60, "the gate runs")
+    page.goto(f"{embedded_server.url}/workflows/{workflow.workflow_id}/")
+    reload_until(page, "1 failed")
+    read_the_failure(page)
+    page.goto(f"{embedded_server.url}/workflows/{workflow.workflow_id}/jobs/?tag=wait")
+    page.get_by_role("link", name="gate", exact=True).click()
+    page.get_by_role("link", name="Kill attempt…").click()
+    page.get_by_text("Leave it failed").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Kill 1 attempt").click()
+    reload_until(page, "Killed by")
+    (tmp_path / "mended").touch()
+    (tmp_path / "go").touch()
+    page.goto(f"{embedded_server.url}/workflows/{workflow.workflow_id}/")
+    wait_until(lambda: embedded_server.query("SELECT status FROM workflow")[0][0] == "E", 60, "the run is over")
+    page.reload()
+    page.get_by_role("link", name="Resume…").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Resume 14 jobs").click()
+    reload_until(page, "14 of 14 jobs done")

@@ -231,3 +231,34 @@ def test_a_full_executor_is_named_while_something_waits_for_it() -> None:
     told = ["The limit of the executor sge is reached: 400 at once, of all runs together."]
     assert explain.bottlenecks(run(executor="sge"), [], {"R": 2, "G": 1}, NOW, {}, {"sge": 400}) == told
     assert explain.bottlenecks(run(executor="sge"), [], {"R": 2, "D": 9}, NOW, {}, {"sge": 400}) == []
+
+
+def tag(name: str, jobs: int, **counts: int) -> JobGroup:
+    return JobGroup(name=name, jobs=jobs, **counts)
+
+
+FIT = tag("fit", 200, count_d=143, count_f=5, count_r=21, count_i=9)
+LOAD = tag("load", 9, count_d=9)
+WHY_TAG = [
+    (tag("end", 1, count_d=1), [FIT], ""),
+    (tag("plot", 8, count_g=8), [LOAD], "8 ready"),
+    (tag("plot", 8, count_g=8, count_blocked=8), [FIT], "8 blocked by failed jobs"),
+    (tag("sum", 1, count_g=1), [LOAD, FIT], "1 waits for fit (52 to come)"),
+    (
+        tag("plot", 100, count_g=80, count_blocked=4, count_i=3, count_r=7, count_e=2, max_concurrently_running=10),
+        [FIT],
+        "76 wait for fit (52 to come); 4 blocked by failed jobs; the limit of 10 is reached; "
+        "3 with the batch system, not started; 2 between attempts",
+    ),
+    (
+        tag("plot", 9, count_g=9, count_blocked=4),
+        [tag("fit", 9, count_d=5, count_f=4)],
+        "5 ready; 4 blocked by failed jobs",
+    ),
+    (tag("plot", 10, count_r=10, max_concurrently_running=10), [], ""),
+]
+
+
+@pytest.mark.parametrize(("group", "upstreams", "sentence"), WHY_TAG, ids=range(len(WHY_TAG)))
+def test_why_a_tag_is_not_done(group: JobGroup, upstreams: list[JobGroup], sentence: str) -> None:
+    assert "; ".join(explain.why_tag(group, upstreams)) == sentence

@@ -6,4 +6,4 @@ from jobmon_site.urls import handler400, handler403, handler404, handler500
 from jobmon_site.urls import urlpatterns as own
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
-urlpatterns = [path("oidc/", include("mozilla_django_oidc.urls")), *own]
+urlpatterns = [path("oidc/", include("workflows.sign_in_oidc_urls")), *own]

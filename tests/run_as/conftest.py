@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.executors.cluster import sge_cluster  # noqa: F401 - a fixture
+from tests.run_as.grid import server  # noqa: F401 - a fixture
 from tests.run_as.people import People, made_people
 
 

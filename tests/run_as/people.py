@@ -1,7 +1,7 @@
 """Throw-away people with Unix accounts, the helper installed as the guide says, and sudo's leave to use it.
 
-Real accounts, real sudo: the shipped sudoers file with other names goes to /etc/sudoers.d for the time of the tests, and
-the accounts are removed afterwards.
+Real accounts, real sudo: the commands are those of docs/run-as.md, with other names and folders; the shipped sudoers file
+goes to /etc/sudoers.d for the time of the tests, and the accounts are removed afterwards.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from typing import Any
 import pytest
 
 from executors.run_as import RunAs
+from tests.deploy.installation import blocks_that_run
+from tests.services import REPOSITORY
 
-DEPLOY = Path(__file__).resolve().parent.parent.parent / "deploy"
+DEPLOY, GUIDE = REPOSITORY / "deploy", REPOSITORY / "docs" / "run-as.md"
 SUDOERS = Path("/etc/sudoers.d")
 
 
@@ -59,6 +61,16 @@ class People:
     @property
     def spool(self) -> Path:
         return self.folder / "spool"
+
+    @property
+    def sudoers(self) -> Path:
+        return SUDOERS / self.group
+
+    def localize(self, text: str) -> str:
+        """The guide's words with the places and names of this test."""
+        text = text.replace("/etc/sudoers.d/jobmon", str(self.sudoers)).replace("/opt/jobmon/", f"{self.folder}/")
+        text = text.replace("/etc/systemd/system", str(self.folder / "units")).replace("/srv/jobmon", str(self.folder))
+        return text.replace("jobmon-users", self.group).replace("-o jobmon -g jobmon", f"-o {self.service} -g nogroup")
 
     @property
     def run_as(self) -> RunAs:
@@ -102,47 +114,44 @@ def uid_of(name: str) -> int:
     return pwd.getpwnam(name).pw_uid
 
 
+def add_account(people: People, name: str, shell: str, *options: str) -> None:
+    home = ["--create-home", "--base-dir", str(people.folder)]
+    call("useradd", "--no-user-group", "--gid", "nogroup", *home, "--shell", shell, *options, name)
+
+
 def _make_accounts(people: People) -> None:
-    call("groupadd", people.group)
-    common = ["useradd", "--no-user-group", "--gid", "nogroup", "--create-home", "--base-dir", str(people.folder)]
-    members = ["--groups", people.group]
-    call(*common, "--shell", "/usr/sbin/nologin", people.service)
-    for name in (people.alice, people.bob):
-        call(*common, "--shell", "/bin/bash", *members, name)
-    call(*common, "--shell", "/bin/bash", people.stranger)
-    call(*common, "--shell", "/usr/sbin/nologin", *members, people.robot)
-    call(*common, "--system", "--shell", "/bin/bash", *members, people.daemon)
+    for name in (people.alice, people.bob, people.stranger):
+        add_account(people, name, "/bin/bash")
+    add_account(people, people.robot, "/usr/sbin/nologin")
+    add_account(people, people.daemon, "/bin/bash", "--system")
 
 
-def _install(people: People) -> None:
-    """As docs/run-as.md says."""
-    folder = people.helper.parent
-    folder.mkdir(parents=True)
-    for name, mode in (("jobmon-as", 0o755), ("jobmon_as_checks.py", 0o644), ("batch-wrapper.sh", 0o644)):
-        shutil.copy(DEPLOY / "libexec" / name, folder / name)
-        (folder / name).chmod(mode)
-    people.runs.mkdir()
-    people.runs.chmod(0o1777)
-    people.spool.mkdir(mode=0o711)
-    (people.spool / "ended").mkdir()
-    (people.spool / "ended").chmod(0o1733)
-    people.configure({})
-
-
-def _allow(people: People, file: Path) -> None:
-    """The shipped file, with the names of this test."""
-    text = (DEPLOY / "sudoers.d" / "jobmon").read_text()
-    text = text.replace("/opt/jobmon/libexec/v1/jobmon-as", str(people.helper)).replace(
-        "%jobmon-users", f"%{people.group}"
-    )
-    text, count = re.subn(r"(?m)^jobmon ", f"{people.service} ", text)
+def _ship(people: People) -> None:
+    """What lies in /opt/jobmon/deploy, with the names of this test in sudo's file."""
+    for name in ("libexec", "sudoers.d", "systemd"):
+        shutil.copytree(DEPLOY / name, people.folder / "deploy" / name)
+    file = people.folder / "deploy" / "sudoers.d" / "jobmon"
+    text, count = re.subn(r"(?m)^jobmon ", f"{people.service} ", file.read_text())
     assert count == 1
-    temporary = people.folder / "sudoers"
-    temporary.write_text(text)
-    temporary.chmod(0o440)
-    call("/usr/sbin/visudo", "-cf", str(temporary))
-    shutil.copy(temporary, file)
-    file.chmod(0o440)
+    file.write_text(people.localize(text))
+
+
+def _run(people: People, block: str) -> None:
+    call("bash", "-euo", "pipefail", "-c", people.localize(block))
+
+
+def _follow_the_guide(people: People) -> None:
+    """Every command of docs/run-as.md that is not about packages and services, as it stands there."""
+    folders, leave, membership = blocks_that_run(GUIDE)
+    add_account(people, people.service, "/usr/sbin/nologin")
+    _ship(people)
+    _run(people, folders)
+    _run(people, leave)
+    _make_accounts(people)
+    for name in (people.alice, people.bob, people.robot, people.daemon):
+        _run(people, membership.replace("asmith", name))
+    (people.spool / "ended").mkdir()  # as the worker makes it when it starts
+    (people.spool / "ended").chmod(0o1733)
 
 
 @contextmanager
@@ -157,14 +166,12 @@ def made_people() -> Iterator[People]:
     folder.chmod(0o755)
     names = {name: f"{mark}-{name}" for name in ("service", "alice", "bob", "stranger", "robot", "daemon")}
     people = People(folder=folder, group=f"{mark}-users", **names)
-    sudoers = SUDOERS / people.group
     try:
-        _make_accounts(people)
-        _install(people)
-        _allow(people, sudoers)
+        _follow_the_guide(people)
+        people.configure({})
         yield people
     finally:
-        sudoers.unlink(missing_ok=True)
+        people.sudoers.unlink(missing_ok=True)
         for name in names.values():
             subprocess.run(["userdel", name], capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
         subprocess.run(["groupdel", people.group], capture_output=True, timeout=60, stdin=subprocess.DEVNULL)

@@ -21,6 +21,7 @@ from workflows.estimate import (
     TagState,
     choose_samples,
     estimate,
+    estimate_whole,
     residual,
     sum_quantiles,
 )
@@ -217,6 +218,58 @@ def test_earlier_runs_fill_up() -> None:
     assert choose_samples(tag) == [10.0] + [20.0] * 29
     assert choose_samples(replace(tag, samples=EVEN)) == EVEN
     assert estimate([tag], Limits(), NOW).unknown is None
+
+
+def test_a_tag_of_one_job_needs_only_the_times_that_it_ran_before() -> None:
+    tag = TagState("report", waiting=1, earlier=[50.0, 70.0, 60.0], jobs=1)
+    low, high = seconds(estimate([tag], Limits(), NOW))
+    assert (low, high) == (pytest.approx(50), pytest.approx(70))
+    assert "2 of the 3 ended jobs of report" in str(
+        estimate([replace(tag, earlier=[50.0, 60.0])], Limits(), NOW).unknown
+    )
+    assert "9 of the 15 ended jobs" in str(estimate([replace(tag, jobs=5, earlier=EVEN[:9])], Limits(), NOW).unknown)
+
+
+def make_chain(dice: random.Random) -> tuple[list[TagState], float]:
+    """Six jobs, each alone in its tag, one after the other; each ran three times before."""
+    draws = [[dice.lognormvariate(mu, 0.4) for _ in range(4)] for mu in (3, 5, 4, 5, 3, 4)]
+    tags = [
+        TagState(f"t{i}", waiting=1, earlier=before, jobs=1, upstreams=[f"t{i - 1}"] if i else [])
+        for i, (_, *before) in enumerate(draws)
+    ]
+    return tags, sum(length for length, *_ in draws)
+
+
+def test_most_chains_of_single_jobs_end_within_the_range() -> None:
+    dice = random.Random(7)
+    early = late = 0
+    for _ in range(300):
+        tags, end = make_chain(dice)
+        low, high = seconds(estimate(tags, Limits(500), NOW))
+        early, late = early + (end < low), late + (end > high)
+    print(f"early {early}, late {late}")
+    assert early <= 60, early
+    assert late <= 60, late
+
+
+def test_whole_runs_tell_what_tags_cannot() -> None:
+    found = estimate_whole([3600.0, 4000.0, 4400.0], 600.0, NOW)
+    assert seconds(found) == (3000.0, 3800.0)
+    assert found.bound_by == "as 3 earlier workflows like it did"
+    low, high = seconds(estimate_whole([3600.0, 4000.0, 4400.0], 3700.0, NOW))
+    assert (low, high) == (300.0, 700.0)
+
+
+@pytest.mark.parametrize(("durations", "elapsed"), [([3600.0, 3700.0], 0.0), ([3600.0, 3700.0, 3800.0], 3800.0)])
+def test_few_or_shorter_whole_runs_tell_nothing(durations: list[float], elapsed: float) -> None:
+    assert estimate_whole(durations, elapsed, NOW).earliest is None
+
+
+def test_too_few_samples_are_the_only_reason_to_look_elsewhere() -> None:
+    few = TagState("fit", 5, samples=EVEN[:3])
+    assert estimate([few], Limits(), NOW).wants_samples
+    assert not estimate([few], Limits(hold="x"), NOW).wants_samples
+    assert not estimate([few, TagState("end", 5, samples=EVEN, limit=0)], Limits(), NOW).wants_samples
 
 
 def test_what_still_runs() -> None:

@@ -19,7 +19,7 @@ from workflows.graph import (
 )
 from workflows.graph_hash import Hashes, hash_dag, hash_text
 from workflows.graph_shape import Upstreams, find_cycle, find_levels
-from workflows.graph_text import parse_header, parse_jobs, split_body
+from workflows.graph_text import parse_header, parse_jobs, parse_some_jobs, split_body
 
 HEADER = Header(workflow_args="a")
 
@@ -170,7 +170,7 @@ def test_the_first_hundred_errors_are_listed_and_all_are_counted() -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_the_parsers(body: bytes) -> None:
-    for parse in (split_body, parse_header, parse_jobs):
+    for parse in (split_body, parse_header, parse_jobs, parse_some_jobs):
         try:
             parse(body)
         except InvalidGraph as refused:
@@ -207,6 +207,39 @@ def test_the_wrong_job_is_named_with_its_position_in_the_whole_graph() -> None:
         parse_jobs(body, first=1000)
     (error,) = refused.value.errors
     assert (error.path, error.job, error.code) == ("jobs[1001].command", "b", "invalid-field")
+
+
+def test_every_wrong_field_of_a_job_is_named() -> None:
+    body = b'[{"name": "a", "slots": "two", "mem_fre": 3, "upstreams": [null], "attributes": {"sex": 1}}, 7]'
+    with pytest.raises(InvalidGraph) as refused:
+        parse_jobs(body)
+    found = {error.path: error.detail for error in refused.value.every}
+    assert list(found) == [
+        "jobs[0].command", "jobs[0].slots", "jobs[0].mem_fre", "jobs[0].upstreams[0]", "jobs[0].attributes[...]", "jobs[1]",
+    ]  # fmt: skip
+    assert found["jobs[0].command"] == "`command` is missing."
+    assert found["jobs[0].mem_fre"] == "There is no field `mem_fre`; is `mem_free` meant?"
+    assert {error.job for error in refused.value.every} == {"a", ""}
+
+
+def test_every_wrong_field_of_a_workflow_is_named() -> None:
+    with pytest.raises(InvalidGraph) as refused:
+        parse_header(b'{"colour": 1, "fail_fast": "yes", "tag_limits": {"fit": "5"}}')
+    assert [error.path for error in refused.value.every] == [
+        "workflow_args", "colour", "fail_fast", "tag_limits[...]",
+    ]  # fmt: skip
+
+
+def test_what_can_be_read_of_wrong_jobs_is_checked_all_the_same() -> None:
+    body = b'[{"name": "1a", "command": "x", "slots": "two"}, null, {"name": "b", "command": "x", "upstreams": ["c"]}]'
+    jobs = parse_some_jobs(body)
+    with pytest.raises(InvalidGraph) as refused:
+        build_graph(HEADER, jobs)
+    assert [(error.code, error.path) for error in refused.value.every] == [
+        ("invalid-name", "jobs[0].name"),
+        ("duplicate-command", "jobs[2].command"),
+        ("unknown-upstream", "jobs[2].upstreams[0]"),
+    ]
 
 
 def test_a_graph_keeps_its_hash_from_release_to_release() -> None:

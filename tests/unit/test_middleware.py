@@ -52,6 +52,15 @@ def test_a_packed_body_arrives_unpacked() -> None:
     assert "HTTP_CONTENT_ENCODING" not in request.META
 
 
+@pytest.mark.parametrize(("encoding", "status"), [("br", 415), ("gzip, br", 415), ("identity", 200), ("GZIP", 200)])
+def test_a_body_that_is_packed_otherwise_is_refused(encoding: str, status: int) -> None:
+    body = gzip.compress(b"{}") if encoding == "GZIP" else b"{}"
+    request = factory.post("/api/v1/workflows/", body, "application/json", headers={"content-encoding": encoding})
+    answer = GzipRequestMiddleware(echo)(request)
+    assert answer.status_code == status
+    assert (b"send it plain or as gzip" in answer.content) is (status == 415)
+
+
 @override_settings(MAX_BODY_BYTES=1000)
 @pytest.mark.parametrize(("size", "status"), [(1000, 200), (1001, 413), (10_000_000, 413)])
 def test_a_body_that_unpacks_to_more_than_the_limit_is_refused(size: int, status: int) -> None:

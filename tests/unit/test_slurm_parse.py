@@ -15,6 +15,7 @@ from executors.slurm_parse import (
     build_submission,
     read_cancellation,
     read_listing,
+    read_nodes,
     read_phase,
     read_submission,
     read_time,
@@ -161,11 +162,19 @@ class TestArguments:
             "--array=1-5%5", "/w", "/b",
         ]  # fmt: skip
 
-    def test_excluded_hosts_go_by_their_short_names(self) -> None:
-        argv = build_submission(config(), [spec(excluded_hosts=("c041", "c042.example.org"))], Path("/w"), Path("/b"))
+    def test_excluded_hosts(self) -> None:
+        argv = build_submission(config(), [spec(excluded_hosts=("c041", "c042"))], Path("/w"), Path("/b"))
         assert "--exclude=c041,c042" in argv
         with pytest.raises(ValueError, match="not the name of a host"):
             build_submission(config(), [spec(excluded_hosts=("c[1-99]",))], Path("/w"), Path("/b"))
+
+    def test_nodes_are_known_by_both_of_their_names(self) -> None:
+        """A node's name to Slurm need not be its host's; with several partitions each is listed once for each."""
+        text = "n1|c041.example.org\nn1|c041.example.org\nc042|c042\n"
+        assert read_nodes(Completed(0, text, "")) == {"c041": "n1", "n1": "n1", "c042": "c042"}
+        for answer in (Completed(1, text, ""), Completed(0, "", ""), Completed(0, "c041 c042", "")):
+            with pytest.raises(ExecutorUnavailable, match="sinfo"):
+                read_nodes(answer)
 
 
 class TestDeletion:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -24,6 +25,7 @@ from workflows.queries.workflows import find_workflow
 
 MOST_PER_PAGE = 1000
 DEFAULT_PER_PAGE = 100
+READS = frozenset({"get", "head", "options"})
 
 
 class RawBody(BaseParser):
@@ -45,12 +47,15 @@ class ApiView(APIView):
     permission_classes = [IsAuthenticated, HasScope]
     scope = "operate"
     is_personal = False  # True: what concerns nobody but the caller, which an auditor may change too
+    has_dry_run = False  # True: `dry_run=1` says what would happen
     keeps_answers = True  # False: the answer holds a secret, which must not be stored for repetition
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Once it is clear who asks, a request with an Idempotency-Key acts at most once."""
         super().initial(request, *args, **kwargs)
         method = (request.method or "").lower()
+        if not self.has_dry_run and method not in READS and "dry_run" in request.query_params:
+            raise Problem(400, "invalid-request", "This call has no dry run; nothing was done. Leave dry_run out.")
         if request.headers.get("Idempotency-Key") and method in self.http_method_names and hasattr(self, method):
             act, body = getattr(self, method), request._request.body
             kept = None if self.keeps_answers else without_secret
@@ -80,10 +85,14 @@ def choose_fields(data: dict[str, Any], names: list[str]) -> dict[str, Any]:
 
 
 def is_dry_run(request: Request) -> bool:
+    """Whether a call only asks what it would do. A view that asks this says so by `has_dry_run`."""
     text = request.query_params.get("dry_run", "")
     if text not in ("", "0", "1"):
         raise Problem(400, "invalid-request", "dry_run must be 0 or 1.")
     return text == "1"
+
+
+DRY_RUN = OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")
 
 
 def get_workflow(request: Request, workflow_id: int) -> Workflow:

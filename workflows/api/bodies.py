@@ -1,22 +1,29 @@
-"""JSON bodies of a sensible depth. The framework's settings name this, so it imports no view."""
+"""JSON bodies of a sensible depth, in which no key comes twice. The framework's settings name this, so it imports no view."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import BytesIO
 from typing import Any
 
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from workflows.json_keys import find_doubled_keys
+
 DEEPEST = 32
 
 
 class JsonBody(JSONParser):
-    """What is nested deeper than anything of ours is refused before anybody walks through it."""
+    """What is nested deeper than anything of ours is refused before anybody walks through it; so is a key that comes
+    twice, of whose values one would be ignored."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        data: object = super().parse(stream, media_type, parser_context)
+        body = bytes(stream.read())
+        data: object = super().parse(BytesIO(body), media_type, parser_context)
         demand_shallow(data)
+        if doubled := find_doubled_keys(body):
+            raise ParseError(f"These keys come twice in one object: {', '.join(doubled[:20])}.")
         return data
 
 

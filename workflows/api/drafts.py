@@ -14,14 +14,15 @@ from rest_framework.response import Response
 from workflows import binding, drafts, lifecycle
 from workflows.api import schema
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView, RawBody, raw_body
+from workflows.api.base import DRY_RUN, ApiView, RawBody, is_dry_run, raw_body
 from workflows.api.bodies import demand_shallow
 from workflows.api.problems import Problem
 from workflows.api.workflows import check_executors, show
 from workflows.graph import MAX_JOBS, GraphError, InvalidGraph
-from workflows.graph_text import parse_header, parse_jobs, split_body
+from workflows.graph_text import find_doubled, parse_header, parse_jobs, split_body
 from workflows.models import Draft, Workflow
 from workflows.quotas import refuse_submission
+from workflows.submission_plan import SubmissionPlan, plan_known, plan_submission
 
 
 def get_draft(request: Request, draft_id: uuid.UUID) -> Draft:
@@ -30,6 +31,12 @@ def get_draft(request: Request, draft_id: uuid.UUID) -> Draft:
     if draft is None:
         raise Http404
     return draft
+
+
+def demand_single_keys(body: bytes) -> None:
+    """Raises InvalidGraph naming every key that comes twice."""
+    if errors := find_doubled(body):
+        raise InvalidGraph(errors)
 
 
 class DraftsView(ApiView):
@@ -48,6 +55,7 @@ class DraftsView(ApiView):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidGraph([GraphError("invalid-json", "", f"The body is not a JSON object: {error}")]) from error
         demand_shallow(header)
+        demand_single_keys(raw_body(request))
         count = header.pop("job_count", None)
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
             raise InvalidGraph([GraphError("invalid-number", "job_count", "job_count must be a whole number.")])
@@ -79,6 +87,7 @@ class DraftChunkView(ApiView):
         if number >= drafts.MAX_CHUNKS:
             raise Problem(400, "invalid-request", f"At most {drafts.MAX_CHUNKS:,} chunks are possible.")
         fields, jobs = split_body(raw_body(request))
+        demand_single_keys(raw_body(request))
         if fields:
             raise Problem(
                 400, "invalid-request", f"A chunk holds only `jobs`; not understood: {', '.join(sorted(fields))}."
@@ -90,11 +99,13 @@ class DraftChunkView(ApiView):
 
 class DraftCommitView(ApiView):
     scope = "submit"
+    has_dry_run = True
 
     @extend_schema(
         request=None,
+        parameters=[DRY_RUN],
         responses={
-            200: schema.Workflow,
+            200: schema.SubmittedOrPlanned,
             201: schema.Workflow,
             400: schema.ProblemShape,
             404: schema.ProblemShape,
@@ -105,11 +116,19 @@ class DraftCommitView(ApiView):
     def post(self, request: Request, draft_id: uuid.UUID) -> Response:
         """Check the whole graph and make it a workflow. Repeating the commit answers the same workflow."""
         draft = get_draft(request, draft_id)
+        only_ask = is_dry_run(request)
         if draft.workflow is not None:
-            return Response({**show(request, draft.workflow), "created": False})
+            plan = plan_known(draft.workflow) if only_ask else None
+            return _answer(plan) if plan else Response({**show(request, draft.workflow), "created": False})
         graph = drafts.assemble(draft)
         check_executors(graph.header, graph.jobs)
+        if only_ask:
+            return _answer(plan_submission(graph, actor_of(request)))
         bound = binding.bind(graph, actor_of(request))
         drafts.finish(draft, bound.workflow)
         workflow = Workflow.objects.select_related("dag", "group").get(pk=bound.workflow.pk)
         return Response({**show(request, workflow), "created": bound.is_new}, status=201 if bound.is_new else 200)
+
+
+def _answer(plan: SubmissionPlan) -> Response:
+    return Response({**plan.as_json(), "dry_run": True})

@@ -6,27 +6,24 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import Http404, QueryDict
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows import bell, operations
+from workflows import bell, collecting, operations
 from workflows.api import schema, shapes
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView, demand, demand_understood, get_workflow, is_dry_run, preview, read_body
+from workflows.api.base import DRY_RUN, ApiView, demand, demand_understood, get_workflow, is_dry_run, preview, read_body
 from workflows.api.lists import NEWEST, answer_page, demand_rows, describe_list
 from workflows.api.problems import Problem
-from workflows.filters import JobFilter, OperationFilter, OutcomeFilter
-from workflows.models import Job, Operation, OperationItem, Workflow
-from workflows.planning import plural
+from workflows.filters import OperationFilter, OutcomeFilter
+from workflows.models import Operation, OperationItem, Workflow
+from workflows.planning import Plan, plural
 from workflows.queries import operations as queries
-from workflows.queries.counts import groups_of
 from workflows.queries.jobs import jobs_of
 from workflows.queries.keyset import Order
 
-DRY_RUN = OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")
 PROBLEMS = {400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape}
 BY_ITEM = Order("id")
 
@@ -38,8 +35,8 @@ def get_operation(request: Request, key: uuid.UUID) -> Operation:
     return operation
 
 
-def choose_jobs(workflow: Workflow, wanted: dict[str, Any]) -> tuple[QuerySet[Job], str]:
-    """The jobs that are meant, and the selection in words. Raises Problem."""
+def choose_jobs(workflow: Workflow, wanted: dict[str, Any]) -> collecting.Selection:
+    """The jobs that are meant, and the same in words. Raises Problem."""
     if ("filters" in wanted) == ("job_ids" in wanted):
         raise Problem(
             400, "invalid-request", "Name the jobs by either filters or job_ids; empty filters mean all jobs."
@@ -49,21 +46,29 @@ def choose_jobs(workflow: Workflow, wanted: dict[str, Any]) -> tuple[QuerySet[Jo
     query = QueryDict(mutable=True)
     for name, values in wanted["filters"].items():
         query.setlist(name, values)
-    filters = JobFilter(query, jobs_of(workflow.dag_id), workflow.dag_id, groups_of(workflow.dag_id))
-    understood = set(filters.applied)
-    demand_understood([name for name in wanted["filters"] if name not in understood], filters.form.errors)
-    return filters.rows, "; ".join(chip.label for chip in filters.chips) or "all jobs"
+    selection = collecting.select(workflow, query)
+    assert selection.filters is not None
+    understood = set(selection.filters.applied)
+    demand_understood([name for name in wanted["filters"] if name not in understood], selection.filters.form.errors)
+    return selection
 
 
-def _by_ids(workflow: Workflow, job_ids: Sequence[int]) -> tuple[QuerySet[Job], str]:
+def _by_ids(workflow: Workflow, job_ids: Sequence[int]) -> collecting.Selection:
     jobs = jobs_of(workflow.dag_id).filter(pk__in=job_ids)
     missing = sorted(set(job_ids) - set(jobs.values_list("pk", flat=True)))
     if missing:
         raise Problem(400, "unknown-job", f"Not jobs of workflow {workflow.pk}: {', '.join(map(str, missing[:20]))}.")
-    return jobs, f"{plural(len(set(job_ids)))} named by id"
+    return collecting.Selection(jobs, f"{plural(len(set(job_ids)))} named by id")
+
+
+def _plan_of(operation: Operation) -> Plan | None:
+    """What it would do; None while its jobs are collected."""
+    return None if operation.state == "collecting" else operations.plan_of(operation)
 
 
 class WorkflowOperationsView(ApiView):
+    has_dry_run = True
+
     @extend_schema(
         request=schema.OperationInput,
         parameters=[DRY_RUN],
@@ -71,18 +76,20 @@ class WorkflowOperationsView(ApiView):
         operation_id="draft_operation",
     )
     def post(self, request: Request, workflow_id: int) -> Response:
-        """Freeze which jobs are meant. Nothing happens to them until the draft is confirmed, within half an hour."""
+        """Freeze which jobs are meant; more than 10,000 are collected first, while its state is `collecting`. Nothing
+        happens to them until the draft is confirmed, within half an hour."""
         workflow = get_workflow(request, workflow_id)
         wanted = read_body(schema.OperationInput, request)
         name = wanted["action"]
         demand(operations.ACTIONS[name].may_act, request, workflow)
-        jobs, said = choose_jobs(workflow, wanted)
+        selection = choose_jobs(workflow, wanted)
+        jobs, said = selection.jobs, selection.said
         if is_dry_run(request):
             return preview(operations.plan(name, operations.count(jobs), operations.sample(jobs), said))
-        operation = operations.freeze(workflow, actor_of(request), name, jobs, said)
+        operation = collecting.make_draft(workflow, actor_of(request), name, selection)
         if operation is None:
             raise Problem(409, "no-jobs", f"No job of workflow {workflow_id} is chosen ({said}); nothing was done.")
-        return Response(shapes.operation(operation, request, operations.plan_of(operation)), status=201)
+        return Response(shapes.operation(operation, request, _plan_of(operation)), status=201)
 
 
 class OperationsView(ApiView):
@@ -102,7 +109,7 @@ class OperationView(ApiView):
     def get(self, request: Request, key: uuid.UUID) -> Response:
         """One operation: what was frozen, by tag, and how far it is."""
         operation = get_operation(request, key)
-        return Response(shapes.operation(operation, request, operations.plan_of(operation)))
+        return Response(shapes.operation(operation, request, _plan_of(operation)))
 
 
 class OperationJobsView(ApiView):
@@ -143,6 +150,9 @@ class OperationConfirmView(ApiView):
         options = read_options(operation.action, read_body(schema.OperationConfirmation, request))
         if operations.is_expired(operation):
             raise Problem(409, "draft-expired", "The draft is over half an hour old; make a new one.")
+        if operation.state == "collecting":
+            detail = f"Its jobs are still being collected ({operation.jobs:,} so far); confirm it when it is a draft."
+            raise Problem(409, "still-collecting", detail)
         if operations.confirm(operation, options):
             bell.send(operations.TASK, operation_id=operation.pk)
         return Response(shapes.operation(get_operation(request, key), request), status=202)

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from workflows import bell, lifecycle, planning
 from workflows.api import schema, shapes
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView, demand, is_dry_run, preview, read_body
+from workflows.api.base import DRY_RUN, ApiView, demand, is_dry_run, preview, read_body
 from workflows.api.problems import Problem
 from workflows.api.unchanged import IF_NONE_MATCH, is_known, make_tag, not_modified
 from workflows.api.waiting import wait_for_change
@@ -64,9 +64,11 @@ class RunView(ApiView):
 
 
 class StopView(ApiView):
+    has_dry_run = True
+
     @extend_schema(
         request=schema.StopInput,
-        parameters=[OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")],
+        parameters=[DRY_RUN],
         responses={
             200: schema.Plan,
             202: schema.Run,

@@ -20,8 +20,8 @@ from workflows.api.base import ApiView, get_workflow, read_body
 from workflows.api.lists import NEWEST, answer_page, demand_rows, describe_list
 from workflows.api.problems import Problem
 from workflows.filters import AuditFilter
-from workflows.models import ApiToken, AuditEntry, ExecutorState
-from workflows.permissions import is_staff
+from workflows.models import ApiToken, AuditEntry
+from workflows.permissions import may_read_audit
 from workflows.queries.system import audit_entries
 
 
@@ -30,26 +30,6 @@ class ServerView(ApiView):
     def get(self, request: Request) -> Response:
         """The server's version, its executors and who you are."""
         return Response(shapes.server(request.user.get_username(), request))
-
-
-class ExecutorsView(ApiView):
-    @extend_schema(responses=schema.ExecutorList, operation_id="list_executors")
-    def get(self, request: Request) -> Response:
-        """The executors and what their last listing told; nobody is asked for this."""
-        states = {state.name: state for state in ExecutorState.objects.all()}
-        return Response({"results": [_executor(name, states.get(name)) for name in settings.EXECUTORS]})
-
-
-def _executor(name: str, state: ExecutorState | None) -> dict[str, object]:
-    return {
-        "name": name,
-        "kind": state.kind if state else name,
-        "polled_at": shapes.iso(state.polled_at) if state else None,
-        "poll_seconds": state.poll_seconds if state else None,
-        "failure": state.failure if state else "",
-        "failures_in_a_row": state.failures_in_a_row if state else 0,
-        "counts": state.counts if state else {},
-    }
 
 
 def _token(token: ApiToken) -> dict[str, object]:
@@ -134,9 +114,9 @@ class AuditView(ApiView):
         operation_id="list_audit",
     )
     def get(self, request: Request) -> Response:
-        """All that anybody changed, newest first: for staff."""
-        if not is_staff(request.user):
-            raise Problem(403, "not-allowed", "Only staff may read what everybody did.")
+        """All that anybody changed, newest first: for administrators."""
+        if not may_read_audit(request.user):
+            raise Problem(403, "not-allowed", "Only administrators may read what everybody did.")
         return _entries(request, audit_entries())
 
 

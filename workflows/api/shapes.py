@@ -178,7 +178,7 @@ def server(user: str, request: HttpRequest) -> dict[str, Any]:
     return {
         "version": settings.VERSION,
         "user": user,
-        "features": ["dry_run", "operations"],
+        "features": ["dry_run", "dry_run_everywhere", "operations"],
         "executors": settings.EXECUTORS,
         "default_executor": settings.DEFAULT_EXECUTOR,
         "url": page_of(request, "/").rstrip("/"),

@@ -6,24 +6,24 @@ from collections.abc import Sequence
 
 from django.http import Http404
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows import explain, lifecycle, planning
+from workflows import explain, lifecycle, operations, planning
 from workflows.api import schema
 from workflows.api.authentication import actor_of
-from workflows.api.base import ApiView, demand, get_workflow, is_dry_run, preview, read_body
+from workflows.api.base import DRY_RUN, ApiView, demand, get_workflow, is_dry_run, preview, read_body
 from workflows.api.problems import Problem
 from workflows.models import Job, Workflow
 from workflows.permissions import find_group, is_owner, may_operate, may_write_notes
 from workflows.queries.frame import read_frame
 from workflows.queries.job_detail import find_job, view_job
+from workflows.queries.jobs import jobs_of
 from workflows.restarting import restart, ring_live_run
 from workflows.sharing import share
 from workflows.state_machine import JobStatus
 
-DRY_RUN = OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")
 PROBLEMS = {400: schema.ProblemShape, 403: schema.ProblemShape, 404: schema.ProblemShape, 409: schema.ProblemShape}
 
 
@@ -44,6 +44,8 @@ def own_jobs(workflow: Workflow, job_ids: Sequence[int]) -> list[int]:
 
 
 class RerunView(ApiView):
+    has_dry_run = True
+
     @extend_schema(
         request=schema.RerunInput,
         parameters=[DRY_RUN],
@@ -65,6 +67,8 @@ class RerunView(ApiView):
 
 
 class DoneView(ApiView):
+    has_dry_run = True
+
     @extend_schema(
         request=schema.DoneInput,
         parameters=[DRY_RUN],
@@ -87,22 +91,34 @@ class DoneView(ApiView):
 
 
 class ResetView(ApiView):
+    has_dry_run = True
+
     @extend_schema(
-        request=schema.JobIdsInput, responses={200: schema.SteeredJobs, **PROBLEMS}, operation_id="reset_jobs"
+        request=schema.JobIdsInput,
+        parameters=[DRY_RUN],
+        responses={200: schema.SteeredOrPlanned, **PROBLEMS},
+        operation_id="reset_jobs",
     )
     def post(self, request: Request, workflow_id: int) -> Response:
         """Back to "registered" with all attempts; nothing is started unless a run is live."""
         workflow = get_workflow(request, workflow_id)
         demand(may_operate, request, workflow)
         ids = own_jobs(workflow, read_body(schema.JobIdsInput, request)["job_ids"])
+        if is_dry_run(request):
+            return preview(_plan_jobs(workflow, "rerun", ids))
         steered = lifecycle.reset_jobs(workflow_id, ids, actor_of(request))
         ring_live_run(workflow_id)
         return Response(_steered(steered))
 
 
 class RequestsView(ApiView):
+    has_dry_run = True
+
     @extend_schema(
-        request=schema.RequestsInput, responses={200: schema.SteeredJobs, **PROBLEMS}, operation_id="change_requests"
+        request=schema.RequestsInput,
+        parameters=[DRY_RUN],
+        responses={200: schema.SteeredOrPlanned, **PROBLEMS},
+        operation_id="change_requests",
     )
     def post(self, request: Request, workflow_id: int) -> Response:
         """Change slots, mem_free, max_runtime or max_attempts of unfinished jobs; live attempts keep theirs."""
@@ -112,7 +128,15 @@ class RequestsView(ApiView):
         ids = own_jobs(workflow, values.pop("job_ids"))
         if not values:
             raise Problem(400, "invalid-request", "Name at least one of slots, mem_free, max_runtime, max_attempts.")
+        if is_dry_run(request):
+            return preview(_plan_jobs(workflow, "requests", ids))
         return Response(_steered(lifecycle.change_requests(workflow_id, ids, actor_of(request), **values)))
+
+
+def _plan_jobs(workflow: Workflow, action: str, ids: Sequence[int]) -> planning.Plan:
+    """What an operation with this action would do: the single calls obey the same rules."""
+    jobs = jobs_of(workflow.dag_id).filter(pk__in=ids)
+    return operations.plan(action, operations.count(jobs), operations.sample(jobs), "named by id")
 
 
 def _steered(steered: lifecycle.Steered) -> dict[str, object]:
@@ -120,8 +144,13 @@ def _steered(steered: lifecycle.Steered) -> dict[str, object]:
 
 
 class LimitsView(ApiView):
+    has_dry_run = True
+
     @extend_schema(
-        request=schema.LimitsInput, responses={200: schema.LimitsInput, **PROBLEMS}, operation_id="set_limits"
+        request=schema.LimitsInput,
+        parameters=[DRY_RUN],
+        responses={200: schema.LimitsOrPlanned, **PROBLEMS},
+        operation_id="set_limits",
     )
     def put(self, request: Request, workflow_id: int) -> Response:
         """How many jobs may run at once, in the workflow and per tag; null takes a limit away. Holds for a live run."""
@@ -130,6 +159,8 @@ class LimitsView(ApiView):
         wanted = read_body(schema.LimitsInput, request)
         run_limit = wanted.get("max_concurrently_running", workflow.max_concurrently_running)
         tag_limits = wanted.get("tag_limits", {})
+        if is_dry_run(request):
+            return preview(planning.plan_limits(workflow, run_limit, tag_limits))
         lifecycle.set_limits(workflow_id, actor_of(request), run_limit, tag_limits)
         ring_live_run(workflow_id)
         return Response({"max_concurrently_running": run_limit, "tag_limits": tag_limits})

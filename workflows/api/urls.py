@@ -6,7 +6,19 @@ from csp.decorators import csp_update
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
-from workflows.api import drafts, errors, figures, graphs, jobs, operations, runs, server, steering, workflows
+from workflows.api import (
+    drafts,
+    errors,
+    executors,
+    figures,
+    graphs,
+    jobs,
+    operations,
+    runs,
+    server,
+    steering,
+    workflows,
+)
 
 READ = ["get", "head"]  # pages: they have no answer to OPTIONS
 
@@ -36,7 +48,10 @@ urlpatterns = [
     path("v1/workflows/<int:workflow_id>/graph/", graphs.TagGraphView.as_view()),
     path("v1/workflows/<int:workflow_id>/error-groups/", errors.ErrorGroupsView.as_view()),
     path("v1/error-groups/<int:group_id>/", errors.ErrorGroupView.as_view()),
-    path("v1/executors/", server.ExecutorsView.as_view()),
+    path("v1/executors/", executors.ExecutorsView.as_view()),
+    path("v1/executors/<slug:name>/hold/", executors.ExecutorHoldView.as_view()),
+    path("v1/executors/<slug:name>/limit/", executors.ExecutorLimitView.as_view()),
+    path("v1/hosts/<slug:name>/<str:host>/exclusion/", executors.HostExclusionView.as_view()),
     path("v1/tokens/", server.TokensView.as_view()),
     path("v1/tokens/<slug:prefix>/", server.TokenView.as_view()),
     path("v1/jobs/<int:job_id>/tree/", graphs.TreeView.as_view()),

@@ -15,6 +15,7 @@ from workflows import bell, binding, lifecycle, planning
 from workflows.api import schema, shapes
 from workflows.api.authentication import actor_of
 from workflows.api.base import (
+    DRY_RUN,
     ApiView,
     RawBody,
     demand,
@@ -30,7 +31,7 @@ from workflows.api.problems import Problem
 from workflows.api.unchanged import IF_NONE_MATCH, is_known, make_tag, not_modified
 from workflows.filters import AttemptFilter, ErrorFilter, JobFilter, RunFilter, WorkflowFilter
 from workflows.graph import Graph, GraphError, Header, InvalidGraph, JobInput, build_graph, check_header
-from workflows.graph_text import parse_header, parse_jobs, split_body
+from workflows.graph_text import find_doubled, parse_header, parse_jobs, parse_some_jobs, split_body
 from workflows.models import JobInstance, Workflow, WorkflowRun
 from workflows.permissions import is_owner, may_operate
 from workflows.queries import attempts as attempt_queries
@@ -39,11 +40,11 @@ from workflows.queries.counts import counts_of_dags, groups_of
 from workflows.queries.keyset import Order
 from workflows.queries.workflows import listed, with_error_text
 from workflows.scope import Scope
+from workflows.submission_plan import plan_submission
 
 SORT = OpenApiParameter(
     "sort", str, enum=list(job_queries.ORDERS), description="- before the name: the other way round"
 )
-DRY_RUN = OpenApiParameter("dry_run", int, description="1: say what would happen, and do nothing")
 NEWEST_ATTEMPT = Order("job_instance_id", is_descending=True)
 ERROR_LINES = 10
 
@@ -51,7 +52,7 @@ ERROR_LINES = 10
 def read_graph(body: bytes) -> Graph:
     """The checked graph of a posted workflow. Raises InvalidGraph with everything that is wrong."""
     fields, jobs = split_body(body)
-    errors: list[GraphError] = []
+    errors = find_doubled(body)
     header, parsed = Header(workflow_args="-"), list[JobInput]()
     try:
         header = parse_header(msgspec.json.encode(fields))
@@ -59,7 +60,12 @@ def read_graph(body: bytes) -> Graph:
         errors += error.every
     try:
         parsed = parse_jobs(bytes(jobs))
-        errors += find_unknown_executors(header, parsed)
+    except InvalidGraph as error:
+        errors += error.every
+        if not (parsed := parse_some_jobs(bytes(jobs))):
+            raise InvalidGraph(errors) from error
+    errors += find_unknown_executors(header, parsed)
+    try:
         graph = build_graph(header, parsed)
     except InvalidGraph as error:
         raise InvalidGraph(errors + error.every) from error
@@ -113,6 +119,7 @@ def bind_and_answer(request: Request, graph: Graph) -> Response:
 class WorkflowsView(ApiView):
     parser_classes = [RawBody]
     scope = "submit"
+    has_dry_run = True
 
     @extend_schema(
         parameters=describe_list(WorkflowFilter, IF_NONE_MATCH),
@@ -127,8 +134,9 @@ class WorkflowsView(ApiView):
 
     @extend_schema(
         request=schema.WorkflowInput,
+        parameters=[DRY_RUN],
         responses={
-            200: schema.Workflow,
+            200: schema.SubmittedOrPlanned,
             201: schema.Workflow,
             400: schema.ProblemShape,
             409: schema.ProblemShape,
@@ -138,7 +146,11 @@ class WorkflowsView(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Submit a graph. The same arguments and jobs answer the same workflow; nothing is started."""
-        return bind_and_answer(request, read_graph(raw_body(request)))
+        only_ask = is_dry_run(request)
+        graph = read_graph(raw_body(request))
+        if only_ask:
+            return Response({**plan_submission(graph, actor_of(request)).as_json(), "dry_run": True})
+        return bind_and_answer(request, graph)
 
 
 def _shown(request: Request, rows: Sequence[Workflow]) -> list[dict[str, object]]:
@@ -174,6 +186,7 @@ class WorkflowView(ApiView):
 
 class WorkflowRunsView(ApiView):
     scope = "submit"
+    has_dry_run = True
 
     @extend_schema(
         parameters=describe_list(RunFilter),
@@ -223,8 +236,12 @@ class WorkflowRunsView(ApiView):
 def _demand_own_options(request: Request, workflow: Workflow, values: dict[str, object]) -> None:
     """What runs, where and with which environment is the owner's to say; an operator may repeat it."""
     keys = ("executor", "project", "stdout", "stderr", "working_dir", "home", "path")
-    if [key for key in keys if key in values and values[key] != getattr(workflow, key)]:
-        demand(is_owner, request, workflow)
+    others = [key for key in keys if key in values and values[key] != getattr(workflow, key)]
+    if not others or is_owner(request.user, workflow):
+        return
+    errors = [{"code": "not-yours", "path": key, "detail": f"{key} is the owner's to say."} for key in others]
+    said = f"Only the owner ({workflow.user}) may change {', '.join(others)} of workflow {workflow.pk}."
+    raise Problem(403, "not-allowed", f"{said} Leave out what you would change, and it runs as it is.", errors=errors)
 
 
 class WorkflowJobsView(ApiView):

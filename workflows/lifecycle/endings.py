@@ -194,7 +194,7 @@ def _end_jobs(
             done.extend(job.job_id for job in moved)
     if done:
         faults.point("before_downstream")
-        tell_downstream(done)
+        tell_downstream(done, now)
 
 
 def _assign_groups(endings: Sequence[Ending], groups: Mapping[str, int], job_of: Mapping[int, int]) -> None:
@@ -255,7 +255,7 @@ def record_late_success(run_id: int, ending: Ending) -> bool:
     log_moves([(ending.instance_id, InstanceStatus.DONE, now)])
     ledger = Ledger(workflow)
     move_jobs(ledger, [job], JobStatus.DONE, now, not_before=None)
-    tell_downstream([job_id])
+    tell_downstream([job_id], now)
     ledger.close()
     _complete_resting(workflow, now)
     return True

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import Case, DateTimeField, F, Value, When
 
 from workflows.bulk import as_stored, chunked, insert_rows
 from workflows.models import Job, JobGroup, JobInstance, Workflow, WorkflowRun
@@ -115,8 +115,9 @@ def move_jobs(ledger: Ledger, jobs: Collection[LockedJob], new: JobStatus, now: 
         ledger.note(job, new)
 
 
-def tell_downstream(job_ids: Sequence[int], step: int = -1) -> None:
-    """One upstream less (or more, when a done job is reset) for every downstream job of these."""
+def tell_downstream(job_ids: Sequence[int], now: datetime, step: int = -1) -> None:
+    """One upstream less (or more, when a done job is reset) for every downstream job of these. Who has none left now is
+    ready from now on."""
     changes: Counter[int] = Counter()
     with connection.cursor() as cursor:
         for chunk in chunked(sorted(job_ids)):
@@ -131,7 +132,12 @@ def tell_downstream(job_ids: Sequence[int], step: int = -1) -> None:
         by_count[count].append(job_id)
     for count, downstream in sorted(by_count.items()):
         for chunk in chunked(sorted(downstream)):
-            Job.objects.filter(pk__in=chunk).update(upstreams_left=F("upstreams_left") + step * count)
+            # The time first: MariaDB assigns from left to right, and it wants the number as it was
+            is_last = When(upstreams_left=-step * count, then=Value(now))
+            Job.objects.filter(pk__in=chunk).update(
+                ready_at=Case(is_last, default=None, output_field=DateTimeField()),
+                upstreams_left=F("upstreams_left") + step * count,
+            )
 
 
 def log_moves(moves: Iterable[tuple[int, InstanceStatus, datetime]]) -> None:

@@ -52,7 +52,7 @@ def reset_jobs(workflow_id: int, job_ids: Sequence[int], actor: Actor) -> Steere
     waiting = [job.job_id for job in jobs if job.status is JobStatus.REGISTERED]
     for chunk in chunked(sorted(waiting)):
         Job.objects.filter(pk__in=chunk).update(num_attempts=0, not_before=None, is_in_scope=True)
-    tell_downstream(was_done, step=+1)
+    tell_downstream(was_done, now, step=+1)
     _reopen(workflow)
     ledger.has_changed = bool(jobs)
     ledger.close()
@@ -76,9 +76,10 @@ def mark_done(workflow_id: int, job_ids: Sequence[int], actor: Actor, note: str 
     workflow = lock_workflow(workflow_id)
     excluded = {**LIVE_WORDS, JobStatus.DONE: "it is done already"}
     jobs, skipped = _split(lock_jobs(job_ids).values(), excluded)
+    now = timezone.now()
     ledger = Ledger(workflow)
-    move_jobs(ledger, jobs, JobStatus.DONE, timezone.now(), marked_done_by=actor.name, not_before=None)
-    tell_downstream([job.job_id for job in jobs])
+    move_jobs(ledger, jobs, JobStatus.DONE, now, marked_done_by=actor.name, not_before=None)
+    tell_downstream([job.job_id for job in jobs], now)
     ledger.close()
     after = {"note": note} if note else {}
     write_audit(actor, "mark-done", _target(job_ids), workflow_id=workflow_id, job_count=len(jobs), after=after)
@@ -101,14 +102,19 @@ def ask_kill(workflow_id: int, job_ids: Sequence[int], then: str, actor: Actor) 
     return Steered(asked, {})
 
 
+def refuse_unknown_tags(workflow_id: int, known: Collection[str], asked: Collection[str]) -> None:
+    """Raises Refused."""
+    unknown = sorted(set(asked) - set(known))
+    if unknown:
+        raise Refused("unknown-tag", f"Workflow {workflow_id} has no tag {', '.join(map(repr, unknown))}.")
+
+
 @write_transaction
 def set_limits(workflow_id: int, actor: Actor, run_limit: int | None, tag_limits: dict[str, int | None]) -> None:
     """Change how many may run at once: in the whole workflow (None: no limit), and per tag. Holds for the live run."""
     workflow = lock_workflow(workflow_id)
     known = {group.name: group for group in JobGroup.objects.filter(dag_id=workflow.dag_id, is_from_tag=True)}
-    unknown = sorted(set(tag_limits) - set(known))
-    if unknown:
-        raise Refused("unknown-tag", f"Workflow {workflow_id} has no tag {', '.join(map(repr, unknown))}.")
+    refuse_unknown_tags(workflow_id, known, tag_limits)
     before = {
         "run": workflow.max_concurrently_running,
         **{tag: known[tag].max_concurrently_running for tag in tag_limits},
@@ -154,7 +160,7 @@ def repair_readiness(run_id: int, job_ids: Sequence[int]) -> int:
         left = Counter(edges.values_list("downstream_id", flat=True))
         for job_id in chunk:
             wrong = Job.objects.filter(pk=job_id).exclude(upstreams_left=left[job_id])
-            repaired += wrong.update(upstreams_left=left[job_id])
+            repaired += wrong.update(upstreams_left=left[job_id], ready_at=None)
     Ledger(workflow, has_changed=bool(repaired)).close()
     return repaired
 

@@ -106,7 +106,8 @@ class JobGroup(models.Model):
 
 class Job(models.Model):
     """The (potential) call of a command. `num_attempts` counts the attempts used up since the last resume;
-    `upstreams_left` counts the upstreams that are not done, and is 0 for a job that may start. `blocked_by` is the
+    `upstreams_left` counts the upstreams that are not done, and is 0 for a job that may start; `ready_at` is when it
+    became 0 (null: not since this is written down). `blocked_by` is the
     failed job that a waiting one cannot do without, near or far; the sweep writes it."""
 
     job_id = models.BigAutoField(primary_key=True)
@@ -128,6 +129,7 @@ class Job(models.Model):
     position = models.PositiveIntegerField(default=0)
     executor = models.CharField(max_length=64, blank=True)
     upstreams_left = models.PositiveIntegerField(default=0)
+    ready_at = models.DateTimeField(null=True, blank=True)
     not_before = models.DateTimeField(null=True, blank=True)
     attributes = models.JSONField(default=dict, blank=True)
     marked_done_by = models.CharField(max_length=150, blank=True)

@@ -9,12 +9,13 @@ from django.db import models
 
 from workflows.models.definition import Workflow
 
-STATES = ("draft", "working", "finished", "stopped", "failed")
+STATES = ("collecting", "draft", "working", "finished", "stopped", "failed")
+UNCONFIRMED = ("collecting", "draft")
 
 
 class Operation(models.Model):
-    """One action on the jobs in its items. A draft does nothing until it is confirmed; `said` is the selection in
-    words, `options` belong to the action."""
+    """One action on the jobs in its items. A large selection is collected first; a draft does nothing until it is
+    confirmed. `said` is the selection in words, `options` belong to the action."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True)
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="operations")
@@ -25,12 +26,13 @@ class Operation(models.Model):
     via = models.CharField(max_length=16, default="page")
     address = models.CharField(max_length=64, blank=True)
     request_id = models.CharField(max_length=36, blank=True)
-    state = models.CharField(max_length=8, default="draft")
+    state = models.CharField(max_length=16, default="draft")
     problem = models.TextField(blank=True)
     jobs = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
+    frozen_at = models.DateTimeField(null=True, blank=True)  # when a collected selection was complete
     confirmed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     stop_asked_by = models.CharField(max_length=150, blank=True)

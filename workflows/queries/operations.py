@@ -9,14 +9,15 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
 
 from workflows.models import Job, Operation, OperationItem
+from workflows.models.operations import UNCONFIRMED
 from workflows.permissions import visible_workflows
 
 SKIPPED_SHOWN = 50
 
 
 def listed(user: User | AnonymousUser) -> QuerySet[Operation]:
-    """All operations on workflows that this person may see; a draft is its maker's alone."""
-    confirmed = ~Q(state="draft") | Q(user_id=user.pk)
+    """All operations on workflows that this person may see; what is not confirmed yet is its maker's alone."""
+    confirmed = ~Q(state__in=UNCONFIRMED) | Q(user_id=user.pk)
     return Operation.objects.select_related("workflow__group", "user").filter(
         confirmed, workflow__in=visible_workflows(user)
     )

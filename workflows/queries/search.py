@@ -26,6 +26,10 @@ class Hits:
     def total(self) -> int:
         return len(self.workflows) + len(self.runs) + len(self.jobs) + len(self.attempts)
 
+    @property
+    def is_cut(self) -> bool:
+        return HITS in (len(self.workflows), len(self.runs), len(self.jobs), len(self.attempts))
+
 
 def search(user: User | AnonymousUser, text: str) -> Hits:
     """A number: workflow, run, job, attempt of this id, attempts with this batch id. Text: beginnings of names."""

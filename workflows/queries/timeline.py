@@ -14,7 +14,9 @@ from workflows.time_use import Timed
 
 Window = tuple[datetime, datetime]
 ROWS_READ, TIMED_READ = 10_000, 2_000
-TIMES = ("job_instance_id", "job_id", "job__group_id", "submitted_date", "started_at", "ended_at", "status")
+TIMES = (
+    "job_instance_id", "job_id", "job__group_id", "submitted_date", "started_at", "ended_at", "status", "job__ready_at",
+)  # fmt: skip
 ATTEMPTS_DRAWN, RUNS_OFFERED = 300, 10
 MOST_BINS = 300
 MINUTE = timedelta(minutes=1)
@@ -53,8 +55,8 @@ def read_times(run_id: int, window: Window | None, group_id: int | None = None) 
         rows = rows.filter(job__group_id=group_id)
     most = TIMED_READ if window is None else ROWS_READ
     timed = [
-        Timed(instance, job, group, submitted, started, ended, status == "E")
-        for instance, job, group, submitted, started, ended, status in rows.values_list(*TIMES)[:most]
+        Timed(instance, job, group, submitted, started, ended, status == "E", ready)
+        for instance, job, group, submitted, started, ended, status, ready in rows.values_list(*TIMES)[:most]
     ]
     return timed if window is None else [one for one in timed if one.lived_in(*window)]
 

@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from workflows.models import JobGroup, JobInstance, JobInstanceErrorLog, Workflow, WorkflowRun
+from workflows.models import ErrorGroup, JobGroup, JobInstance, JobInstanceErrorLog, Workflow, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.permissions import visible_workflows
 from workflows.queries.counts import Counts, add_shown, groups_of, shown_of_dags
@@ -68,7 +68,7 @@ class WorkflowView:
     groups: list[JobGroup]
     counts: Counts
     runs: list[WorkflowRun]
-    errors: list[JobInstance]
+    error_groups: list[ErrorGroup]
     leftovers: Leftovers = field(default_factory=Leftovers)
 
     @property
@@ -122,7 +122,7 @@ def rows_of(workflows: list[Workflow]) -> list[WorkflowRow]:
         return []
     counts = shown_of_dags(workflow.dag_id for workflow in workflows)
     latest: list[Any] = [getattr(workflow, "latest_run_id", None) for workflow in workflows]
-    runs = WorkflowRun.objects.in_bulk([run_id for run_id in latest if run_id is not None])
+    runs = WorkflowRun.objects.select_related("forecast").in_bulk([run_id for run_id in latest if run_id is not None])
     return [
         WorkflowRow(workflow, counts.get(workflow.dag_id, {}), runs.get(run_id), getattr(workflow, "run_count", 0))
         for workflow, run_id in zip(workflows, latest, strict=True)
@@ -157,20 +157,26 @@ def with_error_text(instances: QuerySet[JobInstance]) -> QuerySet[JobInstance]:
     return instances.annotate(error_text=Subquery(newest.values("description")[:1]))
 
 
-def latest_errors(run_id: int, limit: int = ERRORS_SHOWN) -> list[JobInstance]:
-    """The newest failed attempts of a run, with their jobs and texts: one query."""
-    failed = JobInstance.objects.filter(workflow_run_id=run_id, status="E").exclude(reason__in=["void", "killed"])
-    return list(with_error_text(failed).select_related("job").order_by("-job_instance_id")[:limit])
+def biggest_error_groups(workflow_id: int) -> list[ErrorGroup]:
+    """What fails most and is not mended, by the jobs that it blocks, then by its attempts, each with its newest text and
+    the attempt that wrote it: one query, of stored numbers."""
+    newest = JobInstanceErrorLog.objects.filter(error_group_id=OuterRef("pk")).order_by("-id")
+    groups = ErrorGroup.objects.filter(workflow_id=workflow_id).exclude(state="fixed")
+    groups = groups.annotate(
+        sample_text=Subquery(newest.values("description")[:1]),
+        sample_attempt=Subquery(newest.values("job_instance_id")[:1]),
+    )
+    return list(groups.order_by("-count_blocked", "-attempts", "-id")[:ERRORS_SHOWN])
 
 
 def view_workflow(workflow: Workflow) -> WorkflowView:
-    """Four queries at most; no read of the job table but for the errors shown."""
+    """Four queries at most; no read of the job table."""
     groups = groups_of(workflow.dag_id)
     runs = list(
         WorkflowRun.objects.filter(workflow=workflow).select_related("forecast", "stall").order_by("-id")[:RUNS_SHOWN]
     )
-    errors = latest_errors(runs[0].pk) if runs else []
-    return WorkflowView(workflow, groups, add_shown(groups), runs, errors, leftovers(workflow, runs))
+    error_groups = biggest_error_groups(workflow.pk) if runs else []
+    return WorkflowView(workflow, groups, add_shown(groups), runs, error_groups, leftovers(workflow, runs))
 
 
 def leftovers(workflow: Workflow, runs: list[WorkflowRun]) -> Leftovers:

@@ -25,7 +25,7 @@ from executors.spool import Spool
 from workflows.queries.accounts import DatabaseOwners
 
 # How many live attempts we hand over at most: enough to keep a back end busy between two passes, few enough to stop.
-MAX_LIVE = {"local": 400, "sequential": 1, "dummy": 20_000}
+MAX_LIVE = {"local": 1000, "sequential": 1, "dummy": 20_000}
 DEFAULT_MAX_LIVE = 5_000
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
-from workflows.estimate import Estimate, Limits, TagState, estimate
+from workflows.estimate import Estimate, Limits, TagState, estimate, estimate_whole
 from workflows.models import GroupEdge, JobGroup, JobInstance, RunForecast, WorkflowRun
+from workflows.queries.counts import groups_of
 from workflows.scheduling import back_ends
+from workflows.scheduling.likes import find_likes, read_durations, read_run_times
 from workflows.transactions import write_transaction
 
 MADE_EVERY = timedelta(seconds=55)
@@ -41,24 +44,55 @@ def _store(run_id: int, found: Estimate, now: datetime) -> None:
 
 
 def forecast(run: WorkflowRun, now: datetime) -> Estimate:
-    """The range for what can run: blocked jobs are left out."""
-    groups = list(JobGroup.objects.filter(dag_id=run.workflow.dag_id))
-    edges = list(GroupEdge.objects.filter(dag_id=run.workflow.dag_id).values_list("upstream_id", "downstream_id"))
-    if unknown := _find_unknown(run, groups, edges):
+    """The range for what can run: blocked jobs are left out. Where this workflow has not seen enough, earlier ones that
+    did the same work help: first tag by tag, then as a whole."""
+    if unknown := _find_unknown(run):
         return Estimate(None, None, "", unknown)
-    tags = _tags(run, groups, edges, now)
+    groups = groups_of(run.workflow.dag_id)
+    edges = list(GroupEdge.objects.filter(dag_id=run.workflow.dag_id).values_list("upstream_id", "downstream_id"))
+    tags, limits = _tags(run, groups, edges, now), _limits(run)
+    ring = _find_ring(groups, edges)
+    found = estimate(tags, limits, now)
+    if not found.wants_samples and not ring:
+        return found
+    likes = find_likes(run.workflow)
+    if likes and not ring:
+        times = read_run_times(list(likes))
+        tags = [replace(tag, earlier=[*tag.earlier, *times.get(tag.name, ())]) for tag in tags]
+        found = estimate(tags, limits, now)
+    if ring:
+        found = Estimate(None, None, "", ring, wants_samples=not run.hold_reason)
+    return _as_a_whole(run, likes, groups, now, found) if found.wants_samples else found
+
+
+def _as_a_whole(
+    run: WorkflowRun, likes: dict[int, int], groups: Sequence[JobGroup], now: datetime, found: Estimate
+) -> Estimate:
+    """Only a first run in which nothing has failed does what a whole earlier one did."""
+    is_first = not WorkflowRun.objects.filter(workflow_id=run.workflow_id, pk__lt=run.pk).exists()
+    if not likes or not is_first or any(group.count_f for group in groups):
+        return found
+    whole = estimate_whole(read_durations(run, likes), (now - run.created_date).total_seconds(), now)
+    return found if whole.unknown else whole
+
+
+def _limits(run: WorkflowRun) -> Limits:
     executors = {
         run.executor: float(back_ends.local_slots() if run.executor in LOCAL else back_ends.max_live(run.executor))
     }
     limit = min(run.max_concurrently_running or settings.MAX_CONCURRENTLY_RUNNING, settings.MAX_CONCURRENTLY_RUNNING)
-    return estimate(tags, Limits(limit, executors, run.hold_reason), now)
+    return Limits(limit, executors, run.hold_reason)
 
 
-def _find_unknown(run: WorkflowRun, groups: Sequence[JobGroup], edges: Sequence[tuple[int, int]]) -> str:
+def _find_unknown(run: WorkflowRun) -> str:
     if run.stopping:
         return "Not known while the run is being stopped."
     if run.scope is not None:
         return "Not known for a run of a part of the jobs."
+    return ""
+
+
+def _find_ring(groups: Sequence[JobGroup], edges: Sequence[tuple[int, int]]) -> str:
     inner = {up for up, down in edges if up == down}
     for group in groups:
         if group.pk in inner and group.count_g - group.count_blocked > 0:
@@ -85,7 +119,7 @@ def _tags(
             waiting=max(0, group.count_g - group.count_blocked) + max(0, group.count_i + group.count_r - len(running.get(group.pk, []))),
             samples=samples.get(group.pk, []), earlier=earlier.get(group.pk, []),
             slots=slots.get(group.pk, 1.0) if is_local else 1.0, limit=group.max_concurrently_running,
-            executor=run.executor, upstreams=upstreams.get(group.pk, []),
+            executor=run.executor, upstreams=upstreams.get(group.pk, []), jobs=group.jobs,
         )
         for group in groups
     ]  # fmt: skip

@@ -33,6 +33,7 @@ from workflows.models import (
     WorkflowRun,
 )
 from workflows.models.execution import LIVE_LETTERS
+from workflows.scheduling.owned_files import batches_of, remove_owned_files
 from workflows.state_machine import RunStatus, WorkflowStatus
 from workflows.transactions import write_transaction
 
@@ -68,14 +69,18 @@ def measure(workflow: Workflow) -> Purged:
     return Purged(workflow.pk, jobs, JobInstance.objects.filter(job__dag_id=workflow.dag_id).count())
 
 
-def purge(workflow: Workflow, before: datetime, user: User) -> Purged | None:
-    """Remove the workflow. None: somebody has resumed it meanwhile; then nothing is lost that a new run needs."""
+def purge(workflow: Workflow, before: datetime, user: User, *, is_leaving_owners_files: bool = False) -> Purged | None:
+    """Remove the workflow. None: somebody has resumed it meanwhile; then nothing is lost that a new run needs. Raises
+    FilesStay where files of its owner cannot be removed; then its rows stay too."""
     purged = measure(workflow)
     while attempts := _next_attempts(workflow):
         if not find_old(before).filter(pk=workflow.pk).exists():
             return None
+        remove_owned_files(attempts, is_leaving_owners_files)
         for attempt_id in attempts:
             remove_files(attempt_id)
+        for batch in batches_of(attempts):
+            shutil.rmtree(Path(settings.SPOOL) / "batches" / batch, ignore_errors=True)
         if not _remove_attempts(workflow.pk, before, attempts):
             return None
     if not _remove_workflow(workflow, before, purged, user):

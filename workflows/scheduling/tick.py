@@ -28,7 +28,7 @@ from workflows.state_machine import RunStatus
 LONGEST_PASS = 10.0
 # A pass costs much the same for one outcome as for a hundred. While the back end has enough to do we let outcomes
 # gather, for as long as it stays busy even if it ends 2,000 attempts a second; a short job in a chain is waited for.
-SHORTEST_GATHER, LONGEST_GATHER, GATHER_PER_LIVE = 0.02, 0.2, 0.0005
+SHORTEST_GATHER, LONGEST_GATHER, GATHER_PER_LIVE = 0.02, 0.5, 0.0005
 SHORTEST_STEP, LONGEST_STEP, STEP_PER_LIVE = 0.002, 0.02, 0.0001
 HOST = socket.gethostname()
 # Runs that a thread of this process is advancing: their hints need no bell. A bell for one of them is answered when that
@@ -137,7 +137,7 @@ def gather(run_id: int, live: int) -> bool:
     until = time.monotonic() + min(max(live * GATHER_PER_LIVE, SHORTEST_GATHER), LONGEST_GATHER)
     while True:
         hinted = sum(hint.run_id == run_id for store in back_ends.stores() for hint in store.hints())
-        if hinted > live // 4 or time.monotonic() >= until:
+        if hinted > live // 2 or time.monotonic() >= until:
             return hinted > 0
         _pause.wait(step)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
+
+from workflows import axes
 from workflows.queries.timeline import Minutes
 
-TICKS = 6
 TOP, ROOM = 20, 200
 
 
@@ -48,5 +50,12 @@ def make_columns(minutes: Minutes) -> list[Column]:
     ]  # fmt: skip
 
 
-def make_ticks(begin: datetime, end: datetime) -> list[tuple[float, datetime]]:
-    return [(1000 / TICKS * index, begin + (end - begin) / TICKS * index) for index in range(TICKS + 1)]
+def make_ticks(begin: datetime, end: datetime) -> list[tuple[float, str]]:
+    """Where round times stand, in the reader's zone, and what is written there."""
+    ticks = axes.clock_ticks(timezone.localtime(begin), timezone.localtime(end))
+    return [(round(tick.share * 1000, 1), tick.label) for tick in ticks]
+
+
+def make_levels(most: int) -> list[tuple[float, str]]:
+    """Heights of round numbers of jobs."""
+    return [(round(TOP + ROOM * (1 - tick.share), 1), tick.label) for tick in axes.count_ticks(most)]

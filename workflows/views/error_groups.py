@@ -33,7 +33,7 @@ def errors(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     filters = ErrorFilter(request.GET, attempt_queries.failed_attempts(workflow.dag_id, workflow.pk))
     rows = with_error_text(filters.rows)
     if (kind := request.GET.get("export")) in TYPES:
-        return export_errors(walk(rows, NEWEST_ATTEMPT), kind, f"errors-of-workflow-{workflow.pk}")
+        return export_errors(request, walk(rows, NEWEST_ATTEMPT), kind, f"errors-of-workflow-{workflow.pk}")
     this_page, wrong_cursor = page_of(request, rows, NEWEST_ATTEMPT, 25)
     groups = groups_of(workflow.dag_id)
     context = {

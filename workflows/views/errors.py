@@ -19,6 +19,7 @@ WORDS: dict[int, tuple[str, str]] = {
         "There is no such page",
         "It does not exist, or you may not see it. The search finds things by number or name.",
     ),
+    429: ("Too much at once", "Wait a little and try again."),
     500: (
         "Something broke on the server",
         "It is noted there with the request id below. Nothing was changed half-way.",
@@ -45,11 +46,18 @@ def _without_database(request: HttpRequest, context: dict[str, object]) -> HttpR
 
 
 def _problem(status: int, title: str, detail: str) -> HttpResponse:
-    codes = {400: "invalid-request", 403: "not-allowed", 404: "not-found", 500: "server-error", 503: "unavailable"}
+    codes = {400: "invalid-request", 403: "not-allowed", 404: "not-found", 429: "too-many-requests", 500: "server-error",
+             503: "unavailable"}  # fmt: skip
     body = {"type": "about:blank", "title": title, "status": status, "code": codes[status], "detail": detail}
     response = HttpResponse(json.dumps(body), status=status, content_type="application/problem+json")
     if status == 503:
         response["Retry-After"] = "10"
+    return response
+
+
+def too_many(request: HttpRequest, detail: str) -> HttpResponse:
+    response = _answer(request, 429, detail)
+    response["Retry-After"] = "10"
     return response
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from workflows import executor_control, words
 from workflows.models import ExecutorState, HostExclusion
-from workflows.permissions import is_auditor, is_staff
+from workflows.permissions import may_hold_executors, may_set_up_executors
 from workflows.queries import executors as queries
 from workflows.queries.health import read_server
 from workflows.queries.hosts import failed_on, find_hosts
@@ -30,12 +30,12 @@ ONLY_STAFF, ONLY_ADMIN = "Only staff may do this.", "Only administrators may do 
 
 
 def may_hold(request: HttpRequest) -> bool:
-    return is_staff(user_of(request)) and not is_auditor(user_of(request))
+    return may_hold_executors(user_of(request))
 
 
 def may_decide(request: HttpRequest) -> bool:
     """Limits and hosts are for administrators."""
-    return may_hold(request) and user_of(request).is_superuser
+    return may_set_up_executors(user_of(request))
 
 
 @page
@@ -65,6 +65,7 @@ def executor_page(request: HttpRequest, name: str) -> HttpResponse:
         "item": found(view),
         "columns": charts.make_columns(day),
         "most": charts.find_most(day),
+        "levels": charts.make_levels(charts.find_most(day)),
         "ticks": charts.make_ticks(day.bins[0].at, day.bins[-1].at + day.width) if day.bins else [],
         "submissions": queries.view_submissions(name),
         "refusals": queries.refusals(user_of(request), name),

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 
 from workflows import explain
+from workflows.exports import TooManyExports, hold
 from workflows.masking import mask_secrets
 from workflows.models import AuditEntry, JobInstance
 from workflows.queries.jobs import JobRow
+from workflows.views.base import user_of
+from workflows.views.errors import too_many
 
 Values = dict[str, Any]
 JOB_COLUMNS = (
@@ -96,20 +99,30 @@ def _in_blocks(lines: Iterable[str], size: int = 500) -> Iterator[str]:
     yield "".join(block)
 
 
-def export(rows: Iterable[Values], columns: Sequence[str], kind: str, name: str) -> HttpResponseBase:
+def export(
+    request: HttpRequest, rows: Iterable[Values], columns: Sequence[str], kind: str, name: str
+) -> HttpResponseBase:
     lines = csv_lines(rows, columns) if kind == "csv" else json_lines(rows, columns)
-    response = StreamingHttpResponse(_in_blocks(lines), content_type=TYPES[kind])
+    try:
+        held = hold(user_of(request), _in_blocks(lines))
+    except TooManyExports as refusal:
+        return too_many(request, str(refusal))
+    response = StreamingHttpResponse(held, content_type=TYPES[kind])
     response["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
     return response
 
 
-def export_jobs(rows: Iterable[JobRow], kind: str, name: str) -> HttpResponseBase:
-    return export(map(job_values, rows), JOB_COLUMNS, kind, name)
+def export_jobs(request: HttpRequest, rows: Iterable[JobRow], kind: str, name: str) -> HttpResponseBase:
+    return export(request, map(job_values, rows), JOB_COLUMNS, kind, name)
 
 
-def export_errors(chunks: Iterable[Sequence[JobInstance]], kind: str, name: str) -> HttpResponseBase:
-    return export((error_values(row) for chunk in chunks for row in chunk), ERROR_COLUMNS, kind, name)
+def export_errors(
+    request: HttpRequest, chunks: Iterable[Sequence[JobInstance]], kind: str, name: str
+) -> HttpResponseBase:
+    return export(request, (error_values(row) for chunk in chunks for row in chunk), ERROR_COLUMNS, kind, name)
 
 
-def export_audit(chunks: Iterable[Sequence[AuditEntry]], kind: str, name: str) -> HttpResponseBase:
-    return export((audit_values(row) for chunk in chunks for row in chunk), AUDIT_COLUMNS, kind, name)
+def export_audit(
+    request: HttpRequest, chunks: Iterable[Sequence[AuditEntry]], kind: str, name: str
+) -> HttpResponseBase:
+    return export(request, (audit_values(row) for chunk in chunks for row in chunk), AUDIT_COLUMNS, kind, name)

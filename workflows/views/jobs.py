@@ -69,7 +69,7 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     sort = sort if sort in queries.ORDERS else queries.DEFAULT_ORDER
     if request.GET.get("export") in TYPES:
         rows = queries.export_rows(filters.rows, sort, groups)
-        return export_jobs(rows, request.GET["export"], f"jobs-of-workflow-{workflow.pk}")
+        return export_jobs(request, rows, request.GET["export"], f"jobs-of-workflow-{workflow.pk}")
     wrong_cursor, after, before = "", request.GET.get("after", ""), request.GET.get("before", "")
     try:
         this_page = queries.job_page(filters.rows, sort, after, before, per_page(request.GET, 50))

@@ -1,4 +1,4 @@
-"""Actions on many jobs: a draft with frozen ids, its confirm page, and its progress."""
+"""Actions on many jobs: the collecting of many, a draft with frozen ids, its confirm page, and its progress."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from workflows import bell, operations, words
-from workflows.filters import JobFilter, OperationFilter
+from workflows import bell, collecting, operations, words
+from workflows.filters import OperationFilter
 from workflows.models import Job, Operation, Workflow
-from workflows.queries import jobs as job_queries
 from workflows.queries import operations as queries
-from workflows.queries.counts import groups_of
 from workflows.queries.keyset import Order
 from workflows.queries.workflows import find_workflow
-from workflows.views.base import Crumb, actor_of, found, is_unchanged, nothing_new, page, poll, show, user_of
+from workflows.views.base import (
+    Crumb,
+    actor_of,
+    found,
+    is_fragment,
+    is_unchanged,
+    nothing_new,
+    page,
+    poll,
+    show,
+    user_of,
+)
 from workflows.views.confirm import Confirm, do_once, number_to_type, show_confirm, typed_wrong
 from workflows.views.steering import read_requests
 from workflows.views.system import page_of
@@ -69,8 +78,7 @@ def _freeze(request: HttpRequest, workflow: Workflow, back: str) -> HttpResponse
     if isinstance(chosen, str):
         messages.error(request, chosen)
         return HttpResponseRedirect(back)
-    jobs, said = chosen
-    operation = operations.freeze(workflow, actor_of(request), request.POST["action"], jobs, said)
+    operation = collecting.make_draft(workflow, actor_of(request), request.POST["action"], chosen)
     if operation is None:
         messages.error(request, "No job is chosen; nothing was done.")
         return HttpResponseRedirect(back)
@@ -78,21 +86,19 @@ def _freeze(request: HttpRequest, workflow: Workflow, back: str) -> HttpResponse
     return HttpResponseRedirect(f"/operations/{operation.uuid}/" + (f"?{given}" if given else ""))
 
 
-def _chosen(request: HttpRequest, workflow: Workflow) -> tuple[Any, str] | str:
+def _chosen(request: HttpRequest, workflow: Workflow) -> collecting.Selection | str:
     """The jobs and the selection in words, or what is wrong with it."""
     if request.POST.get("which") != "all":
         ids = [int(text) for text in request.POST.getlist("job") if text.isdigit() and len(text) < 19]
         if not ids:
             return "No job is ticked; nothing was done. Tick some, or use the button for all that match."
         jobs = Job.objects.filter(dag_id=workflow.dag_id, pk__in=ids[:MOST_TICKED])
-        return jobs, f"{words.plural(len(ids), 'job')} ticked in the job table"
-    groups = groups_of(workflow.dag_id)
-    query = QueryDict(request.POST.get("query", ""))
-    filters = JobFilter(query, job_queries.jobs_of(workflow.dag_id), workflow.dag_id, groups)
-    if filters.unknown:
-        return f"A filter was not understood ({', '.join(filters.unknown)[:200]}); nothing was done."
-    said = "; ".join(chip.label for chip in filters.chips) or "all jobs"
-    return filters.rows, said
+        return collecting.Selection(jobs, f"{words.plural(len(ids), 'job')} ticked in the job table")
+    selection = collecting.select(workflow, QueryDict(request.POST.get("query", "")))
+    unknown = selection.filters.unknown if selection.filters else []
+    if unknown:
+        return f"A filter was not understood ({', '.join(unknown)[:200]}); nothing was done."
+    return selection
 
 
 def _find(request: HttpRequest, key: uuid.UUID) -> Operation:
@@ -114,10 +120,30 @@ def operation_page(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         return _draft(request, operation, action)
     if request.method == "POST":
         return HttpResponseRedirect(request.path)
+    if operation.state == "collecting":
+        return _collecting(request, operation, action)
     return _progress(request, operation, action)
 
 
+def _collecting(request: HttpRequest, operation: Operation, action: operations.Action) -> HttpResponse:
+    seen, whole = collecting.looked_at(operation)
+    if is_unchanged(request, seen):
+        return nothing_new()
+    context = {
+        "operation": operation,
+        "action": action,
+        "seen": seen,
+        "whole": whole,
+        "live": poll(request, seen, POLL_SECONDS),
+        "crumbs": crumbs_of(operation.workflow, Crumb(action.word)),
+        "section": "operations",
+    }
+    return show(request, "operations/collecting.html", context, fragment="operations/collecting_live.html")
+
+
 def _draft(request: HttpRequest, operation: Operation, action: operations.Action) -> HttpResponse:
+    if is_fragment(request):  # the page still says "collecting"
+        return HttpResponse(headers={"HX-Refresh": "true"})
     is_post = request.method == "POST"
     options, problem = _read_options(request.POST, operation.action) if is_post else ({}, "")
     acted, _ = operations.planned(operation)

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from workflows import graph_layout
+from workflows import explain, graph_layout
 from workflows.models import Job, JobGroup
 from workflows.queries import graph as queries
 from workflows.queries.counts import Counts, add_shown, groups_of, shown_counts
@@ -20,8 +20,6 @@ from workflows.views.base import Crumb, Terminal, found, page, show, user_of
 from workflows.views.workflows import TABS, crumbs_of
 
 MOST_GROUPS = 60
-TICKS = 6
-ROOM, TOP, COLUMN_ROOM = 900, 20, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,7 @@ class Box:
     counts: Counts
     place: graph_layout.Place | None
     upstreams: list[tuple[str, int]]
+    why: list[str]
 
 
 @page
@@ -42,13 +41,14 @@ def workflow_graph(request: HttpRequest, workflow_id: int) -> HttpResponse:
     edges = queries.group_edges(workflow.dag_id)
     is_drawn = len(groups) <= MOST_GROUPS
     drawing = graph_layout.draw([group.pk for group in groups], edges) if is_drawn else None
-    names = {group.pk: group.name for group in groups}
+    names, by_id = {group.pk: group.name for group in groups}, {group.pk: group for group in groups}
     boxes = [
         Box(
             group,
             shown_counts(group),
             drawing.places[group.pk] if drawing else None,
             [(names[up], n) for (up, down), n in edges.items() if down == group.pk],
+            explain.why_tag(group, [by_id[up] for up, down in edges if down == group.pk and up != down]),
         )
         for group in groups
     ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from workflows import resource_use, words
+from workflows import axes, resource_use, words
 from workflows.permissions import is_owner
 from workflows.queries import resources as queries
 from workflows.queries.counts import groups_of
@@ -57,7 +57,8 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "fields": _fields(cells),
         "width": resource_use.COLUMNS * CELL_WIDTH,
         "height": resource_use.ROWS * CELL_HEIGHT,
-        "largest": (max(cell.memory[1] for cell in cells), max(cell.time[1] for cell in cells)) if cells else None,
+        "memory_ticks": _memory_ticks(cells),
+        "time_ticks": _time_ticks(cells),
         "tab": "resources",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Resources")),
@@ -65,6 +66,20 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "terminal": Terminal("", f"/api/v1/workflows/{workflow.pk}/jobs/"),
     }
     return show(request, "workflows/resources.html", context)
+
+
+def _memory_ticks(cells: Sequence[resource_use.Cell]) -> list[tuple[float, str]]:
+    """Where round numbers of GB stand under the map."""
+    top = max((cell.memory[1] / (cell.column + 1) for cell in cells), default=0.0) * resource_use.COLUMNS
+    width = resource_use.COLUMNS * CELL_WIDTH
+    return [(round(tick.share * width, 1), tick.label) for tick in axes.number_ticks(top, 6, " GB")]
+
+
+def _time_ticks(cells: Sequence[resource_use.Cell]) -> list[tuple[float, str]]:
+    """Where round run times stand beside it."""
+    top = max((cell.time[1] / (cell.row + 1) for cell in cells), default=0.0) * resource_use.ROWS
+    height = resource_use.ROWS * CELL_HEIGHT
+    return [(round((1 - tick.share) * height, 1), tick.label) for tick in axes.duration_ticks(top)]
 
 
 def _fields(cells: Sequence[resource_use.Cell]) -> list[Field]:

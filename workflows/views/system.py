@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from workflows.filters import AuditFilter
+from workflows.permissions import may_read_audit
 from workflows.queries import search as search_queries
 from workflows.queries import system as queries
 from workflows.queries.keyset import CursorError, Order, Page, paginate, walk
@@ -29,6 +30,7 @@ def search(request: HttpRequest) -> HttpResponse:
     context = {
         "q": text,
         "hits": search_queries.search(user_of(request), text),
+        "most": search_queries.HITS,
         "searched": search_queries.WORKFLOWS_SEARCHED,
         "crumbs": [Crumb("Search")],
         "section": "search",
@@ -51,7 +53,7 @@ def activity(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     workflow = found(find_workflow(user_of(request), workflow_id))
     filters = AuditFilter(request.GET, queries.audit_entries(workflow.pk))
     if (kind := request.GET.get("export")) in TYPES:
-        return export_audit(walk(filters.rows, NEWEST_ENTRY), kind, f"activity-of-workflow-{workflow.pk}")
+        return export_audit(request, walk(filters.rows, NEWEST_ENTRY), kind, f"activity-of-workflow-{workflow.pk}")
     this_page, wrong_cursor = page_of(request, filters.rows, NEWEST_ENTRY, 50)
     context = {
         "workflow": workflow,
@@ -70,11 +72,11 @@ def activity(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
 @require_safe
 def audit(request: HttpRequest) -> HttpResponseBase:
     """All that anybody changed: for administrators."""
-    if not user_of(request).is_superuser and not user_of(request).is_staff:
-        raise PermissionDenied
+    if not may_read_audit(user_of(request)):
+        raise PermissionDenied("Only administrators may read what everybody did.")
     filters = AuditFilter(request.GET, queries.audit_entries())
     if (kind := request.GET.get("export")) in TYPES:
-        return export_audit(walk(filters.rows, NEWEST_ENTRY), kind, "audit")
+        return export_audit(request, walk(filters.rows, NEWEST_ENTRY), kind, "audit")
     this_page, wrong_cursor = page_of(request, filters.rows, NEWEST_ENTRY, 50)
     context = {
         "filters": filters,

@@ -91,6 +91,7 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "minutes": minutes,
         "columns": charts.make_columns(minutes) if minutes else [],
         "most": charts.find_most(minutes) if minutes else 0,
+        "levels": charts.make_levels(charts.find_most(minutes)) if minutes else [],
         "lanes": _lanes(spans, time_use.run_times(timed), groups, begin, end),
         "split": _split(run, timed, now),
         "strands": [_strand(attempt, begin, end, row, height) for row, attempt in enumerate(attempts)],

@@ -134,7 +134,6 @@ def workflow_detail(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "groups": groups if shows_all else groups[:GROUPS_SHOWN],
         "groups_hidden": 0 if shows_all else max(0, len(groups) - GROUPS_SHOWN),
         "bottlenecks": explain.bottlenecks(run, view.groups, view.counts, now, frame.holds, frame.full) if run else [],
-        "errors": [(attempt, explain.ended_because(attempt)) for attempt in view.errors],
         "may_operate": may_operate(user, workflow),
         "may_stop": may_stop(user, workflow),
         "live": poll(request, workflow.change_no, seconds),

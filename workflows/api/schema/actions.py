@@ -24,7 +24,7 @@ class Operation(Plain):
     via = serializers.CharField()
     action = serializers.CharField()
     said = serializers.CharField()
-    state = serializers.ChoiceField(["draft", "expired", "working", "finished", "stopped", "failed"])
+    state = serializers.ChoiceField(["collecting", "draft", "expired", "working", "finished", "stopped", "failed"])
     jobs = serializers.IntegerField()
     changed = serializers.IntegerField()
     skipped = serializers.IntegerField()

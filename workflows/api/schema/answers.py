@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from workflows.api.schema.base import Plain
@@ -191,9 +192,38 @@ class Plan(Plain):
     run_id = serializers.IntegerField(allow_null=True, required=False)
 
 
+class SubmissionPlan(Plan):
+    """What submitting a graph would do (`dry_run`)."""
+
+    outcome = serializers.ChoiceField(["new", "resumed", "complete"])
+    workflow_id = serializers.IntegerField(allow_null=True)
+
+
+SubmittedOrPlanned = PolymorphicProxySerializer(
+    component_name="SubmittedOrPlanned", serializers=[Workflow, SubmissionPlan], resource_type_field_name=None
+)
+
+
 class SteeredJobs(Plain):
     changed = serializers.IntegerField()
     skipped = serializers.DictField(child=serializers.CharField())
+
+
+SteeredOrPlanned = PolymorphicProxySerializer(
+    component_name="SteeredOrPlanned", serializers=[SteeredJobs, Plan], resource_type_field_name=None
+)
+
+
+class Limits(Plain):
+    """What holds now; of the tags only those that the request named."""
+
+    max_concurrently_running = serializers.IntegerField(allow_null=True)
+    tag_limits = serializers.DictField(child=serializers.IntegerField(allow_null=True))
+
+
+LimitsOrPlanned = PolymorphicProxySerializer(
+    component_name="LimitsOrPlanned", serializers=[Limits, Plan], resource_type_field_name=None
+)
 
 
 class Why(Plain):
@@ -255,6 +285,16 @@ class ExecutorShape(Plain):
     failure = serializers.CharField(allow_blank=True)
     failures_in_a_row = serializers.IntegerField()
     counts = serializers.DictField(child=serializers.IntegerField())
+    max_live = serializers.IntegerField(allow_null=True)
+    hold_reason = serializers.CharField(allow_blank=True)
+
+
+class HostState(Plain):
+    """What was decided about a host of an executor."""
+
+    executor = serializers.CharField()
+    name = serializers.CharField()
+    is_excluded = serializers.BooleanField()
 
 
 class ExecutorList(Plain):

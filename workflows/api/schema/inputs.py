@@ -17,6 +17,7 @@ class JobInput(Plain):
     max_attempts = serializers.IntegerField(required=False, min_value=1)
     max_runtime = serializers.IntegerField(required=False, allow_null=True, min_value=1)
     executor = serializers.CharField(required=False, allow_blank=True)
+    resource_scale = serializers.FloatField(required=False, min_value=0)
     upstreams = serializers.ListField(required=False, child=serializers.CharField())
     attributes = serializers.DictField(required=False, child=serializers.CharField(allow_blank=True))
 
@@ -169,3 +170,18 @@ class OperationConfirmation(Strict):
     mem_free = serializers.FloatField(required=False, min_value=0.001, max_value=1_000_000)
     max_runtime = serializers.IntegerField(required=False, min_value=1, max_value=316_224_000)
     max_attempts = serializers.IntegerField(required=False, min_value=1, max_value=1000)
+
+
+class HoldChange(Strict):
+    """Why it is held; empty: it is released."""
+
+    reason = serializers.CharField(allow_blank=True, max_length=500)
+
+
+class ExecutorLimit(Strict):
+    max_live = serializers.IntegerField(allow_null=True, min_value=1, max_value=1_000_000)
+
+
+class HostChange(Strict):
+    is_excluded = serializers.BooleanField()
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=500, default="")

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from workflows.models import Workflow
 from workflows.scheduling.archive import write_archive
+from workflows.scheduling.owned_files import FilesStay
 from workflows.scheduling.purge import (
     Purged,
     count_stored_jobs,
@@ -37,8 +38,8 @@ def read_days(text: str) -> timedelta:
 class Command(BaseCommand):
     help = (
         "Remove workflows that are over and unchanged for that long: their jobs, attempts, errors, runs, and the "
-        "attempts' files in the spool. Output in folders that users named stays. May run beside a live server, and "
-        "again after it was interrupted."
+        "attempts' files in the spool; those of jobs that ran as their owners in the owners' names. Output in folders that "
+        "users named stays. May run beside a live server, and again after it was interrupted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,6 +50,11 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--archive", type=Path, metavar="FOLDER", help="first write each workflow there, as workflow-<id>.jsonl.gz"
+        )
+        parser.add_argument(
+            "--leave-owners-files",
+            action="store_true",
+            help="remove the rows also where files of an owner cannot be removed, as when the account is gone; root has to",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -64,21 +70,31 @@ class Command(BaseCommand):
         for workflow in find_old(before).iterator(chunk_size=100):
             if most is not None and stored - jobs <= most:
                 break
-            gone = self.take_away(workflow, before, folder, options["dry_run"])
+            try:
+                gone = self.take_away(workflow, before, folder, options)
+            except FilesStay as reason:
+                self.stderr.write(f"workflow {workflow.pk} stays: {reason}")
+                continue
             if gone is not None:
                 count, jobs = count + 1, jobs + gone.jobs
         words = "would be" if options["dry_run"] else "were"
         self.stdout.write(f"{count:,} workflows with {jobs:,} jobs {words} removed.")
 
-    def take_away(self, workflow: Workflow, before: datetime, folder: Path | None, is_dry: bool) -> Purged | None:
+    def take_away(
+        self, workflow: Workflow, before: datetime, folder: Path | None, options: dict[str, Any]
+    ) -> Purged | None:
         """Archive and remove one workflow, or only measure it. None: it stays."""
         user = User(username=getpass.getuser())  # for the audit log; need not exist here
+        is_dry, is_leaving = options["dry_run"], options["leave_owners_files"]
         if folder is not None and not is_dry:
             try:
                 write_archive(workflow, folder)
             except OSError as error:
                 raise CommandError(f"workflow {workflow.pk} cannot be archived and stays: {error}") from None
-        gone = measure(workflow) if is_dry else purge(workflow, before, user)
+        if is_dry:
+            gone: Purged | None = measure(workflow)
+        else:
+            gone = purge(workflow, before, user, is_leaving_owners_files=is_leaving)
         if gone is None:
             self.stdout.write(f"workflow {workflow.pk} was resumed meanwhile and stays")
             return None
