@@ -23,6 +23,7 @@ from workflows.scope import Scope, find_downstream
 from workflows.state_machine import JobStatus, Reason, RunStatus
 
 SAMPLES, SAMPLED = 3, 1_000
+DOWNSTREAMS_READ = 2_000
 KEPT, AGAIN, FIRST, ADOPTED = "kept", "tried again", "first try", "still live"
 WHAT_OF: dict[str, tuple[str, str]] = {
     JobStatus.DONE: (KEPT, "done; it is not run again"),
@@ -213,10 +214,19 @@ def plan_rerun(job: Job, with_downstream: bool) -> Plan:
         PlanRow("", "tried", rest, "not done"),
         PlanRow("", "skipped", live, "an attempt is live; stop that first"),
     ]
-    warnings = []
-    if not with_downstream and job.downstream_edges.filter(downstream__status=JobStatus.DONE.value).exists():
-        warnings.append("Jobs behind it are done and stay done, though what they read is written anew.")
+    warnings = [] if with_downstream else _warn_of_stale(job)
     return make_plan(sentence, [row for row in rows_shown if row.jobs], warnings)
+
+
+def _warn_of_stale(job: Job) -> list[str]:
+    """That jobs behind it keep what they made of the old output. Of very many only some are looked at."""
+    edges = job.downstream_edges.order_by("downstream_id").values_list("downstream__status", flat=True)
+    letters = list(edges[:DOWNSTREAMS_READ])
+    if JobStatus.DONE.value in letters:
+        return ["Jobs behind it are done and stay done, though what they read is written anew."]
+    if len(letters) == DOWNSTREAMS_READ:
+        return [f"At least {DOWNSTREAMS_READ:,} jobs wait for it; if any is done, it stays done."]
+    return []
 
 
 def plan_done(job: Job) -> Plan:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from tests.factories import Made, Tag, make_user, make_workflow
+from workflows import planning
 from workflows.models import AuditEntry, ErrorGroup, Job, JobGroup, JobInstance, Workflow, WorkflowRun
 
 pytestmark = pytest.mark.django_db
@@ -143,6 +144,16 @@ def test_run_again_takes_the_downstream_only_when_chosen(client: Client, ended: 
     assert "Run 2 jobs again</button>" in client.get(f"{url}?downstream=1").content.decode()
     client.post(url, {"downstream": "1"})
     assert Job.objects.filter(status="G").count() == 2
+
+
+def test_run_again_looks_at_some_of_very_many_downstreams(
+    client: Client, ended: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "DOWNSTREAMS_READ", 1)
+    job = next(job for job in ended.jobs["clean"] if job.status == "D")
+    Job.objects.filter(pk__in=[other.pk for other in ended.jobs["fit"]]).update(status="G")
+    text = client.get(f"/jobs/{job.pk}/rerun/").content.decode()
+    assert "At least 1 jobs wait for it; if any is done, it stays done." in text
 
 
 def test_actions_that_cannot_be_done_say_why(client: Client, live: Made) -> None:
