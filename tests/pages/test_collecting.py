@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from tests.factories import Made, Tag, make_user, make_workflow
 from tests.pages.conftest import OpenPage
+from tests.pages.test_operations import draft
 from workflows import collecting, operations, tasks
 from workflows.models import Job, Operation, OperationItem
 
@@ -32,11 +33,7 @@ def made(owner: User) -> Made:
 
 
 def begin(client: Client, made: Made, action: str = "retry", query: str = "status=F") -> Operation:
-    form = {"which": "all", "action": action, "query": query}
-    response = client.post(f"/workflows/{made.workflow.pk}/operations/", form)
-    operation = Operation.objects.get()
-    assert (response.status_code, response["Location"]) == (302, f"/operations/{operation.uuid}/")
-    return operation
+    return draft(client, made, action=action, query=query)
 
 
 def collect(operation: Operation) -> Operation:
