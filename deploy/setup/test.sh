@@ -15,8 +15,10 @@ run_suite() { # run_suite <name> <pytest arguments …>
     shift
     echo "== $name"
     # Some processes wait for batch systems most of the time while others work. A file stays in one process: what its
-    # tests share is set up once.
-    .venv/bin/python -m pytest -n "${JOBMON_TEST_PROCESSES:-4}" --dist loadfile --no-loadscope-reorder "$@" 2>&1 | tee "$logs/$name"
+    # tests share is set up once. Tests are shuffled, in the same way each time, so that a red run can be repeated;
+    # JOBMON_TEST_SEED takes any other number.
+    .venv/bin/python -m pytest -n "${JOBMON_TEST_PROCESSES:-4}" --dist loadfile --no-loadscope-reorder \
+        --randomly-seed "${JOBMON_TEST_SEED:-1}" "$@" 2>&1 | tee "$logs/$name"
     return "${PIPESTATUS[0]}"
 }
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,25 @@ from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TAGS = (Tag("clean", {"D": 3}), Tag("fit", {"D": 2, "F": 1, "G": 2}))
+
+
+@pytest.fixture(autouse=True)
+def own_file(tmp_path: Path) -> Iterator[None]:
+    """SQLite's file is replaced below, which no connection of another thread or test may live to see: a copy is."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    name = database_name()
+    copy = tmp_path / "database.sqlite3"
+    with closing(sqlite3.connect(name)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    connection.close()
+    connection.settings_dict["NAME"] = str(copy)
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = name
 
 
 def rows() -> dict[str, list[dict[str, Any]]]:
