@@ -26,7 +26,8 @@ from executors.base import (
 from executors.local_client import Dialogue, ShepherdClient
 from executors.local_queue import LOCAL, SEQUENTIAL, megabytes
 from executors.local_spool import LocalSpool
-from executors.script import job_environment, refuse_environment, refuse_text
+from executors.script import SHELL, job_environment, refuse_environment, refuse_text
+from executors.shell import MINIMAL_ENVIRONMENT
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 # A disk that is full or gone is nobody's fault and passes; no attempt is used up.
@@ -70,11 +71,12 @@ class LocalExecutor:
             failure: OSError | None = None
             for spec in specs:
                 try:
-                    reason = self._refuse_spec(spec) or _make_output_folders(spec)
+                    environment = _environment(spec)
+                    reason = self._refuse_spec(spec, environment) or _make_output_folders(spec)
                     if reason is not None:
                         rejected[spec.name] = reason
                     elif self._spool.prepare(spec.instance_id, spec.command):
-                        prepared.append(self._render(spec))
+                        prepared.append(self._render(spec, environment))
                 except OSError as error:
                     failure = error
                     break
@@ -97,13 +99,12 @@ class LocalExecutor:
         rejected.update(reply["rejected"])
         return {name: name for name in reply["accepted"]}
 
-    def _refuse_spec(self, spec: JobSpec) -> str | None:
+    def _refuse_spec(self, spec: JobSpec, environment: dict[str, str]) -> str | None:
         if not _NAME.fullmatch(spec.name):
             return f"the attempt's name {spec.name!r} is not usable"
-        return self.refuse(spec.resources) or refuse_text(spec) or refuse_environment(job_environment(spec))
+        return self.refuse(spec.resources) or refuse_text(spec) or refuse_environment(environment)
 
-    def _render(self, spec: JobSpec) -> dict[str, Any]:
-        environment = job_environment(spec)
+    def _render(self, spec: JobSpec, environment: dict[str, str]) -> dict[str, Any]:
         return {
             "instance_id": spec.instance_id,
             "run_id": spec.run_id,
@@ -112,7 +113,7 @@ class LocalExecutor:
             "slots": spec.resources.slots,
             "memory": megabytes(spec.resources.mem_free),
             "max_runtime": spec.resources.max_runtime,
-            "working_dir": spec.working_dir or environment.get("HOME") or _home(),
+            "working_dir": spec.working_dir or environment["HOME"] or "/",
             "stdout": spec.stdout_path or self._spool.file(spec.instance_id, "out"),
             "stderr": spec.stderr_path or self._spool.file(spec.instance_id, "err"),
             "environment": environment,
@@ -163,13 +164,24 @@ class SequentialExecutor(LocalExecutor):
     queue = SEQUENTIAL
 
 
+def _environment(spec: JobSpec) -> dict[str, str]:
+    default = _login()
+    if any(name == "LANG" for name, _ in spec.environment):
+        default = {name: value for name, value in default.items() if name != "LC_CTYPE"}  # it would win over LANG
+    return job_environment(spec, default)
+
+
 @cache
-def _home() -> str:
-    """The home folder of the account that runs the jobs, which is ours."""
+def _login() -> dict[str, str]:
+    """What a login sets, for the account that runs the jobs, which is ours. Without HOME and SHELL each bash looks the
+    account up, at some sites over the network. Characters are UTF-8; no other part of a locale is loaded for each job."""
+    found = {"PATH": MINIMAL_ENVIRONMENT["PATH"], "LC_CTYPE": MINIMAL_ENVIRONMENT["LANG"], "HOME": "/"}
+    found["SHELL"] = "/bin/bash" if os.access("/bin/bash", os.X_OK) else SHELL
     try:
-        return pwd.getpwuid(os.getuid()).pw_dir
+        account = pwd.getpwuid(os.getuid())
     except KeyError:
-        return "/"
+        return found
+    return {**found, "HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
 
 
 def _make_output_folders(spec: JobSpec) -> str | None:

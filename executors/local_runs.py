@@ -66,6 +66,7 @@ class Runs:
         self.running: dict[str, Run] = {}
         self.adopted: dict[str, Run] = {}
         self.unsettled: list[Entry] = []
+        self._ended: list[Run] = []
         self._journal = journal
         self._wrapper = os.fsencode(wrapper)
         self._grace = grace
@@ -193,14 +194,23 @@ class Runs:
             self._next_look = 0.0
 
     def _finish(self, run: Run) -> None:
+        """Nothing of it is left; its share of the machine is free."""
         entry = run.entry
-        if run.has_started and run.usage is not None:
-            self.spool.ring(Hint(entry.run_id, entry.instance_id), run.usage)
-        self._journal.ended(entry.instance_id)
         del self.running[entry.name], self._by_pid[run.pid]
         self.adopted.pop(entry.name, None)
         self.machine.give_back(entry.slots, entry.memory)
         self._sequential_count -= entry.queue == SEQUENTIAL
+        self._ended.append(run)
+
+    def record_ends(self) -> None:
+        """Tell of those that have ended. Apart from `reap`, so that what waits for their slots starts first; if we die
+        before, our successor tells."""
+        for run in self._ended:
+            entry = run.entry
+            if run.has_started and run.usage is not None:
+                self.spool.ring(Hint(entry.run_id, entry.instance_id), run.usage)
+            self._journal.ended(entry.instance_id)
+        self._ended.clear()
         if self._journal.is_long():
             self._journal.rewrite(other.entry for other in self.running.values())
 

@@ -72,10 +72,10 @@ def install_wrapper(root: Path) -> Path:
     return path
 
 
-def job_environment(spec: JobSpec) -> dict[str, str]:
-    """All that a job's command finds in its environment, apart from what the shell adds by itself."""
+def job_environment(spec: JobSpec, default: Mapping[str, str] = MINIMAL_ENVIRONMENT) -> dict[str, str]:
+    """All that a job's command finds in its environment, apart from what the shell or the batch system adds by itself."""
     given = {name: value for name, value in spec.environment if name not in _SHELL_OWNED}
-    return {**MINIMAL_ENVIRONMENT, **given, INSTANCE_VARIABLE: str(spec.instance_id), ATTEMPT_VARIABLE: spec.name}
+    return {**default, **given, INSTANCE_VARIABLE: str(spec.instance_id), ATTEMPT_VARIABLE: spec.name}
 
 
 def refuse_environment(environment: Mapping[str, str]) -> str | None:

@@ -96,8 +96,9 @@ class Shepherd:
         self._runs.reap()
         self._settle()
         self._runs.watch()
-        self._runs.start_waiting()
         self._watch_adopted()
+        self._runs.start_waiting()
+        self._runs.record_ends()
         for key, mask in self._selector.select(self._timeout()):
             key.data(mask)
 

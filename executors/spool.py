@@ -205,12 +205,10 @@ class Spool:
 
     def hints(self) -> list[Hint]:
         try:
-            with os.scandir(self.ended) as entries:
-                names = [entry.name for entry in entries]
+            names = os.listdir(self.ended)
         except FileNotFoundError:
             return []
-        matches = (_HINT.fullmatch(name) for name in names)
-        return [Hint(int(match[1]), int(match[2])) for match in matches if match]
+        return [Hint(int(match[1]), int(match[2])) for match in map(_HINT.fullmatch, names) if match]
 
     def read_usage(self, hint: Hint) -> Usage | None:
         """Nothing beside the evidence: usage stands in the token."""

@@ -11,6 +11,7 @@ from celery import Celery
 from celery.signals import beat_init, task_postrun, task_prerun, worker_ready, worker_shutdown
 from django.conf import settings
 
+from jobmon_site import memory
 from jobmon_site.counters import note_task
 from jobmon_site.hearing import Hearing
 from jobmon_site.readiness import announce_ready
@@ -28,6 +29,7 @@ _hearing = Hearing(app)
 @worker_ready.connect
 def _sweep_at_once(sender: Any, **_: Any) -> None:
     """A worker that comes back does not wait for the next sweep: bells may have been lost while there was none."""
+    memory.settle()
     app.send_task("workflows.tasks.sweep", ignore_result=True, expires=60)
     _hearing.start(sender.hostname)
     announce_ready()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -40,8 +41,9 @@ def _begin_sequence(name: str) -> None:
         )
 
 
+@lru_cache(maxsize=1024)
 def as_stored(moment: datetime | None) -> Any:
-    """A time as the database's driver wants it."""
+    """A time as the database's driver wants it. Most times of a transaction are the same."""
     return None if moment is None else connection.ops.adapt_datetimefield_value(moment)
 
 

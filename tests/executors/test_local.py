@@ -143,8 +143,25 @@ class TestIsolation:
         content = Path(local.spool.file(spec.instance_id, "out")).read_bytes()
         names = {item.partition(b"=")[0].decode() for item in content.split(b"\0") if item}
         by_the_shell = {"PWD", "SHLVL", "_", "OLDPWD"}
-        assert names - by_the_shell == {"PATH", "LANG", "MINE", "JOBMON_JOB_INSTANCE_ID", "JOBMON_ATTEMPT"}
+        login = {"PATH", "HOME", "SHELL", "USER", "LOGNAME", "LC_CTYPE"}
+        assert names - by_the_shell == login | {"MINE", "JOBMON_JOB_INSTANCE_ID", "JOBMON_ATTEMPT"}
         assert b"leak" not in content
+
+    def test_text_is_utf8_unless_the_job_says_otherwise(self, make_local: Make) -> None:
+        local = make_local()
+        given = local.spec('echo "$LANG $LC_CTYPE."', environment=(("LANG", "de_DE.ISO-8859-1"),))
+        none = local.spec("locale charmap")
+        run(local, given, none)
+        assert local.spool.tail(given.instance_id, "stdout", 100) == b"de_DE.ISO-8859-1 .\n"
+        assert local.spool.tail(none.instance_id, "stdout", 100) == b"UTF-8\n"
+
+    def test_no_shell_has_to_look_the_account_up(self, make_local: Make) -> None:
+        local = make_local()
+        spec = local.spec('echo "$HOME $USER $LOGNAME $SHELL"')
+        run(local, spec)
+        account = pwd.getpwuid(os.getuid())
+        words = f"{account.pw_dir} {account.pw_name} {account.pw_name} /bin/bash\n"
+        assert local.spool.tail(spec.instance_id, "stdout", 1000) == words.encode()
 
     def test_no_descriptor_leaks(self, make_local: Make) -> None:
         local = make_local()

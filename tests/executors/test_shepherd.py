@@ -18,6 +18,7 @@ from executors.base import Evidence, ExecutorUnavailable, Phase, Token, TokenKin
 from executors.local import SequentialExecutor, shepherd_command
 from executors.local_journal import Entry, Journal, replay
 from executors.local_recovery import Fate, judge
+from executors.script import job_environment
 from executors.shepherd import JOURNAL_NAME, SOCKET_NAME
 from tests.executors.contract import evidence, ref, run
 from tests.executors.harness import LocalHarness, wait_until
@@ -231,7 +232,7 @@ class TestTokens:
         local.wait_for_end([spec.name])
         before = token.read_bytes()
         local.spool.clear_hints(local.spool.hints())
-        local.executor._client.ask("submit", attempts=[local.executor._render(spec)])
+        local.executor._client.ask("submit", attempts=[local.executor._render(spec, job_environment(spec, {"HOME": "/"}))])
         local.wait_for_end([spec.name])
         assert token.read_bytes() == before
         assert local.spool.hints() == []

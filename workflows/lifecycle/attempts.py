@@ -19,6 +19,12 @@ from workflows.state_machine import InstanceStatus, JobStatus, RunStatus
 from workflows.transactions import write_transaction
 
 MOST_NAME_BYTES = 200
+STORE_OBSERVATION = (
+    "UPDATE job_instance SET status = %s, status_date = COALESCE(%s, status_date),"
+    " executor_id = COALESCE(%s, executor_id), nodename = COALESCE(%s, nodename),"
+    " started_at = COALESCE(%s, started_at), phase = COALESCE(%s, phase),"
+    " phase_message = COALESCE(%s, phase_message), absent_since = NULL WHERE job_instance_id = %s AND status = %s"
+)
 MAY_START = frozenset({JobStatus.REGISTERED, JobStatus.QUEUED, JobStatus.ERROR_RECOVERABLE})
 INSTANCE_COLUMNS = (
     "job_instance_id", "job_id", "workflow_run_id", "executor_type", "nodename", "reason", "evidence", "status",
@@ -201,7 +207,7 @@ def record_observed(run_id: int, observations: Sequence[Observation]) -> int:
     jobs = lock_jobs(job_of.values())
     current = lock_live(list(seen))
     ledger = Ledger(workflow)
-    moves, running = [], []
+    moves, running, absent, rows = [], [], [], []
     for instance_id, found in sorted(current.items()):
         observation, old = seen[instance_id], found.status
         rises = state_machine.rises(old, observation.status)
@@ -211,29 +217,27 @@ def record_observed(run_id: int, observations: Sequence[Observation]) -> int:
                 running.append(jobs[job_of[instance_id]])
         if rises or observation.phase not in (None, found.phase):
             ledger.has_changed = True
-        _store_observation(observation, old, rises, now)
+        if observation.is_absent:
+            absent.append(instance_id)
+        else:
+            rows.append(_observed_row(observation, old, rises, now))
+    update_rows(STORE_OBSERVATION, rows)
+    _note_absent(absent, now)
     move_jobs(ledger, [job for job in running if job.status is JobStatus.INSTANTIATED], JobStatus.RUNNING, now)
     log_moves(moves)
     ledger.close()
     return len(moves)
 
 
-def _store_observation(observation: Observation, old: InstanceStatus, rises: bool, now: datetime) -> None:
-    values: dict[str, Any] = {}
-    if rises:
-        values.update(status=observation.status.value, status_date=now)
-    if observation.executor_id:
-        values["executor_id"] = observation.executor_id
-    if observation.host:
-        values["nodename"] = observation.host
-    if observation.started_at is not None and rises:
-        values["started_at"] = observation.started_at
-    if observation.phase is not None:
-        values.update(phase=observation.phase, phase_message=observation.phase_message)
-    rows = JobInstance.objects.filter(pk=observation.instance_id, status=old.value)
-    if observation.is_absent:
-        rows.filter(absent_since=None).update(absent_since=now)
-    else:
-        values["absent_since"] = None
-    if values:
-        rows.update(**values)
+def _observed_row(seen: Observation, old: InstanceStatus, rises: bool, now: datetime) -> tuple[Any, ...]:
+    return (
+        seen.status.value if rises else old.value, as_stored(now) if rises else None, seen.executor_id or None,
+        seen.host or None, as_stored(seen.started_at) if rises else None, seen.phase,
+        None if seen.phase is None else seen.phase_message, seen.instance_id, old.value,
+    )  # fmt: skip
+
+
+def _note_absent(instance_ids: Sequence[int], now: datetime) -> None:
+    """Since when they are missing: from the first listing that lacked them."""
+    for chunk in chunked(instance_ids):
+        JobInstance.objects.filter(pk__in=chunk, absent_since=None).update(absent_since=now)

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
@@ -20,6 +20,7 @@ from workflows.models import WorkflowRun
 KEPT_DAYS = 30
 DAY = 86_400
 HOST = socket.gethostname()
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,10 @@ def write_journal(run: WorkflowRun, intended: Sequence[Intended], account: str =
 
 def _render(entry: Entry) -> str:
     """A line. The last release knows no accounts, so none is written where there is none."""
-    fields = asdict(entry)
+    fields = {name: getattr(entry, name) for name in Entry.__slots__}  # asdict() copies deeply, at four times the cost
     if not entry.account:
         del fields["account"]
-    return json.dumps(fields, separators=(",", ":")) + "\n"
+    return _encode(fields) + "\n"
 
 
 def read_journal() -> list[Entry]:
