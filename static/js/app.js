@@ -36,11 +36,20 @@
     });
   }
 
-  // Morphing keeps what the reader has opened.
+  // Morphing keeps what the reader has opened, ticked, chosen or typed.
   if (window.Idiomorph) {
     window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, node) {
-      return !(name === "open" && node.tagName === "DETAILS");
+      if (name === "open") return node.tagName !== "DETAILS";
+      return !(["value", "checked", "selected"].includes(name) && isTouched(node));
     };
+  }
+
+  function isTouched(field) {
+    if (field.tagName === "OPTION") {
+      var options = Array.from(field.closest("select").options);
+      return options.findIndex(function (one) { return one.selected; }) !== Math.max(0, options.findIndex(function (one) { return one.defaultSelected; }));
+    }
+    return field.value !== field.defaultValue || (field.tagName === "INPUT" && field.checked !== field.defaultChecked);
   }
 
   function addCopyButtons(root) {
