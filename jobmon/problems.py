@@ -38,6 +38,8 @@ BY_CODE: dict[str, tuple[type[RequestRefused], str]] = {
         "Ask the owner of the workflow or an administrator to do it, or to give you the right.",
     ),
     "not-found": (NotFound, "Check the number with `jobmon workflow list`; what you may not see is not found either."),
+    "unknown-tag": (NotFound, "`jobmon workflow graph` lists the tags of a workflow."),
+    "unknown-job": (NotFound, "`jobmon workflow jobs` lists the jobs of a workflow."),
     "workflow-already-complete": (
         WorkflowAlreadyComplete,
         "To run its jobs again, change workflow_args, or use `jobmon job rerun`.",

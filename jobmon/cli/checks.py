@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobmon.exceptions import JobmonError, NotAllowed, NotAuthenticated, RequestRefused, ServerUnreachable
+from jobmon.talk import only_warnings
 from jobmon.version import __version__
 from jobmon.workflow.bash_task import BashTask
 from jobmon.workflow.progress import describe_counts
@@ -110,7 +111,8 @@ class Checks:
 
     def _run_job(self, workflow: Workflow) -> Result:
         client = self._get_client()
-        workflow_id = workflow.bind()
+        with only_warnings():
+            workflow_id = workflow.bind()
         run = client.start_run(workflow_id, workflow.options.describe_run("cold"))
         try:
             run = wait_for_run(client, run["id"], QuietProgress(), self._timeout)

@@ -172,6 +172,12 @@ def tree(app: App, job_id: int, up: int, down: int, as_json: bool) -> None:
         click.echo(f"only {len(nodes)} jobs are shown; ask for fewer hops to see all of them", err=True)
 
 
+class NoAttempt(click.ClickException):
+    """What was asked for was not found, as exit code 4 says of whatever the server does not find."""
+
+    exit_code = 4
+
+
 def sort_attempts(found: dict[str, Any]) -> list[dict[str, Any]]:
     """The attempts of a job, first to last."""
     return sorted(found.get("instances") or [], key=lambda one: int(one["job_instance_id"]))
@@ -181,11 +187,11 @@ def pick_attempt(found: dict[str, Any], attempt: int | None) -> dict[str, Any]:
     """One attempt, counted from 1; the last one if none is named."""
     attempts = sort_attempts(found)
     if not attempts:
-        raise click.UsageError(
+        raise NoAttempt(
             f"job {found['job_id']} has not been tried yet, so it has no log; ask `jobmon job why {found['job_id']}`"
         )
     if attempt is not None and attempt > len(attempts):
-        raise click.UsageError(f"job {found['job_id']} has {len(attempts)} attempts; there is no attempt {attempt}")
+        raise NoAttempt(f"job {found['job_id']} has {len(attempts)} attempts; there is no attempt {attempt}")
     return attempts[-1 if attempt is None else attempt - 1]
 
 

@@ -283,8 +283,10 @@ def test_job_show_and_log(jobmon: Jobmon, failed: int) -> None:
 
 
 def test_log_of_what_is_not_there(jobmon: Jobmon, failed: int) -> None:
-    assert "not been tried" in jobmon("job", "log", "3").stderr
-    assert "no attempt 7" in jobmon("job", "log", "2", "--attempt", "7").stderr
+    for words, said in ((("3",), "not been tried"), (("2", "--attempt", "7"), "no attempt 7")):
+        answer = jobmon("job", "log", *words)
+        assert said in answer.stderr
+        assert answer.exit_code == 4
     answer = jobmon("job", "log", "1", "--stderr")
     assert (answer.exit_code, answer.stdout) == (0, "")
     assert "nothing was written to" in answer.stderr
@@ -375,6 +377,7 @@ def test_config_show_names_origins_and_hides_the_token(jobmon: Jobmon, server: F
 
 def test_check_of_the_set_up(jobmon: Jobmon, server: FakeServer) -> None:
     answer = jobmon("test")
+    assert answer.stderr == ""
     assert answer.exit_code == 0
     assert [line.split()[:2] for line in answer.stdout.splitlines()] == [
         ["ok", f"{name}:"] for name in ("server", "token", "version", "executor", "job")

@@ -187,6 +187,7 @@ def test_missing_token_and_wrong_token(server: FakeServer) -> None:
 
 REFUSALS = [
     (400, "invalid-request", exceptions.InvalidRequest),
+    (409, "unknown-tag", exceptions.NotFound),
     (400, "invalid-graph", exceptions.InvalidGraph),
     (401, "not-authenticated", exceptions.NotAuthenticated),
     (403, "not-allowed", exceptions.NotAllowed),
