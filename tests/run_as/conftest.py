@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "tests/run_as/" in str(item.path) and item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason="the long form; `make chaos` runs it"))
+
+
+@pytest.fixture(autouse=True)
+def no_attempts_of_other_tests(request: pytest.FixtureRequest) -> None:
+    """The people are those of all tests of a process, and ids begin anew with each test: nothing may be left of theirs."""
+    if "people" in request.fixturenames:
+        people: People = request.getfixturevalue("people")
+        for leftover in [*people.runs.iterdir(), *(people.spool / "ended").iterdir()]:
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        shutil.rmtree(people.spool / "intents", ignore_errors=True)
+        (people.spool / "epoch").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -29,10 +28,6 @@ from workflows.unix_accounts import set_account
 def server(people: People, sge_cluster: SgeCluster, settings: Any, monkeypatch: Any) -> Iterator[RunAsExecutor]:
     """The engine of this process, with jobs as their owners; what it has done in others' names, the service does."""
     settings.DEPLOYMENT = secrets.token_hex(3)  # ids begin anew with each test, names must not
-    for leftover in [*people.runs.iterdir(), *(people.spool / "ended").iterdir()]:
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    shutil.rmtree(people.spool / "intents", ignore_errors=True)
-    (people.spool / "epoch").unlink(missing_ok=True)
     epoch.forget()
     systems = {"kind": "sge", "bin": str(sge_cluster.binaries), "options": []}
     config = sge_cluster.config(people.spool, name="sge", poll_interval=0.2, grace=3.0, accounting_wait=0.0)

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,9 @@ OLD = 8 * 86400
 
 
 @pytest.fixture(autouse=True)
-def nothing_there(people: People) -> Iterator[None]:
+def folder_of_hers(people: People) -> None:
     people.configure({})
-    people.ask(people.alice, "list", instances=[])  # makes the folder of hers
-    yield
-    for name in (people.alice, people.bob):
-        shutil.rmtree(people.runs / name, ignore_errors=True)
+    people.ask(people.alice, "list", instances=[])  # makes it
 
 
 def make_old(people: People, *paths: Path, age: float = OLD) -> None:
