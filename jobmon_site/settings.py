@@ -173,6 +173,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 7 * 24 * 3600
 SESSION_IDLE_SECONDS = SESSION_COOKIE_AGE if IS_EMBEDDED else 12 * 3600
+SESSION_ENGINE = "workflows.session_store"
 SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "workflows.views.errors.csrf_failure"

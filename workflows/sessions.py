@@ -1,4 +1,5 @@
-"""How long a browser stays signed in: so long after its last use, and so long at most; and ending all of a person's."""
+"""How long a browser stays signed in: so long after its last use, and so long at most; and ending one or all of a
+person's. What the person is shown of a session is kept in the session itself."""
 
 from __future__ import annotations
 
@@ -9,23 +10,41 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
-from django.contrib.sessions.models import Session
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from workflows.actor import Actor
+from workflows.audit import write_audit
+from workflows.browser_words import name_browser
 from workflows.middleware import is_database_away
+from workflows.queries.sessions import find_session, is_live, is_of, rows_of
+from workflows.session_store import ADDRESS, BROWSER, SEEN_AT, SIGNED_IN_AT, end_of, is_marked
 from workflows.transactions import write_transaction
 
-SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"
 PROBES = ("/healthz", "/readyz", "/metrics")
 FRESH = 600
-SEEN_EVERY = 600  # a page view writes this at most so often
+SEEN_EVERY = 300  # a page view writes this at most so often
 
 
 def note_sign_in(sender: object, request: HttpRequest, user: User, **more: object) -> None:
-    """Django renews the session's key at each sign-in; its age begins anew with it."""
-    request.session[SIGNED_IN_AT] = request.session[SEEN_AT] = int(time.time())
+    """The session gets a new key, which begins with the mark of the person; its age begins anew with it."""
+    request.session.cycle_key()
+    request.session[SIGNED_IN_AT] = int(time.time())
+    _note_use(request)
+    _forget_expired(user)
+
+
+def _note_use(request: HttpRequest) -> None:
+    request.session[SEEN_AT] = int(time.time())
+    request.session[ADDRESS] = str(request.META.get("REMOTE_ADDR", ""))[:64]
+    request.session[BROWSER] = name_browser(request.headers.get("User-Agent", ""))
+
+
+@write_transaction
+def _forget_expired(user: User) -> None:
+    """What is kept of a person does not grow with the years."""
+    rows_of(user).filter(expire_date__lt=timezone.now()).delete()
 
 
 def connect() -> None:
@@ -49,14 +68,12 @@ class SessionAgeMiddleware:
         return self.get_response(request)
 
     def _check(self, request: HttpRequest, now: int) -> None:
+        """A session without the person's mark would be in no list of theirs; all have had one since there are lists."""
         session = request.session
-        since, seen = session.get(SIGNED_IN_AT), session.get(SEEN_AT)
-        if since is None or seen is None:  # signed in before this was kept
-            session[SIGNED_IN_AT] = session[SEEN_AT] = now
-        elif now - since > settings.SESSION_COOKIE_AGE or now - seen > settings.SESSION_IDLE_SECONDS:
+        if not is_marked(session.session_key, str(request.user.pk)) or now > end_of(session):
             logout(request)
-        elif now - seen > SEEN_EVERY and not _is_poll(request):
-            session[SEEN_AT] = now
+        elif now - session[SEEN_AT] > SEEN_EVERY and not _is_poll(request):
+            _note_use(request)
 
 
 def _is_poll(request: HttpRequest) -> bool:
@@ -70,11 +87,22 @@ def is_fresh(request: HttpRequest) -> bool:
 
 
 @write_transaction
-def end_sessions(user: User) -> int:
+def end_session(user: User, public_id: str, actor: Actor) -> bool:
+    """Whether there was such a session of this person; its browser is signed out."""
+    session = find_session(user, public_id)
+    if session is None or not session.delete()[0]:
+        return False
+    write_audit(actor, "end-session", f"session {public_id}")
+    return True
+
+
+@write_transaction
+def end_sessions(user: User, actor: Actor | None = None) -> int:
     """Every browser of this person is signed out; how many were in."""
-    ended = 0
-    for session in Session.objects.filter(expire_date__gte=timezone.now()).iterator():
-        if session.get_decoded().get("_auth_user_id") == str(user.pk):
-            session.delete()
-            ended += 1
+    own = [(row, data) for row in rows_of(user) if is_of(data := row.get_decoded(), user)]
+    for row, _ in own:
+        row.delete()
+    ended = sum(is_live(data, user) for _, data in own)
+    if actor is not None:
+        write_audit(actor, "end-sessions", f"user {user.get_username()}"[:64], after={"sessions": ended})
     return ended

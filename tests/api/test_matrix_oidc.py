@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
+import jobmon_site.urls  # noqa: F401 - now, without the option: what it holds is decided when it is loaded
 from jobmon_site.sign_in_options import oidc_settings
 from tests.api.test_matrix import METHODS, PEOPLE, TABLE, check_routes, declared, walk
 from tests.api.world import World, snapshot, watch_writes

@@ -35,6 +35,7 @@ from workflows.models import (
     Workflow,
     WorkflowRun,
 )
+from workflows.queries.sessions import public_id_of
 
 TABLE = yaml.safe_load(Path(__file__).with_name("matrix.yaml").read_text())
 WATCHED = (Workflow, WorkflowRun, Job, JobInstance, Draft, Operation, AuditEntry, ErrorGroup)
@@ -87,17 +88,21 @@ def build_world() -> World:
     world.tokens["expired token"] = create_token(owner, "old", "operate", timedelta(seconds=-1))
     world.values = fill(made, owner)
     sign_in(world)
+    world.values["public_id"] = public_id_of(sign_in_once(owner))
     return world
 
 
 def sign_in(world: World) -> None:
     """Every person once, and one of them is disabled afterwards: what a sign-in costs is not paid for each call."""
-    name = site_settings.SESSION_COOKIE_NAME
     for who, user in world.users.items():
-        client = Client(HTTP_HOST="127.0.0.1")
-        client.force_login(user)
-        world.sessions[who] = client.cookies[name].value
+        world.sessions[who] = sign_in_once(user)
     User.objects.filter(pk=world.users["disabled user"].pk).update(is_active=False)
+
+
+def sign_in_once(user: User) -> str:
+    client = Client(HTTP_HOST="127.0.0.1")
+    client.force_login(user)
+    return str(client.cookies[site_settings.SESSION_COOKIE_NAME].value)
 
 
 def fill(made: Made, owner: User) -> dict[str, object]:

@@ -177,7 +177,7 @@ def test_who_needs_a_person(owner: User) -> None:
     held.run.save()
     found = WorkflowFilter(QueryDict("needs=1"), workflows.listed(owner), owner).rows
     assert {row.pk for row in found} == {failing.workflow.pk, held.workflow.pk}
-    assert workflows.strip(owner, True) == workflows.Strip(total=4, running=3, needs=2, done_today=0)
+    assert workflows.strip(owner, True) == workflows.Strip(total=4, running=3, needs=2, done_today=0, owners=["alice"])
 
 
 def test_search_finds_numbers_and_beginnings_of_names(made: Made, owner: User) -> None:

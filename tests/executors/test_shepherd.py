@@ -232,7 +232,9 @@ class TestTokens:
         local.wait_for_end([spec.name])
         before = token.read_bytes()
         local.spool.clear_hints(local.spool.hints())
-        local.executor._client.ask("submit", attempts=[local.executor._render(spec, job_environment(spec, {"HOME": "/"}))])
+        local.executor._client.ask(
+            "submit", attempts=[local.executor._render(spec, job_environment(spec, {"HOME": "/"}))]
+        )
         local.wait_for_end([spec.name])
         assert token.read_bytes() == before
         assert local.spool.hints() == []

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from tests.factories import Tag, make_user, make_workflow
 from workflows import operations, resource_use
-from workflows.models import Job, Operation, RunMinute
+from workflows.models import Job, Operation, RunMinute, WorkflowRun
 from workflows.queries import hosts, timeline
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -92,7 +92,8 @@ def test_many_attempts_are_drawn_from_the_minutes(client: Client, owner: User) -
     url = f"/workflows/{made.workflow.pk}/timeline/"
     assert "the newest 300 attempts" in client.get(url).content.decode()
     group, now = made.jobs["fit"][0].group_id, timezone.now().replace(second=0, microsecond=0)
-    for ago, running in ((9, 5), (8, 7), (3, 2)):
+    WorkflowRun.objects.filter(pk=made.run.pk).update(created_date=now - timedelta(minutes=10))
+    for ago, running in ((9, 5), (8, 7), (3, 2), (2, 2), (1, 2), (0, 2)):
         RunMinute.objects.create(
             run=made.run, group_id=group, minute=now - timedelta(minutes=ago), queued=1, running=running, ended=1
         )

@@ -12,7 +12,8 @@ from django.test import Client
 from tests.factories import make_user
 from workflows.access import create_token, make_sign_in_link
 from workflows.models import AuditEntry
-from workflows.sessions import SEEN_AT, SEEN_EVERY, SIGNED_IN_AT
+from workflows.session_store import SEEN_AT, SIGNED_IN_AT
+from workflows.sessions import SEEN_EVERY
 
 pytestmark = pytest.mark.django_db
 RIGHT = {"username": "alice", "password": "correct horse"}

@@ -15,6 +15,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+import jobmon_site.urls  # noqa: F401 - now, without the option: what it holds is decided when it is loaded
 from jobmon_site.environment import SettingError
 from jobmon_site.sign_in_options import ldap_settings, oidc_settings, proxy_settings
 from tests.deploy.installation import free_port

@@ -69,6 +69,7 @@ def urls_of(made: Made) -> dict[str, str]:
         "operation, draft": f"/operations/{draft.uuid}/",
         "operation, collecting": f"/operations/{collected.uuid}/",
         "tokens": "/account/tokens/",
+        "sessions": "/account/sessions/",
         "job-retry": f"/jobs/{job}/retry/",
         "job-rerun": f"/jobs/{job}/rerun/",
         "job-done": f"/jobs/{job}/done/",

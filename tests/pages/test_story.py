@@ -107,7 +107,7 @@ def mark_the_rest_done(page: Page, server: EmbeddedServer, workflow_id: int) -> 
     page.get_by_role("button", name="with all 12 matching").click()
     page.get_by_label("Why").fill("made by hand")
     page.get_by_role("button", name="Mark done 12 jobs").click()
-    expect(page.get_by_text("Finished: 12 jobs changed, 0 skipped.")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#live").get_by_text("Finished: 12 jobs changed, 0 skipped.")).to_be_visible(timeout=SLOW)
     assert page.get_by_text("undo", exact=False).count() == 0  # what cannot be undone does not say so
     rows = server.query("SELECT count(*) FROM job WHERE status='D' AND marked_done_by<>''")
     assert rows[0][0] == 12

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, OuterRef
 
 from workflows.models import JobInstance, RunMinute, WorkflowRun
+from workflows.permissions import visible_workflows
 from workflows.time_use import Timed
 
 Window = tuple[datetime, datetime]
@@ -41,11 +43,15 @@ class Minutes:
     spans: dict[int, Window] = field(default_factory=dict)
 
 
-def list_runs(workflow_id: int) -> list[Any]:
-    """The last runs, newest first; `has_minutes`: the sweep has looked at it."""
-    looked_at = Exists(RunMinute.objects.filter(run=OuterRef("pk")))
-    runs = WorkflowRun.objects.filter(workflow_id=workflow_id).annotate(has_minutes=looked_at)
-    return list(runs.order_by("-id")[:RUNS_OFFERED])
+def list_runs(user: User | AnonymousUser, workflow_id: int, window: Window | None = None) -> list[Any]:
+    """The last runs, newest first, with their workflow, if this person may see it; `has_minutes`: the sweep has looked
+    at it, in a window within that."""
+    looked_at = RunMinute.objects.filter(run=OuterRef("pk"))
+    if window is not None:
+        looked_at = looked_at.filter(minute__gte=window[0], minute__lt=window[1])
+    runs = WorkflowRun.objects.filter(workflow_id=workflow_id, workflow__in=visible_workflows(user))
+    runs = runs.select_related("workflow__dag", "workflow__owner", "workflow__group")
+    return list(runs.annotate(has_minutes=Exists(looked_at)).order_by("-id")[:RUNS_OFFERED])
 
 
 def read_times(run_id: int, window: Window | None, group_id: int | None = None) -> list[Timed]:
@@ -68,8 +74,10 @@ def read_drawn(timed: Sequence[Timed]) -> list[JobInstance]:
     return list(attempts.order_by("job_instance_id"))
 
 
-def read_minutes(run_id: int, group_id: int | None = None, window: Window | None = None) -> Minutes:
-    """The newest minutes of a run, or of a window of it: one read of at most 10,000 rows."""
+def read_minutes(
+    run_id: int, group_id: int | None = None, window: Window | None = None, cover: Window | None = None
+) -> Minutes:
+    """The newest minutes of a run, or of a window of it: one read of at most 10,000 rows. `cover` is for `fold`."""
     rows = RunMinute.objects.filter(run_id=run_id).order_by("-minute", "-group_id")
     if window is not None:
         rows = rows.filter(minute__gte=window[0], minute__lt=window[1])
@@ -83,14 +91,18 @@ def read_minutes(run_id: int, group_id: int | None = None, window: Window | None
         old = sums.get(minute, (0, 0))
         counts = (queued, running) if group_id is None or group == group_id else (0, 0)
         sums[minute] = (old[0] + counts[0], old[1] + counts[1])
-    return replace(fold(sorted(sums.items()), is_cut), spans=spans)
+    return replace(fold(sorted(sums.items()), is_cut, cover), spans=spans)
 
 
-def fold(minutes: Sequence[tuple[datetime, tuple[int, int]]], is_cut: bool) -> Minutes:
-    """At most MOST_BINS bins from the first to the last minute."""
+def fold(minutes: Sequence[tuple[datetime, tuple[int, int]]], is_cut: bool, cover: Window | None = None) -> Minutes:
+    """At most MOST_BINS bins from the first to the last minute, or over all of `cover` where that is more; minutes that
+    were left out are not covered."""
     if not minutes:
         return Minutes([], MINUTE, is_cut)
     first, last = minutes[0][0], minutes[-1][0]
+    if cover is not None:
+        first = first if is_cut else min(first, _minute_of(cover[0]))
+        last = max(last, _minute_of(cover[1] - timedelta.resolution))
     count = int((last - first) / MINUTE) + 1
     per_bin = -(-count // MOST_BINS)
     seen: dict[int, tuple[int, int]] = {}
@@ -103,3 +115,7 @@ def fold(minutes: Sequence[tuple[datetime, tuple[int, int]]], is_cut: bool) -> M
         for index in range(-(-count // per_bin))
     ]
     return Minutes(bins, MINUTE * per_bin, is_cut)
+
+
+def _minute_of(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)

@@ -13,6 +13,7 @@ from workflows.models import ErrorGroup
 from workflows.permissions import may_operate
 from workflows.queries import attempts as attempt_queries
 from workflows.queries import errors as queries
+from workflows.queries import offers
 from workflows.queries.counts import groups_of
 from workflows.queries.keyset import Order, walk
 from workflows.queries.workflows import find_workflow, with_error_text
@@ -36,11 +37,13 @@ def errors(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         return export_errors(request, walk(rows, NEWEST_ATTEMPT), kind, f"errors-of-workflow-{workflow.pk}")
     this_page, wrong_cursor = page_of(request, rows, NEWEST_ATTEMPT, 25)
     groups = groups_of(workflow.dag_id)
+    error_groups = queries.group_rows(workflow.pk) if not filters.chips else []
     context = {
         "workflow": workflow,
         "filters": filters,
-        "error_groups": queries.group_rows(workflow.pk) if not filters.chips else [],
+        "error_groups": error_groups,
         "groups": groups,
+        "hosts": _hosts_offered(workflow.pk, error_groups),
         "page": this_page,
         "wrong_cursor": wrong_cursor,
         "rows": [(attempt, explain.ended_because(attempt)) for attempt in this_page.rows],
@@ -53,6 +56,12 @@ def errors(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "terminal": Terminal(f"jobmon workflow errors {workflow.pk}", f"/api/v1/workflows/{workflow.pk}/errors/"),
     }
     return show(request, "workflows/errors.html", context)
+
+
+def _hosts_offered(workflow_id: int, shown: list[queries.GroupRow]) -> list[str]:
+    """Hosts of the groups that the page shows; where it shows none, they are read."""
+    stored = offers.add_hosts(row.group.hosts for row in shown)
+    return offers.most_used(stored if shown else offers.hosts_of_failures(workflow_id))
 
 
 @page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -14,7 +15,7 @@ from workflows.filters import JobFilter
 from workflows.models import JobInstance, Workflow
 from workflows.operations import ACTIONS
 from workflows.permissions import is_owner, may_operate, may_stop, visible_workflows
-from workflows.queries import job_detail
+from workflows.queries import job_detail, offers
 from workflows.queries import jobs as queries
 from workflows.queries.counts import groups_of
 from workflows.queries.keyset import CursorError
@@ -76,11 +77,13 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     except CursorError as error:
         wrong_cursor = str(error)
         this_page = queries.job_page(filters.rows, sort, "", "", per_page(request.GET, 50))
-    table = JobTable(queries.rows_with_attempts(this_page.rows, groups), request, sort, frame_of(request).job_columns)
+    rows_shown = queries.rows_with_attempts(this_page.rows, groups)
+    table = JobTable(rows_shown, request, sort, frame_of(request).job_columns)
     context = {
         "workflow": workflow,
         "filters": filters,
         "groups": groups,
+        "hosts": lambda: _hosts_offered(workflow.pk, filters, rows_shown),
         "table": table,
         "page": this_page,
         "total": filters.total(),
@@ -96,6 +99,12 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "terminal": Terminal(_cli(workflow, filters), f"/api/v1/workflows/{workflow.pk}/jobs/"),
     }
     return show(request, "jobs/list.html", context, fragment="jobs/list_live.html")
+
+
+def _hosts_offered(workflow_id: int, filters: JobFilter, shown: list[queries.JobRow]) -> list[str]:
+    """Hosts of the jobs shown, and of the newest attempts where the total cost no query. Polls do not ask."""
+    hosts = Counter(row.last.nodename for row in shown if row.last)
+    return offers.most_used(hosts + offers.hosts_of_latest_run(workflow_id) if filters.is_counted else hosts)
 
 
 def _actions(request: HttpRequest, workflow: Workflow) -> list[tuple[str, str]]:

@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from workflows import explain, time_use
+from workflows import time_use
 from workflows.models import JobGroup, JobInstance, WorkflowRun
 from workflows.queries import timeline as queries
 from workflows.queries.counts import groups_of
+from workflows.queries.run_events import EVENTS_READ, RunEvent, read_events
 from workflows.queries.workflows import find_workflow
-from workflows.resource_use import Spread
 from workflows.views import charts
 from workflows.views.base import Crumb, Terminal, found, page, show, user_of
+from workflows.views.export import TYPES
+from workflows.views.lanes import make_lanes, make_strand, row_height
+from workflows.views.marks import height_with, make_marks
+from workflows.views.timeline_export import export_timeline
 from workflows.views.workflows import TABS, crumbs_of
 
-ROOM = 900
 SHORTEST = timedelta(minutes=2)
-
-
-@dataclass(frozen=True, slots=True)
-class Strand:
-    """One attempt in the time line: waiting from x to x + wait, running for `run` more. Parts of 1,000."""
-
-    attempt: JobInstance
-    label: str
-    x: float
-    wait: float
-    run: float
-    reason: str
-    y: float = 0
-    height: float = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """When jobs of a tag were live: from x on, in parts of 1,000; and how long those that were done ran."""
-
-    name: str
-    begin: datetime
-    end: datetime
-    x: float
-    width: float
-    times: Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +38,43 @@ class Zoom:
     query: str
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What was read for a run, or for a window of it, and what the picture of it spans. `minutes` are those of a run of
+    more attempts than are drawn, else None; `events` those of the workflow in that span."""
+
+    run: WorkflowRun
+    timed: list[time_use.Timed]
+    minutes: queries.Minutes | None
+    attempts: list[JobInstance]
+    span: queries.Window
+    events: list[RunEvent]
+    now: datetime
+
+    @property
+    def is_cut(self) -> bool:
+        return len(self.timed) > queries.ATTEMPTS_DRAWN
+
+    @property
+    def tag_spans(self) -> Mapping[int, queries.Window]:
+        return self.minutes.spans if self.minutes else time_use.spans(self.timed, self.now)
+
+
 @page
 @require_safe
-def timeline(request: HttpRequest, workflow_id: int) -> HttpResponse:
-    workflow = found(find_workflow(user_of(request), workflow_id))
-    runs = queries.list_runs(workflow.pk)
+def timeline(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
+    window = read_window(request.GET)
+    runs = queries.list_runs(user_of(request), workflow_id, window)
+    workflow = runs[0].workflow if runs else found(find_workflow(user_of(request), workflow_id))
     asked = request.GET.get("run", "")
     run = next((run for run in runs if str(run.pk) == asked), runs[0] if runs else None)
     groups = groups_of(workflow.dag_id)
     tag = next((group for group in groups if group.name == request.GET.get("tag")), None)
-    window = read_window(request.GET)
-    timed = queries.read_times(run.pk, window, tag.pk if tag else None) if run else []
-    is_cut = len(timed) > queries.ATTEMPTS_DRAWN
-    minutes = (
-        queries.read_minutes(run.pk, tag.pk if tag else None, window) if run and run.has_minutes and is_cut else None
-    )
-    attempts = [] if minutes and minutes.bins else queries.read_drawn(timed)
-    begin, end = _span(attempts, minutes, window)
-    now = timezone.now()
-    spans = minutes.spans if minutes and minutes.bins else time_use.spans(timed, now)
-    height = _row_height(len(attempts))
+    picture = read_picture(run, tag, window) if run else None
+    lanes = make_lanes(picture.tag_spans, picture.timed, groups, *picture.span) if picture else []
+    if picture and (kind := request.GET.get("export")) in TYPES:
+        name = f"timeline-of-run-{picture.run.pk}"
+        return export_timeline(request, name, kind, picture.attempts, picture.minutes, lanes, picture.events)
     context = {
         "workflow": workflow,
         "run": run,
@@ -87,19 +82,10 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "groups": groups,
         "tag": tag,
         "is_window": window is not None,
-        "zooms": _zooms(request.GET, begin, end, window) if attempts or minutes else [],
-        "minutes": minutes,
-        "columns": charts.make_columns(minutes) if minutes else [],
-        "most": charts.find_most(minutes) if minutes else 0,
-        "levels": charts.make_levels(charts.find_most(minutes)) if minutes else [],
-        "lanes": _lanes(spans, time_use.run_times(timed), groups, begin, end),
-        "split": _split(run, timed, now),
-        "strands": [_strand(attempt, begin, end, row, height) for row, attempt in enumerate(attempts)],
-        "ticks": charts.make_ticks(begin, end) if attempts or minutes else [],
-        "height": round(charts.TOP + height * len(attempts) + 4),
-        "is_cut": is_cut,
+        "lanes": lanes,
         "drawn": queries.ATTEMPTS_DRAWN,
         "timed_read": queries.TIMED_READ,
+        **(_drawn(picture, request.GET, window) if picture else {}),
         "tab": "timeline",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Timeline")),
@@ -107,6 +93,54 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "terminal": Terminal("", f"/api/v1/workflows/{workflow.pk}/runs/"),
     }
     return show(request, "pictures/timeline.html", context)
+
+
+def read_picture(run: Any, tag: JobGroup | None, window: queries.Window | None) -> Picture:
+    """Times of the attempts, then attempts or minutes, then events: three queries."""
+    now = timezone.now()
+    group_id, life = tag.pk if tag else None, (run.created_date, run.ended_at or now)
+    timed = queries.read_times(run.pk, window, group_id)
+    is_cut = len(timed) > queries.ATTEMPTS_DRAWN
+    minutes = (
+        queries.read_minutes(run.pk, group_id, window, window or _within(life)) if run.has_minutes and is_cut else None
+    )
+    minutes = minutes if minutes and minutes.bins else None
+    attempts = [] if minutes else queries.read_drawn(timed)
+    is_whole = window is None and (not minutes.is_cut if minutes else not is_cut and tag is None)
+    span = _span(attempts, minutes, window, life if is_whole else None)
+    told = (min(span[0], life[0]), max(span[1], life[1])) if is_whole else span
+    return Picture(run, timed, minutes, attempts, span, read_events(run.workflow_id, *told), now)
+
+
+def _within(life: queries.Window) -> queries.Window:
+    """What the minutes of a run cover: the sweep need not have looked in its first minute and in the present one."""
+    return life[0] + queries.MINUTE, life[1] - queries.MINUTE
+
+
+def _drawn(picture: Picture, query: QueryDict, window: queries.Window | None) -> dict[str, Any]:
+    """What the template draws: columns or bars, marks, and the links that move the window."""
+    begin, end = picture.span
+    minutes, attempts = picture.minutes, picture.attempts
+    height = row_height(len(attempts))
+    foot = charts.TOP + charts.ROOM if minutes else charts.TOP + height * len(attempts)
+    marks = make_marks(picture.events, begin, end, foot)
+    most = charts.find_most(minutes) if minutes else 0
+    return {
+        "zooms": _zooms(query, *(window or picture.span), window) if attempts or minutes else [],
+        "minutes": minutes,
+        "columns": charts.make_columns(minutes) if minutes else [],
+        "most": most,
+        "levels": charts.make_levels(most) if minutes else [],
+        "split": _split(picture),
+        "strands": [make_strand(attempt, begin, end, row, height) for row, attempt in enumerate(attempts)],
+        "ticks": charts.make_ticks(begin, end) if attempts or minutes else [],
+        "height": round(foot + 4),
+        "picture_height": height_with(marks, foot + 6 if minutes else foot + 4),
+        "marks": marks,
+        "events_more": len(picture.events) - len(marks),
+        "events_are_all": len(picture.events) < EVENTS_READ,
+        "is_cut": picture.is_cut,
+    }
 
 
 def read_window(query: QueryDict) -> queries.Window | None:
@@ -119,16 +153,21 @@ def read_window(query: QueryDict) -> queries.Window | None:
 
 
 def _span(
-    attempts: list[JobInstance], minutes: queries.Minutes | None, window: queries.Window | None
+    attempts: list[JobInstance],
+    minutes: queries.Minutes | None,
+    window: queries.Window | None,
+    life: queries.Window | None,
 ) -> queries.Window:
-    """What the picture spans: the window, else what there is."""
+    """What the picture spans: its minutes, else the window, else what there is, with the run's own beginning and end
+    where these are known to belong to it."""
+    if minutes is not None:
+        return minutes.bins[0].at, minutes.bins[-1].at + minutes.width
     if window is not None:
         return window
-    if minutes is not None and minutes.bins:
-        return minutes.bins[0].at, minutes.bins[-1].at + minutes.width
     now = timezone.now()
-    begin = min((attempt.submitted_date for attempt in attempts), default=now)
-    end = max((attempt.ended_at or now for attempt in attempts), default=now)
+    moments = [attempt.submitted_date for attempt in attempts] + [attempt.ended_at or now for attempt in attempts]
+    moments += life or ()
+    begin, end = min(moments, default=now), max(moments, default=now)
     return begin, max(end, begin + timedelta(seconds=1))
 
 
@@ -149,54 +188,6 @@ def _zooms(query: QueryDict, begin: datetime, end: datetime, window: queries.Win
     return [*zooms, Zoom("Whole run", "", urlencode(kept))] if window else zooms
 
 
-def _split(run: WorkflowRun | None, timed: list[time_use.Timed], now: datetime) -> str:
-    if run is None:
-        return ""
-    return time_use.split_sentence(time_use.split_time(timed, run.created_date, now), len(timed))
-
-
-def _lanes(
-    spans: Mapping[int, queries.Window],
-    times: Mapping[int, Spread],
-    groups: Sequence[JobGroup],
-    begin: datetime,
-    end: datetime,
-) -> list[Lane]:
-    """When jobs of each tag were live, in the order in which they began, and how long the attempts that were read ran."""
-    whole = max((end - begin).total_seconds(), 1)
-    names = {group.pk: group.name for group in groups}
-    return [
-        Lane(
-            names[group_id], first, last,
-            round(min(998.0, max(0.0, (first - begin).total_seconds() / whole * 1000)), 1),
-            round(min(1000.0, max(2.0, (last - max(first, begin)).total_seconds() / whole * 1000)), 1),
-            times.get(group_id, Spread()),
-        )
-        for group_id, (first, last) in sorted(spans.items(), key=lambda item: item[1])
-        if group_id in names
-    ]  # fmt: skip
-
-
-def _row_height(count: int) -> float:
-    """Comfortable for few attempts, thin for many: the picture never grows beyond one screen or so."""
-    return round(max(3.0, min(18.0, ROOM / max(count, 1))), 1)
-
-
-def _strand(attempt: JobInstance, begin: datetime, end: datetime, row: int, height: float) -> Strand:
-    span = (end - begin).total_seconds()
-    last = attempt.ended_at or max(end, attempt.submitted_date)
-
-    def at(moment: datetime) -> float:
-        return min(1000.0, max(0.0, (moment - begin).total_seconds() / span * 1000))
-
-    started = attempt.started_at or last
-    return Strand(
-        attempt=attempt,
-        label=f"{attempt.job.name}, attempt {attempt.attempt}",
-        x=round(at(attempt.submitted_date), 1),
-        wait=round(max(0.0, at(started) - at(attempt.submitted_date)), 1),
-        run=round(max(0.0, at(last) - at(started)), 1),
-        reason=explain.ended_because(attempt),
-        y=round(charts.TOP + height * row, 1),
-        height=round(height * 0.72, 1),
-    )
+def _split(picture: Picture) -> str:
+    parts = time_use.split_time(picture.timed, picture.run.created_date, picture.now)
+    return time_use.split_sentence(parts, len(picture.timed))

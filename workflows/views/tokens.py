@@ -1,4 +1,4 @@
-"""A person's tokens for scripts: made, shown once, revoked. And signing out everywhere."""
+"""A person's tokens for scripts: made, shown once, revoked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import authenticate, logout
+from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from workflows.access import SCOPES, create_token, revoke_token
 from workflows.models import ApiToken
-from workflows.sessions import end_sessions, is_fresh
+from workflows.sessions import is_fresh
 from workflows.sign_in import has_directory
 from workflows.views.base import Crumb, actor_of, page, show, user_of
 from workflows.views.confirm import is_first
@@ -104,12 +104,3 @@ def revoke(request: HttpRequest, prefix: str) -> HttpResponse:
     else:
         messages.info(request, f"There is no valid token {prefix} of yours.")
     return HttpResponseRedirect("/account/tokens/")
-
-
-@page
-@require_http_methods(["POST"])
-def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
-    """Every browser of this person is signed out; tokens stay."""
-    end_sessions(user_of(request))
-    logout(request)
-    return HttpResponseRedirect(settings.LOGIN_URL)
