@@ -6,6 +6,7 @@ database says what was meant, the attempt store (see `spool.py`) says what happe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -214,6 +215,9 @@ class AttemptStore(Protocol):
 
     def hints(self) -> list[Hint]:
         """Attempts that rang the bell and have not been cleared yet."""
+
+    def count_hints(self) -> Counter[int]:
+        """Run → how many of its attempts are among them. Asked many times a second."""
 
     def read_usage(self, hint: Hint) -> Usage | None:
         """What the executor measured of this attempt, if it is not in the evidence anyway."""

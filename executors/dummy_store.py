@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -76,6 +76,9 @@ class MemoryStore:
         with self.lock:
             self.advance()
             return [hint for hint, visible_at in self._hints.items() if visible_at <= self.now]
+
+    def count_hints(self) -> Counter[int]:
+        return Counter(hint.run_id for hint in self.hints())
 
     def read_usage(self, hint: Hint) -> Usage | None:
         with self.lock:

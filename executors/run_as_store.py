@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol, TypeVar
 
@@ -92,6 +93,9 @@ class RoutedStore:
 
     def hints(self) -> list[Hint]:
         return self._own.hints()
+
+    def count_hints(self) -> Counter[int]:
+        return self._own.count_hints()
 
     def read_usage(self, hint: Hint) -> Usage | None:
         return self._own.read_usage(hint)

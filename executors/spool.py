@@ -24,6 +24,7 @@ import secrets
 import socket
 import stat
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -204,11 +205,18 @@ class Spool:
         return f"{self.ended}/{hint.run_id}.{hint.instance_id}"
 
     def hints(self) -> list[Hint]:
+        return [Hint(int(match[1]), int(match[2])) for match in self._find_hints()]
+
+    def count_hints(self) -> Counter[int]:
+        by_text = Counter(match[1] for match in self._find_hints())
+        return Counter({int(text): count for text, count in by_text.items()})
+
+    def _find_hints(self) -> list[re.Match[str]]:
         try:
             names = os.listdir(self.ended)
         except FileNotFoundError:
             return []
-        return [Hint(int(match[1]), int(match[2])) for match in map(_HINT.fullmatch, names) if match]
+        return [match for match in map(_HINT.fullmatch, names) if match]
 
     def read_usage(self, hint: Hint) -> Usage | None:
         """Nothing beside the evidence: usage stands in the token."""

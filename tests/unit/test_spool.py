@@ -204,7 +204,13 @@ class TestHints:
         either.ring(Hint(3, 4))
         either.ring(Hint(3, 4))
         assert either.hints() == [Hint(3, 4)]
+        for other in (Hint(3, 5), Hint(6, 7)):
+            end(either, other.instance_id)
+            either.ring(other)
+        assert either.count_hints() == {3: 2, 6: 1}
+        either.clear_hints([Hint(3, 5), Hint(6, 7)])
         either.clear_hints([Hint(3, 4), Hint(9, 9)])
+        assert either.count_hints() == {}
         assert either.hints() == []
         assert os.listdir(either.ended) == []
         assert token.exists()

@@ -136,7 +136,7 @@ def gather(run_id: int, live: int) -> bool:
     step = min(max(live * STEP_PER_LIVE, SHORTEST_STEP), LONGEST_STEP)
     until = time.monotonic() + min(max(live * GATHER_PER_LIVE, SHORTEST_GATHER), LONGEST_GATHER)
     while True:
-        hinted = sum(hint.run_id == run_id for store in back_ends.stores() for hint in store.hints())
+        hinted = sum(store.count_hints()[run_id] for store in back_ends.stores())
         if hinted > live // 2 or time.monotonic() >= until:
             return hinted > 0
         _pause.wait(step)

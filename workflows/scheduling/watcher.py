@@ -111,6 +111,11 @@ class Watcher:
     def _ring_for_hints(self, now: float) -> bool:
         hinted: dict[int, set[int]] = {}
         for store in back_ends.stores():
+            counts = store.count_hints()
+            for run_id in counts:
+                hinted.setdefault(run_id, set())
+            if counts.keys() <= tick.advancing:  # they look for themselves
+                continue
             for hint in store.hints():
                 hinted.setdefault(hint.run_id, set()).add(hint.instance_id)
         for run_id in [run_id for run_id in self._rung if run_id not in hinted]:
