@@ -172,6 +172,7 @@ def make_sge(sge_cluster: SgeCluster, tmp_path: Path) -> Iterator[Any]:
 @pytest.fixture
 def make_slurm(slurm_cluster: SlurmCluster, tmp_path: Path) -> Iterator[Any]:
     made: list[SlurmHarness] = []
+    slurm_cluster.give_node_back()
 
     def make(**given: Any) -> SlurmHarness:
         config = slurm_cluster.config(tmp_path / "spool", name_prefix=unique_prefix(), **given)

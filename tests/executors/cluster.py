@@ -164,6 +164,21 @@ class SlurmCluster(Cluster):
     binaries = Path("/usr/bin")
     programs = ("sbatch", "squeue", "scancel", "sacct", "scontrol")
 
+    def up(self) -> None:
+        super().up()
+        self.give_node_back()
+
+    def give_node_back(self) -> None:
+        """A slurmctld that was killed and gives numbers again may drain the node, and one whose slurmd was killed calls it
+        down: both for good, until an administrator says otherwise."""
+        wait_until(self._may_node_work, 120, "the node takes jobs", 0.5)
+
+    def _may_node_work(self) -> bool:
+        if self.command("sinfo", "-h", "-o", "%T").strip() in ("idle", "mixed", "allocated", "completing"):
+            return True
+        self.command("scontrol", "update", "nodename=ALL", "state=resume")
+        return False
+
     def list_jobs(self) -> str:
         return self.command("squeue", "-h", "-r", "-u", USER, "-o", "%j %T")
 
