@@ -30,6 +30,7 @@ from tests.pages.browsers import (
 from workflows.access import make_sign_in_link
 from workflows.accounts import Change, change_account
 from workflows.queries.sessions import MOST_SHOWN, public_id_of, rows_of
+from workflows.scheduling import housekeeping
 from workflows.session_store import ADDRESS, BROWSER, SEEN_AT, SessionStore, is_marked
 from workflows.sessions import SEEN_EVERY
 
@@ -112,6 +113,20 @@ def test_signing_in_forgets_what_expired(owner: User) -> None:
     Session.objects.filter(pk=key_of(old)).update(expire_date=timezone.now() - timedelta(days=1))
     here = sign_in("alice")
     assert [row.session_key for row in rows_of(owner)] == [key_of(here)]
+
+
+def test_the_sweep_forgets_those_who_did_not_come_back(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_user("bob")
+    here, gone = sign_in("alice"), sign_in("bob")
+    copy_session(gone, 4)
+    Session.objects.exclude(pk=key_of(here)).update(expire_date=timezone.now() - timedelta(days=1))
+    monkeypatch.setattr(housekeeping, "SESSIONS_AT_ONCE", 3)
+    left = []
+    for _ in range(3):
+        housekeeping.sweep()
+        left.append(Session.objects.count())
+    assert left == [3, 1, 1]
+    assert is_in(here)
 
 
 def test_many_sessions_are_cut_and_said_so(owner: User) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
+from django.contrib.sessions.models import Session
 from django.db.models import Count, F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -20,6 +22,7 @@ from workflows.transactions import write_transaction
 
 logger = logging.getLogger(__name__)
 DRAFT_LIFE = timedelta(hours=24)
+SESSIONS_AT_ONCE = 500
 VERIFY_EVERY = 600.0
 ORPHAN_BATCHES = 40  # of 500 jobs in each sweep
 _verified: dict[int, float] = {}
@@ -32,6 +35,7 @@ def sweep() -> list[int]:
         remove_old_requests()
     sweep_batches()
     remove_old_journals()
+    remove_expired_sessions()
     for dag_id in find_orphans()[:1]:
         remove_graph(dag_id, ORPHAN_BATCHES)
     live = dict(WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).values_list("pk", "workflow__dag_id"))
@@ -42,6 +46,19 @@ def sweep() -> list[int]:
     for run_id in [run_id for run_id in _verified if run_id not in live]:
         del _verified[run_id]
     return list(live)
+
+
+def remove_expired_sessions() -> None:
+    """Those of people who did not come back, some at a time: who signs in again has theirs removed then."""
+    expired = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
+    if keys := list(expired.values_list("pk", flat=True)[:SESSIONS_AT_ONCE]):
+        _remove_sessions(keys)
+
+
+@write_transaction
+def _remove_sessions(keys: Sequence[str]) -> None:
+    """Unless they were used meanwhile."""
+    Session.objects.filter(pk__in=keys, expire_date__lt=timezone.now()).delete()
 
 
 def verify_readiness(run_id: int, dag_id: int) -> int:
