@@ -28,6 +28,7 @@ from workflows.unix_accounts import set_account
 def server(people: People, sge_cluster: SgeCluster, settings: Any, monkeypatch: Any) -> Iterator[RunAsExecutor]:
     """The engine of this process, with jobs as their owners; what it has done in others' names, the service does."""
     settings.DEPLOYMENT = secrets.token_hex(3)  # ids begin anew with each test, names must not
+    sge_cluster.empty()
     epoch.forget()
     systems = {"kind": "sge", "bin": str(sge_cluster.binaries), "options": []}
     config = sge_cluster.config(people.spool, name="sge", poll_interval=0.2, grace=3.0, accounting_wait=0.0)
