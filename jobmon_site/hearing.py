@@ -2,14 +2,17 @@
 
 A worker can be connected to the broker and deaf (celery #8030, #8091), stopped or stuck. A task that begins proves that
 it hears; when none has begun for a while it calls itself, through a queue of its own. What it hears it tells its
-supervisor, which ends a worker that stays silent, and a row of its own, for people.
+supervisor, which ends a worker that stays silent, and a row of its own, for people. One that has been deaf from its start
+has nothing in hand and ends itself much sooner.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
@@ -24,21 +27,29 @@ CALL = "workflows.tasks.hear"
 QUIET_SECONDS = 10.0
 ROW_SECONDS = 10.0
 LOOK_SECONDS = 5.0
+UNHEARD_CALLS = 3
+
+
+def _end_process() -> None:
+    os._exit(1)
 
 
 class Hearing:
     """One per worker process."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, leave: Callable[[], None] = _end_process) -> None:
         self._app = app
+        self._leave = leave
         self._name = ""
+        self._has_heard = False
+        self._unheard = 0
         self._heard_at = 0.0
         self._written_at = 0.0
         self._stop = threading.Event()
 
     def start(self, name: str) -> None:
         self._name = name
-        self.note()
+        self._give_sign(time.monotonic())
         threading.Thread(target=self._watch, name="hearing", daemon=True).start()
 
     def stop(self) -> None:
@@ -46,10 +57,14 @@ class Hearing:
 
     def note(self) -> None:
         """A task has begun. At most once a second: there may be hundreds of them."""
+        self._has_heard, self._unheard = True, 0
         now = time.monotonic()
         if now - self._heard_at >= 1.0:
-            self._heard_at = now
-            announce_life()
+            self._give_sign(now)
+
+    def _give_sign(self, now: float) -> None:
+        self._heard_at = now
+        announce_life()
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
@@ -57,11 +72,20 @@ class Hearing:
 
     def step(self, now: float) -> None:
         """Call, if nothing was heard for a while. Without a broker there is nothing to hear: that is no deafness."""
-        if now - self._heard_at >= QUIET_SECONDS and not self._call():
-            self.note()
+        if now - self._heard_at >= QUIET_SECONDS:
+            self._call_itself(now)
         if now - self._written_at >= ROW_SECONDS and now - self._heard_at < QUIET_SECONDS + LOOK_SECONDS:
             self._written_at = now
             self._write_row()
+
+    def _call_itself(self, now: float) -> None:
+        if not self._has_heard and self._unheard >= UNHEARD_CALLS:
+            logger.error("worker %s has heard nothing since it started; it ends, to be started again", self._name)
+            self._leave()
+        elif self._call():
+            self._unheard += 1
+        else:
+            self._give_sign(now)
 
     def _call(self) -> bool:
         """Whether the broker took the call."""

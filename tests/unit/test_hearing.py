@@ -59,6 +59,25 @@ def test_a_quiet_worker_calls_itself_and_a_deaf_one_gives_no_sign(heartbeat: Pat
     assert heartbeat.exists()
 
 
+def test_a_worker_that_is_deaf_from_its_start_ends_itself(heartbeat: Path) -> None:
+    app, hearing = make_hearing(f"memory://{heartbeat.parent.name}")
+    left: list[int] = []
+    hearing._leave = lambda: left.append(count_calls(app))
+    begun = hearing._heard_at + QUIET_SECONDS
+    for number in range(4):
+        hearing.step(begun + 5 * number)
+    assert left == [3]
+
+
+def test_one_that_has_heard_is_left_to_its_supervisor(heartbeat: Path) -> None:
+    app, hearing = make_hearing(f"memory://{heartbeat.parent.name}")
+    hearing._leave = pytest.fail
+    hearing.note()
+    for number in range(10):
+        hearing.step(hearing._heard_at + QUIET_SECONDS + 5 * number)
+    assert count_calls(app) == 10
+
+
 def test_without_a_broker_there_is_nothing_to_hear(heartbeat: Path, tmp_path: Path) -> None:
     _, hearing = make_hearing(f"redis+socket://{tmp_path}/nobody.sock")
     hearing.step(hearing._heard_at + QUIET_SECONDS)
