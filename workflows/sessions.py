@@ -12,7 +12,6 @@ from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
 from workflows.actor import Actor
 from workflows.audit import write_audit
@@ -32,19 +31,12 @@ def note_sign_in(sender: object, request: HttpRequest, user: User, **more: objec
     request.session.cycle_key()
     request.session[SIGNED_IN_AT] = int(time.time())
     _note_use(request)
-    _forget_expired(user)
 
 
 def _note_use(request: HttpRequest) -> None:
     request.session[SEEN_AT] = int(time.time())
     request.session[ADDRESS] = str(request.META.get("REMOTE_ADDR", ""))[:64]
     request.session[BROWSER] = name_browser(request.headers.get("User-Agent", ""))
-
-
-@write_transaction
-def _forget_expired(user: User) -> None:
-    """What is kept of a person does not grow with the years."""
-    rows_of(user).filter(expire_date__lt=timezone.now()).delete()
 
 
 def connect() -> None:

@@ -108,13 +108,6 @@ def test_a_disabled_persons_sessions_are_all_ended(owner: User) -> None:
     assert not rows_of(owner).exists()
 
 
-def test_signing_in_forgets_what_expired(owner: User) -> None:
-    old = sign_in("alice")
-    Session.objects.filter(pk=key_of(old)).update(expire_date=timezone.now() - timedelta(days=1))
-    here = sign_in("alice")
-    assert [row.session_key for row in rows_of(owner)] == [key_of(here)]
-
-
 def test_the_sweep_forgets_those_who_did_not_come_back(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     make_user("bob")
     here, gone = sign_in("alice"), sign_in("bob")

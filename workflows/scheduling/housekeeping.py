@@ -49,7 +49,7 @@ def sweep() -> list[int]:
 
 
 def remove_expired_sessions() -> None:
-    """Those of people who did not come back, some at a time: who signs in again has theirs removed then."""
+    """Those that nobody used in time, some in each sweep: what is kept of a person does not grow with the years."""
     expired = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
     if keys := list(expired.values_list("pk", flat=True)[:SESSIONS_AT_ONCE]):
         _remove_sessions(keys)
