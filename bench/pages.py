@@ -231,7 +231,7 @@ def database_settings(database: str, folder: Path) -> Iterator[dict[str, str]]:
     server = MariaDB(folder / "mariadb")
     server.start()
     try:
-        run_mariadb(server.socket, "CREATE DATABASE bench CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+        run_mariadb(server.socket, "CREATE DATABASE IF NOT EXISTS bench CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
         yield {"JOBMON_DB": "mysql", "JOBMON_DB_HOST": str(server.socket), "JOBMON_DB_USER": "root",
                "JOBMON_DB_NAME": "bench"}  # fmt: skip
     finally:
@@ -242,7 +242,7 @@ def run_in_child(database: str, options: argparse.Namespace) -> list[PageCost]:
     """Settings are read once in a process: each database has its own."""
     with (
         tempfile.TemporaryDirectory(prefix="jobmon-bench-") as folder,
-        database_settings(database, Path(folder)) as variables,
+        database_settings(database, Path(options.home or folder)) as variables,
     ):
         environment = {
             **os.environ, **variables, "JOBMON_HOME": options.home or f"{folder}/home", "JOBMON_BENCH_CHILD": "1",
@@ -258,7 +258,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=500_000, help="jobs of the large workflow (1,000 or more)")
     parser.add_argument("--rounds", type=int, default=30, help="how often each page is asked for")
     parser.add_argument("--database", choices=["sqlite", "mariadb"], action="append", help="default: both")
-    parser.add_argument("--home", help="keep the SQLite database in this folder, and use what is there")
+    parser.add_argument("--home", help="keep the databases in this folder, and use what is there")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
     options = parser.parse_args()
     if os.environ.get("JOBMON_BENCH_CHILD"):

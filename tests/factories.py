@@ -64,6 +64,10 @@ class Tag:
             for _ in range(self.counts.get(letter, 0))
         ]
 
+    @property
+    def size(self) -> int:
+        return sum(self.counts.values())
+
 
 @dataclass
 class Made:
@@ -96,7 +100,7 @@ def make_workflow(
     """A workflow with its groups, jobs, edges, runs and attempts. Status C: no run. The last run has all attempts."""
     now = now or timezone.now()
     begin = now - age
-    jobs_total = sum(len(tag.letters) for tag in tags)
+    jobs_total = sum(tag.size for tag in tags)
     dag = TaskDag.objects.create(
         dag_hash=uuid.uuid4().hex, user=owner.username, created_date=begin, job_count=jobs_total
     )
@@ -127,7 +131,7 @@ def _last_change(status: str, age: timedelta) -> timedelta:
 def _make_jobs(dag: TaskDag, tag: Tag, rank: int, now: datetime) -> list[Job]:
     counts = {f"count_{letter.lower()}": tag.counts.get(letter, 0) for letter in "GQIREFD"}
     group = JobGroup.objects.create(
-        dag=dag, name=tag.name, is_from_tag=tag.is_from_tag, rank=rank, jobs=len(tag.letters),
+        dag=dag, name=tag.name, is_from_tag=tag.is_from_tag, rank=rank, jobs=tag.size,
         max_concurrently_running=tag.limit, **counts,
     )  # fmt: skip
     jobs = [_job(dag, group, tag, index, letter, now) for index, letter in enumerate(tag.letters)]
@@ -223,7 +227,7 @@ def _make_instances(made: Made, tags: Sequence[Tag], begin: datetime, now: datet
 
 def _delay(tag: Tag, index: int) -> timedelta:
     """Waves of so many, or all of them one by one."""
-    wave, place = divmod(index, tag.at_once or len(tag.letters))
+    wave, place = divmod(index, tag.at_once or tag.size)
     return timedelta(minutes=wave * tag.minutes, seconds=3 * place)
 
 

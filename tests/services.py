@@ -52,17 +52,21 @@ class MariaDB:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Raises Unavailable if there is no MariaDB on this machine."""
-        install = find_program("mariadb-install-db", "mysql_install_db")
-        self.folder.mkdir(mode=0o700, parents=True)
-        data = self.folder / "data"
+        """With the data that are in the folder, if there are any. Raises Unavailable if there is no MariaDB on this
+        machine."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (self.folder / "data").exists():
+            self._install()
+        self._launch()
+
+    def _install(self) -> None:
+        install, data = find_program("mariadb-install-db", "mysql_install_db"), self.folder / "data"
         user = ["--user=root"] if os.getuid() == 0 else []
         subprocess.run(
             [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
              "--skip-test-db", *user],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
-        self._launch()
 
     def _launch(self) -> None:
         server, data = find_program("mariadbd", "mysqld"), self.folder / "data"
