@@ -32,9 +32,22 @@ def imported(text: str) -> set[str]:
     return found
 
 
-def test_imports_run_one_way() -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        "lint-imports",
+        "ruff check .",
+        "ruff format --check .",
+        "bandit -q -c pyproject.toml -r jobmon_site workflows executors jobmon",
+        "vermin --target=3.8- --violations --no-tips jobmon",
+    ],
+    ids=lambda command: command.partition(" ")[0],
+)
+def test_the_quick_checks_find_nothing(command: str) -> None:
+    """Those of `make check` that take seconds; a test run without them would tell of a fault too late."""
+    program, *words = command.split()
     done = subprocess.run(
-        [Path(sys.executable).parent / "lint-imports"], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
+        [Path(sys.executable).parent / program, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
