@@ -62,6 +62,7 @@ class JobSpec:
     array has index 1..n in the batch and `name == f"{batch}.{index}"`.
     `stdout_path` and `stderr_path` are the absolute files to write; None means the attempt's own `out` and `err`.
     `account`: the Unix account that it must run as; None: whoever runs the jobs of this server.
+    `secret_files`: variables, each with the absolute path of the file on the node that holds its value.
     """
 
     instance_id: int
@@ -76,6 +77,7 @@ class JobSpec:
     stderr_path: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
     account: str | None = None
+    secret_files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

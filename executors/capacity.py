@@ -46,7 +46,7 @@ def _cpu_limit(folder: Path) -> float | None:
 
 def _memory_limit(folder: Path) -> int | None:
     text = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
-    return int(text) if text.isdigit() and int(text) < _UNLIMITED else None
+    return int(text) if text.isdecimal() and int(text) < _UNLIMITED else None
 
 
 def detect_slots(root: Path = Path("/")) -> int:

@@ -62,8 +62,10 @@ _PLAIN = Script()
 
 
 def parse_script(command: str) -> Script:
-    """Pure. A text with any other word is a plain success."""
+    """Pure. A text with any other word is a plain success; comments do not count."""
     script = _PLAIN
+    if command.startswith("#"):
+        command = "\n".join(line for line in command.split("\n") if not line.startswith("#"))
     for word in command.split():
         key, _, value = word.partition("=")
         try:

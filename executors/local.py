@@ -27,6 +27,7 @@ from executors.local_client import Dialogue, ShepherdClient
 from executors.local_queue import LOCAL, SEQUENTIAL, megabytes
 from executors.local_spool import LocalSpool
 from executors.script import SHELL, job_environment, refuse_environment, refuse_text
+from executors.secret_files import is_installed
 from executors.shell import MINIMAL_ENVIRONMENT
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
@@ -102,6 +103,8 @@ class LocalExecutor:
     def _refuse_spec(self, spec: JobSpec, environment: dict[str, str]) -> str | None:
         if not _NAME.fullmatch(spec.name):
             return f"the attempt's name {spec.name!r} is not usable"
+        if spec.secret_files and not is_installed(self._spool.root):
+            return "names secret files, and the shepherd that runs is older than these; restart it"
         return self.refuse(spec.resources) or refuse_text(spec) or refuse_environment(environment)
 
     def _render(self, spec: JobSpec, environment: dict[str, str]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def replay(path: Path) -> list[Entry]:
         return []
     for line in lines:
         word, _, rest = line.partition(" ")
-        if word == "ended" and rest.isdigit():
+        if word == "ended" and rest.isdecimal():
             live.pop(int(rest), None)
         elif word == "starting":
             with contextlib.suppress(ValueError, TypeError):

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from executors.base import Executor
 from executors.batch_config import BatchConfig
+from executors.names import prefix_of
 from executors.sge import SgeExecutor
 from executors.sge_config import SgeConfig
 from executors.slurm import SlurmExecutor
@@ -33,10 +34,6 @@ _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 class UnknownKind(Exception):
     """No executor of this kind is installed."""
-
-
-def prefix_of(name: str) -> str:
-    return f"JOBMON_{name.upper().replace('-', '_')}_"
 
 
 def pick_settings(name: str, variables: Mapping[str, str]) -> dict[str, str]:

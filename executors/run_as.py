@@ -19,6 +19,7 @@ from executors.base import ExecutorUnavailable, SubmitRejected
 from executors.shell import Completed
 
 PROTOCOL = 1
+SECRET_FILES_PROTOCOL = 2  # a submission with secret files: a helper that would not read them must refuse it
 SUDO = ("/usr/bin/sudo", "-n", "-u")
 AT_ONCE = 2000
 MARGIN = 5.0  # seconds that sudo and the start of the helper may take beside its work

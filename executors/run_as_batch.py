@@ -13,7 +13,7 @@ from typing import Any
 from executors import faults, sge_parse, slurm_parse
 from executors.base import AttemptRef, ExecutorUnavailable, JobSpec, SubmitRejected, SubmitResult
 from executors.batch import BatchExecutor, group_by_batch
-from executors.run_as import AT_ONCE, RunAs, read_completed
+from executors.run_as import AT_ONCE, PROTOCOL, SECRET_FILES_PROTOCOL, RunAs, read_completed
 from executors.script import job_environment
 from executors.sge import SgeExecutor
 from executors.sge_config import SgeConfig
@@ -34,6 +34,11 @@ def render_attempt(spec: JobSpec) -> dict[str, Any]:
         "stderr": spec.stderr_path or "",
         "environment": job_environment(spec),
     }
+
+
+def choose_protocol(specs: Sequence[JobSpec]) -> int:
+    """What the helper must understand to submit these."""
+    return SECRET_FILES_PROTOCOL if any(spec.secret_files for spec in specs) else PROTOCOL
 
 
 class _Owned(BatchExecutor):
@@ -75,6 +80,7 @@ class _Owned(BatchExecutor):
             batch=batch[0].batch,
             options=self.submit_options(batch),
             attempts=[render_attempt(spec) for spec in sorted(batch, key=lambda spec: spec.index)],
+            version=choose_protocol(batch),
         )
         faults.point("after_submit")
         prepared = set(answer.get("prepared") or ())

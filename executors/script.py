@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from executors.base import JobSpec
+from executors.secret_files import FILES_VARIABLE, SCRIPT_NAME, install_script, refuse_files, render_files
 from executors.shell import MINIMAL_ENVIRONMENT
 
 SHELL = "/bin/sh"
@@ -24,14 +25,15 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ITEM_LIMIT = 120 * 1024
 _ENVIRONMENT_LIMIT = 1024 * 1024
 # Variables a shell sets by itself: a value from outside is overwritten at best and stops the shell at worst.
-_SHELL_OWNED = frozenset({"IFS", "OPTIND", "PPID", "PWD", "OLDPWD", "LINENO"})
+# That of the secret files is ours.
+_NOT_GIVEN = frozenset({"IFS", "OPTIND", "PPID", "PWD", "OLDPWD", "LINENO", FILES_VARIABLE})
 
 # Arguments: 1 what the attempt's files begin with, 2 nonce, 3 host, 4 executor id, 5 epoch seconds, 6 working
 # directory, 7 and 8 the files for stdout and stderr. The trap comes first: whoever ends the job sends signals to the
 # whole session, and the exit line must still be written. A redirection that fails leaves the body of its braces
 # unexecuted, which is how the script learns of it without a fork. `set -C` makes `>` an exclusive creation: of two
 # wrappers, or a wrapper and a void, one wins. An empty token that could not be written (disk full) is taken back, for
-# nothing has run.
+# nothing has run. Only jobs with secret files start the script that reads them, which is beside this one.
 WRAPPER = r"""# One attempt of a job. Constant text; see executors/script.py.
 trap : HUP INT QUIT TERM USR1 USR2 ALRM PIPE
 __jobmon_won= __jobmon_opened= __jobmon_code=126
@@ -44,7 +46,8 @@ if [ -z "$__jobmon_won" ]; then exit 0; fi
 __jobmon_opened=1
 if cd -P -- "$6"; then
 unset OLDPWD
-if [ -x /bin/bash ]; then /bin/bash "$1.command"; else /bin/sh "$1.command"; fi
+if [ -n "$JOBMON_SECRET_FILES" ]; then /bin/sh "${0%/*}/SECRET_FILES" "$1.command"
+elif [ -x /bin/bash ]; then /bin/bash "$1.command"; else /bin/sh "$1.command"; fi
 __jobmon_code=$?
 else
 echo "jobmon: cannot change to the working directory $6" >&2
@@ -55,7 +58,7 @@ if [ -z "$__jobmon_opened" ]; then
 fi
 { times; echo "exit $__jobmon_code"; } >>"$1.token"
 exit 0
-"""
+""".replace('/SECRET_FILES"', f'/{SCRIPT_NAME}"')
 
 
 def install_wrapper(root: Path) -> Path:
@@ -63,6 +66,7 @@ def install_wrapper(root: Path) -> Path:
     shell still reads them."""
     version = hashlib.sha256(WRAPPER.encode()).hexdigest()[:12]
     path = root / f"wrapper-{version}.sh"
+    install_script(root)
     if path.exists():
         return path
     temporary = root / f".wrapper-{secrets.token_hex(8)}"
@@ -74,8 +78,9 @@ def install_wrapper(root: Path) -> Path:
 
 def job_environment(spec: JobSpec, default: Mapping[str, str] = MINIMAL_ENVIRONMENT) -> dict[str, str]:
     """All that a job's command finds in its environment, apart from what the shell or the batch system adds by itself."""
-    given = {name: value for name, value in spec.environment if name not in _SHELL_OWNED}
-    return {**default, **given, INSTANCE_VARIABLE: str(spec.instance_id), ATTEMPT_VARIABLE: spec.name}
+    given = {name: value for name, value in spec.environment if name not in _NOT_GIVEN}
+    found = {**default, **given, INSTANCE_VARIABLE: str(spec.instance_id), ATTEMPT_VARIABLE: spec.name}
+    return found | render_files(spec.secret_files) if spec.secret_files else found
 
 
 def refuse_environment(environment: Mapping[str, str]) -> str | None:
@@ -98,6 +103,7 @@ def refuse_text(spec: JobSpec) -> str | None:
     fields = [("command", spec.command), ("working_dir", spec.working_dir or "")]
     fields += [("stdout_path", spec.stdout_path or ""), ("stderr_path", spec.stderr_path or "")]
     fields += [(f"environment variable {name!r}", value) for name, value in spec.environment]
+    fields += [(f"the file of {name!r}", path) for name, path in spec.secret_files]
     for label, text in fields:
         if "\0" in text:
             return f"{label} holds a NUL character; remove it"
@@ -107,4 +113,6 @@ def refuse_text(spec: JobSpec) -> str | None:
             return f"{label} is not valid text (a lone surrogate); write it as UTF-8"
     paths = fields[1:4]
     relative = [label for label, text in paths if text and not os.path.isabs(text)]
-    return f"{relative[0]} must be an absolute path" if relative else None
+    if relative:
+        return f"{relative[0]} must be an absolute path"
+    return refuse_files(spec.secret_files) if spec.secret_files else None

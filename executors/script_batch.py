@@ -3,7 +3,8 @@
 A node needs a POSIX shell and the shared file system, nothing else. The wrapper parses no user input: the attempt's
 `setup` file is read line by line and never evaluated.
 
-    setup     h<hint file>              the first line; touched when the attempt has ended
+    setup     h<hint>                   the first line; the folder to make when the attempt has ended: mkdir follows no
+                                        link and waits for no pipe that somebody planted there
               d<working directory; empty: the home folder>
               o<file for stdout>
               e<file for stderr>
@@ -18,11 +19,13 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from executors.secret_files import READ_FILES
+
 # Argument: the attempt's folder, or the folder of a batch, whose file `tasks` names in line N the attempt of task N.
 # bash, where there is one, because a background command of other shells ignores SIGINT for ever. The command stays in
 # the process group that the batch system made: that is what it ends. The exit code is 0 or 1 only: 99 and 100 would
 # mean "run again" and "error state" to Grid Engine.
-WRAPPER = r"""#!/bin/sh
+_WRAPPER = r"""#!/bin/sh
 # One attempt of a job under a batch system. Constant text; see executors/script_batch.py.
 [ -n "${BASH_VERSION:-}" ] || [ ! -x /bin/bash ] || exec /bin/bash --posix "$0" "$@"
 __jobmon_child=
@@ -76,6 +79,7 @@ if [ -f token ]; then read -r __jobmon_kind __jobmon_winner __jobmon_rest <token
 if [ "$__jobmon_kind" != start ] || [ "$__jobmon_winner" != "$__jobmon_nonce" ]; then exit 0; fi
 
 __jobmon_run() {
+    unset JOBMON_SECRET_FILES
     __jobmon_entry= __jobmon_dir= __jobmon_out= __jobmon_err=
     while IFS= read -r __jobmon_line; do
         case $__jobmon_line in
@@ -104,6 +108,9 @@ ${__jobmon_line#+}" ;;
             exit 126
         fi
         unset OLDPWD
+        if [ -n "${JOBMON_SECRET_FILES:-}" ]; then
+READ_FILES
+        fi
         if [ -x /bin/bash ]; then exec /bin/bash "$__jobmon_folder/command"; fi
         exec /bin/sh "$__jobmon_folder/command"
     } >>"$__jobmon_out" 2>>"$__jobmon_err"
@@ -123,9 +130,10 @@ while [ -n "$__jobmon_interrupted" ]; do
 done
 { times; echo "exit $__jobmon_code"; } >>token
 read -r __jobmon_hint <setup
-printf '' >"${__jobmon_hint#h}"
+mkdir "${__jobmon_hint#h}" 2>/dev/null
 [ "$__jobmon_code" = 0 ]
 """
+WRAPPER = _WRAPPER.replace("READ_FILES\n", READ_FILES)
 
 
 def install_wrapper(root: Path) -> Path:

@@ -159,7 +159,7 @@ def _read_qacct_block(block: str) -> Record | None:
             **{name: items[name].strip() for name in ("hostname", "owner", "slots", "category")},
             "job_name": items["jobname"].strip(),
             "job_number": items["jobnumber"].strip(),
-            "task_number": task if task.isdigit() else "0",
+            "task_number": task if task.isdecimal() else "0",
             "failed": items["failed"].split()[0],
             "exit_status": items["exit_status"].split()[0],
             "submission_time": str(_read_qacct_time(items["qsub_time"])),

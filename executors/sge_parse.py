@@ -181,7 +181,7 @@ def _read_job(job: ElementTree.Element) -> Iterator[Row]:
     if letters == "z":  # ended; listed for a while
         return
     number = job.findtext("JB_job_number") or ""
-    if not number.isdigit():
+    if not number.isdecimal():
         raise ValueError(f"job number {number!r}")
     phase, message = read_phase(letters)
     name = (job.findtext("JB_name") or "").replace("%lt;", "<")  # qstat's own bug

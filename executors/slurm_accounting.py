@@ -78,9 +78,9 @@ def _read_job(job: str, task: str | None, values: dict[str, str]) -> Record:
 
 def _build_info(state: str, words: str, exit_code: str, start: str, end: str, host: str) -> ExitInfo:
     code, _, signal = exit_code.partition(":")
-    number = int(signal) if signal.isdigit() else 0
+    number = int(signal) if signal.isdecimal() else 0
     return ExitInfo(
-        exit_code=int(code) if code.isdigit() else None,
+        exit_code=int(code) if code.isdecimal() else None,
         signal=number if 0 < number <= 64 else None,  # 0:125 is how it writes "out of memory", 0:53 "no output file"
         over="runtime" if state in _RUNTIME else "memory" if state == "OUT_OF_MEMORY" else None,
         node_failed=state in _NODE_FAILURES,
@@ -122,7 +122,7 @@ def read_scontrol(answer: Completed) -> list[Record]:
 def _read_scontrol_line(line: str) -> Record | None:
     values = dict(_PAIR.findall(line))
     task = values.get("ArrayTaskId", "")
-    if values.get("JobState") not in ENDED or (task and not task.isdigit()):
+    if values.get("JobState") not in ENDED or (task and not task.isdecimal()):
         return None
     reason = values.get("Reason", "None")
     words = values["JobState"] if reason == "None" else f"{values['JobState']} ({reason})"
@@ -154,7 +154,7 @@ def read_size(text: str) -> int | None:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if text.isdigit() else None
+    return float(text) if text.isdecimal() else None
 
 
 def keep_last(records: Iterable[Record]) -> dict[str, Record]:

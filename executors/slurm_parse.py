@@ -151,12 +151,12 @@ def read_listing(answer: Completed) -> list[Row]:
 
 def _read_row(line: str) -> Row | None:
     fields = line.split("|", 8)
-    if len(fields) < 9 or not fields[0].isdigit():
+    if len(fields) < 9 or not fields[0].isdecimal():
         raise ExecutorUnavailable(f"squeue's listing cannot be read: {line[:_RAW_LIMIT]!r}")
     job, task, name, owner, state, start, submission, host, reason = fields
     if state in ENDED:
         return None
-    if task != "N/A" and not task.isdigit():
+    if task != "N/A" and not task.isdecimal():
         raise ExecutorUnavailable(f"squeue's listing has a task {task!r}, which cannot be read")
     phase, message = read_phase(state, reason)
     since = read_time(start) if phase is Phase.RUNNING else read_time(submission)

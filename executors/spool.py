@@ -5,7 +5,7 @@
         token                         who won: the life of the attempt in lines, see `token_file.py`
         over                          "memory" or "runtime": the limit our own executor enforced
         out, err                      output, unless the workflow names other folders
-    <root>/ended/<run>.<instance>     a hint that the attempt has ended: empty, or a link to its token
+    <root>/ended/<run>.<instance>     a hint that the attempt has ended: an empty folder, or a link to its token
 
     <root>/local/<shard>/<instance_id>.command, .token, .over, .out, .err
     <root>/local/ended/<run>.<instance>
@@ -18,6 +18,7 @@ its inode unused and searches past it). So nothing that an attempt needs is ever
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import secrets
@@ -32,11 +33,14 @@ from executors import faults
 from executors.base import Evidence, Hint, Token, Usage
 from executors.token_file import parse_token, render_usage_line
 
+logger = logging.getLogger(__name__)
 SHARD_SIZE = 1000
 LOCAL = "local"
 _STREAMS = {"stdout": "out", "stderr": "err"}
 _TOKEN_LIMIT = 64 * 1024
-_HINT = re.compile(r"(\d+)\.(\d+)")
+_HINT = re.compile(r"(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})")
+# Far more than one person's attempts that are live: what is above it was not left by jobs.
+MOST_HINTS = 10_000
 
 
 def attempt_folder(root: Path, instance_id: int) -> Path:
@@ -216,16 +220,57 @@ class Spool:
             names = os.listdir(self.ended)
         except FileNotFoundError:
             return []
-        return [match for match in map(_HINT.fullmatch, names) if match]
+        found = [match for match in map(_HINT.fullmatch, names) if match]
+        return found if len(found) <= MOST_HINTS else self._thin_out(found)
+
+    def _thin_out(self, found: Iterable[re.Match[str]]) -> list[re.Match[str]]:
+        """Everybody may leave hints where jobs run as their owners: whoever floods us loses those above the limit."""
+        kept: list[re.Match[str]] = []
+        of_owner: Counter[int] = Counter()
+        for match in found:
+            path = f"{self.ended}/{match[0]}"
+            try:
+                owner = os.lstat(path).st_uid
+            except OSError:
+                continue
+            of_owner[owner] += 1
+            if of_owner[owner] <= MOST_HINTS:
+                kept.append(match)
+            else:
+                self._remove_hint(path)
+        for owner, count in of_owner.items():
+            if count > MOST_HINTS:
+                logger.warning("%s: uid %s left %s hints; %s were kept", self.ended, owner, count, MOST_HINTS)
+        return kept
 
     def read_usage(self, hint: Hint) -> Usage | None:
         """Nothing beside the evidence: usage stands in the token."""
         return None
 
     def clear_hints(self, hints: Iterable[Hint]) -> None:
+        """What others planted in a hint's place must not stop us: whatever it is, it is removed or moved aside."""
         for hint in hints:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._hint_file(hint))
+            self._remove_hint(self._hint_file(hint))
+
+    def _remove_hint(self, path: str) -> None:
+        failure = ""
+        for remove in (os.unlink, os.rmdir, self._move_aside):
+            try:
+                remove(path)
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                failure = str(error.strerror)
+            else:
+                return
+        logger.warning("the hint %s cannot be removed: %s", path, failure)
+
+    def _move_aside(self, path: str) -> None:
+        """A folder with something in it, which no job left there: out of the way, for the administrator to look at."""
+        status = os.lstat(path)
+        aside = f"{self.ended}/.no-hint.{os.path.basename(path)}.{secrets.token_hex(8)}"
+        os.rename(path, aside)
+        logger.warning("%s was no hint, but a folder of uid %s; it is now %s", path, status.st_uid, aside)
 
     def tail(self, instance_id: int, stream: str, limit: int, path: str = "") -> bytes | None:
         return read_tail(Path(path or self.file(instance_id, _STREAMS[stream])), limit)

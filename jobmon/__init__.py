@@ -10,6 +10,7 @@ from jobmon.workflow.bash_task import BashTask
 from jobmon.workflow.executable_task import ExecutableTask
 from jobmon.workflow.python_task import PythonTask
 from jobmon.workflow.r_task import RTask
+from jobmon.workflow.secret_file import SecretFile
 from jobmon.workflow.stata_task import StataTask
 from jobmon.workflow.task_dag import TaskDag
 from jobmon.workflow.task_dag_viz import TaskDagViz
@@ -20,6 +21,7 @@ __all__ = [
     "ExecutableTask",
     "PythonTask",
     "RTask",
+    "SecretFile",
     "StataTask",
     "TaskDag",
     "TaskDagViz",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 import structlog
@@ -45,19 +44,14 @@ def _announce_beat(**_: Any) -> None:
     announce_ready()
 
 
-_begun: dict[str, float] = {}
-
-
 @task_prerun.connect
-def _begin_task(task_id: str, kwargs: dict[str, Any], **_: Any) -> None:
+def _begin_task(task_id: str, task: Any, kwargs: dict[str, Any], **_: Any) -> None:
     """What is logged meanwhile names the run, the executor or the operation that the task is about."""
     structlog.contextvars.bind_contextvars(task_id=task_id, **kwargs)
-    _begun[task_id] = time.monotonic()
-    _hearing.note()
+    _hearing.begin_task(task_id, task.name)
 
 
 @task_postrun.connect
 def _end_task(task_id: str, task: Any, **_: Any) -> None:
     structlog.contextvars.clear_contextvars()
-    seconds = time.monotonic() - _begun.pop(task_id, time.monotonic())
-    note_task(settings.METRICS_FILE, task.name.rpartition(".")[2], seconds)
+    note_task(settings.METRICS_FILE, task.name.rpartition(".")[2], _hearing.end_task(task_id))

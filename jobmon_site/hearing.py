@@ -4,6 +4,9 @@ A worker can be connected to the broker and deaf (celery #8030, #8091), stopped 
 it hears; when none has begun for a while it calls itself, through a queue of its own. What it hears it tells its
 supervisor, which ends a worker that stays silent, and a row of its own, for people. One that has been deaf from its start
 has nothing in hand and ends itself much sooner.
+
+A worker also ends itself when one of its tasks does not end: no thread can be ended from outside, Celery's time limits
+do not count in a pool of threads, and what the task was about stands still until then.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ QUIET_SECONDS = 10.0
 ROW_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 UNHEARD_CALLS = 3
+LONGEST_TASK = 600.0  # commands, the database and Redis have time-outs far below it
 
 
 def _end_process() -> None:
@@ -45,6 +49,7 @@ class Hearing:
         self._unheard = 0
         self._heard_at = 0.0
         self._written_at = 0.0
+        self._begun: dict[str, tuple[float, str]] = {}
         self._stop = threading.Event()
 
     def start(self, name: str) -> None:
@@ -54,6 +59,15 @@ class Hearing:
 
     def stop(self) -> None:
         self._stop.set()
+
+    def begin_task(self, task_id: str, name: str) -> None:
+        self._begun[task_id] = (time.monotonic(), name)
+        self.note()
+
+    def end_task(self, task_id: str) -> float:
+        """How many seconds it took."""
+        now = time.monotonic()
+        return now - self._begun.pop(task_id, (now, ""))[0]
 
     def note(self) -> None:
         """A task has begun. At most once a second: there may be hundreds of them."""
@@ -72,11 +86,20 @@ class Hearing:
 
     def step(self, now: float) -> None:
         """Call, if nothing was heard for a while. Without a broker there is nothing to hear: that is no deafness."""
+        self._end_if_hung(now)
         if now - self._heard_at >= QUIET_SECONDS:
             self._call_itself(now)
         if now - self._written_at >= ROW_SECONDS and now - self._heard_at < QUIET_SECONDS + LOOK_SECONDS:
             self._written_at = now
             self._write_row()
+
+    def _end_if_hung(self, now: float) -> None:
+        hung = [name for begun, name in list(self._begun.values()) if now - begun > LONGEST_TASK]
+        if hung:
+            minutes = LONGEST_TASK / 60
+            words = "worker %s: %s has not ended for %.0f minutes; the worker ends, to be started again"
+            logger.error(words, self._name, hung[0], minutes)
+            self._leave()
 
     def _call_itself(self, now: float) -> None:
         if not self._has_heard and self._unheard >= UNHEARD_CALLS:

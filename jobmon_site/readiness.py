@@ -8,6 +8,8 @@ import os
 import socket
 from pathlib import Path
 
+from workflows.digits import read_digits
+
 READY_VARIABLE = "JOBMON_READY_FD"
 HEARTBEAT_VARIABLE = "JOBMON_HEARTBEAT"
 SYSTEMD_VARIABLE = "NOTIFY_SOCKET"
@@ -15,10 +17,10 @@ SYSTEMD_VARIABLE = "NOTIFY_SOCKET"
 
 def announce_ready() -> None:
     """Say so once; without a supervisor nothing happens."""
-    descriptor = os.environ.pop(READY_VARIABLE, "")
-    if descriptor.isdigit():
-        os.write(int(descriptor), b"1")
-        os.close(int(descriptor))
+    descriptor = read_digits(os.environ.pop(READY_VARIABLE, ""))
+    if descriptor is not None:
+        os.write(descriptor, b"1")
+        os.close(descriptor)
     _tell_systemd("READY=1")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from csp.constants import NONE, SELF
 
+from executors.names import prefix_of
+from jobmon_site.database_options import mysql_settings, sqlite_settings
 from jobmon_site.environment import (
     SettingError,
     demand_safe_server,
@@ -18,8 +19,12 @@ from jobmon_site.environment import (
     env_float,
     env_int,
     env_list,
+    env_path,
+    env_port,
     env_secret,
     env_text,
+    redis_url,
+    refuse_unknown,
 )
 from jobmon_site.home import locate, make_private, read_or_make_secret
 from jobmon_site.log_format import make_logging
@@ -42,15 +47,17 @@ DEBUG = env_bool("JOBMON_DEBUG")
 SECRET_KEY = env_secret("JOBMON_SECRET_KEY") or (read_or_make_secret(HOME.home / "secret_key") if IS_EMBEDDED else "")
 if not SECRET_KEY:
     raise SettingError("JOBMON_SECRET_KEY_FILE is missing: name a file with at least 50 random characters")
+SECRET_KEY_FALLBACKS = env_secret("JOBMON_SECRET_KEY_FALLBACKS").split()
 ALLOWED_HOSTS = env_list("JOBMON_ALLOWED_HOSTS", ("127.0.0.1", "localhost") if IS_EMBEDDED else ())
 if not ALLOWED_HOSTS:
     raise SettingError("JOBMON_ALLOWED_HOSTS is missing: name the host names under which the site is reached")
 if not IS_EMBEDDED:
-    demand_safe_server(SECRET_KEY, ALLOWED_HOSTS, DEBUG)
+    demand_safe_server(SECRET_KEY, SECRET_KEY_FALLBACKS, ALLOWED_HOSTS, DEBUG)
 CSRF_TRUSTED_ORIGINS = env_list("JOBMON_TRUSTED_ORIGINS")
-PORT = env_int("JOBMON_PORT", 8000, 1)
+PORT = env_port("JOBMON_PORT") or 8000
 
 INSTALLED_APPS = [
+    "workflows",  # first, so that its commands stand for those of the same name
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -64,7 +71,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "csp",
     "axes",
-    "workflows",
     "jobmon_site",
 ]
 MIDDLEWARE = [
@@ -104,46 +110,10 @@ TEMPLATES = [
     }
 ]
 
-
-def _sqlite() -> dict[str, Any]:
-    return {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": env_text("JOBMON_DB_NAME") or str(HOME.database),
-        "CONN_MAX_AGE": None,
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 30,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32768; "
-            "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=67108864; PRAGMA wal_autocheckpoint=8000;",
-        },
-    }
-
-
-def _mysql() -> dict[str, Any]:
-    return {
-        "ENGINE": "django.db.backends.mysql",
-        "NAME": env_text("JOBMON_DB_NAME", "jobmon"),
-        "USER": env_text("JOBMON_DB_USER", "jobmon"),
-        "PASSWORD": env_secret("JOBMON_DB_PASSWORD"),
-        "HOST": env_text("JOBMON_DB_HOST", "127.0.0.1"),
-        "PORT": env_text("JOBMON_DB_PORT"),
-        "CONN_MAX_AGE": 600,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            "charset": "utf8mb4",
-            "isolation_level": "read committed",
-            "init_command": "SET time_zone='+00:00', "
-            "sql_mode='STRICT_TRANS_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO', innodb_lock_wait_timeout=20",
-            "connect_timeout": 10,
-            "read_timeout": 60,
-            "write_timeout": 60,
-        },
-        "TEST": {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_bin"},
-    }
-
-
 DATABASE_KIND = env_choice("JOBMON_DB", ("sqlite", "mysql"), "sqlite")
-DATABASES = {"default": _sqlite() if DATABASE_KIND == "sqlite" else _mysql()}
+DATABASES = {
+    "default": sqlite_settings(HOME.database) if DATABASE_KIND == "sqlite" else mysql_settings(not IS_EMBEDDED)
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 USE_TZ = True
@@ -154,7 +124,7 @@ USE_THOUSAND_SEPARATOR = False
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = None if IS_EMBEDDED else Path(env_text("JOBMON_STATIC_ROOT") or BASE_DIR / "staticfiles")
+STATIC_ROOT = None if IS_EMBEDDED else env_path("JOBMON_STATIC_ROOT", BASE_DIR / "staticfiles")
 WHITENOISE_USE_FINDERS = IS_EMBEDDED
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
@@ -194,6 +164,7 @@ if not IS_EMBEDDED:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
         MIDDLEWARE.insert(0, "jobmon_site.observe.ProxyAddressMiddleware")
 
+DEFAULT_EXCEPTION_REPORTER_FILTER = "jobmon_site.reports.NoValues"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -219,6 +190,8 @@ AXES_COOLOFF_TIME = timedelta(minutes=env_int("JOBMON_SIGN_IN_LOCK_MINUTES", 15,
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_CALLABLE = "workflows.views.account.locked_out"
 AXES_CLIENT_IP_CALLABLE = "workflows.sign_in.address_of"
+AXES_USERNAME_CALLABLE = "workflows.sign_in_locks.name_of"
+AXES_HANDLER = "workflows.sign_in_locks.LockHandler"
 AXES_RESET_ON_SUCCESS = AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["username", "password", "ip_address"]
@@ -242,7 +215,7 @@ AUDITORS_GROUP = env_text("JOBMON_AUDITORS_GROUP", "auditors")
 RUN_AS = env_choice("JOBMON_RUN_AS", ("self", "service", "owner"), "self")
 if not IS_EMBEDDED and RUN_AS == "self":
     raise SettingError("JOBMON_RUN_AS is missing: owner (each job as its workflow's owner) or service (all as one)")
-RUN_AS_HELPER = Path(env_text("JOBMON_RUN_AS_HELPER") or "/opt/jobmon/libexec/v1/jobmon-as")
+RUN_AS_HELPER = env_path("JOBMON_RUN_AS_HELPER", Path("/opt/jobmon/libexec/v1/jobmon-as"))
 MOST_TOKEN_DAYS = env_int("JOBMON_TOKEN_DAYS", 90, 1)
 if MOST_TOKEN_DAYS > 90:
     raise SettingError(f"JOBMON_TOKEN_DAYS={MOST_TOKEN_DAYS} is over 90: a token that leaks must end some day")
@@ -250,6 +223,7 @@ if MOST_TOKEN_DAYS > 90:
 # What one person may use of a shared server; 0 is no limit. See workflows/quotas.py.
 QUOTA_LIVE_RUNS = env_int("JOBMON_QUOTA_LIVE_RUNS", 0 if IS_EMBEDDED else 50)
 QUOTA_JOBS = env_int("JOBMON_QUOTA_JOBS", 0 if IS_EMBEDDED else 2_000_000)
+QUOTA_DRAFTS = env_int("JOBMON_QUOTA_DRAFTS", 0 if IS_EMBEDDED else 20)
 QUOTA_EXPORTS = env_int("JOBMON_QUOTA_EXPORTS", 0 if IS_EMBEDDED else 1)
 EXPORT_PLACES = HOME.local / "exports"
 QUOTA_SUBMISSIONS = env_int("JOBMON_QUOTA_SUBMISSIONS_PER_MINUTE", 0 if IS_EMBEDDED else 60)
@@ -276,7 +250,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -287,16 +261,16 @@ SPECTACULAR_SETTINGS = {
 DJANGO_TABLES2_TEMPLATE = "tables/table.html"
 
 # The database is the truth, Celery a bell: no results, JSON only, early acknowledgement, short tasks.
-CELERY_BROKER_URL = env_secret("JOBMON_REDIS_URL") or f"redis+socket://{quote(str(HOME.redis_socket))}?virtual_host=0"
+CELERY_BROKER_URL = redis_url() or f"redis+socket://{quote(str(HOME.redis_socket))}?virtual_host=0"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
-CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_DEFAULT_QUEUE = "jobmon"
 CELERY_TASK_DEFAULT_DELIVERY_MODE = "transient"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # whoever reaches Redis could end or throttle the workers with it
 CELERY_WORKER_DIRECT = True  # a queue for each worker, in which it calls itself
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -322,8 +296,8 @@ CELERY_BEAT_SCHEDULE = {
 
 # Executors: see docs/settings.md and docs/executors.md.
 DEPLOYMENT = env_text("JOBMON_DEPLOYMENT", "1")
-SPOOL = Path(env_text("JOBMON_SPOOL") or HOME.spool)
-SHEPHERD_DIR = Path(env_text("JOBMON_SHEPHERD_DIR") or HOME.local / "shepherd")
+SPOOL = env_path("JOBMON_SPOOL", HOME.spool)
+SHEPHERD_DIR = env_path("JOBMON_SHEPHERD_DIR", HOME.local / "shepherd")
 EXECUTORS = env_list("JOBMON_EXECUTORS", ("local", "sequential"))
 DEFAULT_EXECUTOR = env_text("JOBMON_DEFAULT_EXECUTOR") or EXECUTORS[0]
 LOCAL_SLOTS = env_int("JOBMON_LOCAL_SLOTS", 0)
@@ -345,6 +319,8 @@ FAILING_ATTEMPTS = env_int("JOBMON_FAILING_ATTEMPTS", 200)
 
 # Probes and metrics: see docs/monitoring.md.
 METRICS_TOKEN = env_secret("JOBMON_METRICS_TOKEN")
-METRICS_FILE = Path(env_text("JOBMON_METRICS_FILE") or HOME.local / "counters.sqlite3")
+METRICS_FILE = env_path("JOBMON_METRICS_FILE", HOME.local / "counters.sqlite3")
 
 os.environ.setdefault("TZ", "UTC")
+if not IS_EMBEDDED:
+    refuse_unknown([prefix_of(name) for name in EXECUTORS])

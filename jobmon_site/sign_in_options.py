@@ -6,7 +6,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from jobmon_site.environment import SettingError, env_bool, env_list, env_secret, env_text
+from jobmon_site.environment import SettingError, env_bool, env_list, env_secret, env_text, refuse_orphans
 
 SHORTEST_PROXY_SECRET = 32
 
@@ -30,6 +30,7 @@ def ldap_settings() -> dict[str, Any]:
     """django-auth-ldap's settings; {} where LDAP is off. TLS always: a password goes over this line."""
     uri = env_text("JOBMON_LDAP_URI")
     if not uri:
+        refuse_orphans("JOBMON_LDAP_", "JOBMON_LDAP_URI")
         return {}
     _demand("django_auth_ldap", "JOBMON_LDAP_URI")
     starts_tls = env_bool("JOBMON_LDAP_START_TLS")
@@ -87,6 +88,7 @@ def oidc_settings(is_secure: bool) -> dict[str, Any]:
     """mozilla-django-oidc's settings; {} where OpenID Connect is off."""
     issuer = env_text("JOBMON_OIDC_ISSUER")
     if not issuer:
+        refuse_orphans("JOBMON_OIDC_", "JOBMON_OIDC_ISSUER")
         return {}
     _demand("mozilla_django_oidc", "JOBMON_OIDC_ISSUER")
     because = "JOBMON_OIDC_ISSUER"
@@ -122,6 +124,7 @@ def proxy_settings(is_behind_proxy: bool) -> dict[str, Any]:
     """The header in which a trusted proxy names the person, and the secret by which the proxy is known; {}: off."""
     header = env_text("JOBMON_REMOTE_USER_HEADER")
     if not header:
+        refuse_orphans("JOBMON_REMOTE_USER_", "JOBMON_REMOTE_USER_HEADER")
         return {}
     if not is_behind_proxy:
         raise SettingError("JOBMON_REMOTE_USER_HEADER is set without JOBMON_BEHIND_PROXY=1: anybody could send it")

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from tests.pairing import pair
 from workflows.error_counts import add_hosts, add_to_trend
 from workflows.models import (
     AuditEntry,
@@ -77,6 +79,7 @@ class Made:
     run: WorkflowRun | None = None
     jobs: dict[str, list[Job]] = field(default_factory=dict)
     instances: list[JobInstance] = field(default_factory=list)
+    upstreams: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def all_jobs(self) -> list[Job]:
@@ -152,18 +155,16 @@ def _job(dag: TaskDag, group: JobGroup, tag: Tag, index: int, letter: str, now: 
 
 
 def _make_edges(made: Made, tags: Sequence[Tag]) -> int:
-    """Each job waits for the job of the same number in the tags before it; a single job waits for all of them."""
+    """Of the tags before it, as `tests.pairing` says."""
     edges: dict[tuple[int, int], JobEdge] = {}
     for tag in tags:
         own = made.jobs[tag.name]
         for before in tag.after:
             ups = made.jobs[before]
-            pairs = (
-                [(up, own[0]) for up in ups]
-                if len(own) == 1
-                else [(ups[index % len(ups)], job) for index, job in enumerate(own)]
-            )
-            edges |= {(up.pk, down.pk): JobEdge(upstream=up, downstream=down) for up, down in pairs}
+            pairs = pair("".join(up.status for up in ups), "".join(job.status for job in own))
+            for up, down in ((ups[up], own[down]) for up, down in pairs):
+                edges[up.pk, down.pk] = JobEdge(upstream=up, downstream=down)
+                made.upstreams.setdefault(down.pk, []).append(up.pk)
     JobEdge.objects.bulk_create(edges.values(), batch_size=2000)
     _count_upstreams(made, list(edges.values()))
     groups = {job.pk: job.group_id for job in made.all_jobs}
@@ -208,9 +209,14 @@ def _make_runs(workflow: Workflow, owner: User, runs: int, begin: datetime, now:
 def _make_instances(made: Made, tags: Sequence[Tag], begin: datetime, now: datetime) -> None:
     plans: list[tuple[JobInstance, str]] = []
     start = begin
+    ended: dict[int, datetime] = {}
     for tag in tags:
         for index, job in enumerate(made.jobs[tag.name]):
-            plans += _attempts_of(made, tag, job, index, start + _delay(tag, index), now)
+            upstreams = (ended[up] for up in made.upstreams.get(job.pk, ()) if up in ended)
+            attempts = _attempts_of(made, tag, job, index, max([start + _delay(tag, index), *upstreams]), now)
+            plans += attempts
+            if attempts and attempts[-1][0].ended_at:
+                ended[job.pk] = attempts[-1][0].ended_at + timedelta(seconds=2)
         start = start + timedelta(minutes=tag.minutes)
     made.instances = JobInstance.objects.bulk_create([instance for instance, _ in plans], batch_size=2000)
     texts = [
@@ -317,6 +323,11 @@ def _moves(instance: JobInstance) -> list[JobInstanceStatusLog]:
     return [JobInstanceStatusLog(job_instance=instance, status=status, status_time=at) for status, at in times]
 
 
-def make_audit(workflow: Workflow, action: str = "start_run", **fields: object) -> AuditEntry:
+def make_audit(workflow: Workflow, action: str = "start-run", **fields: object) -> AuditEntry:
     values = {"at": timezone.now(), "actor": "alice", "via": "page", "action": action, "target": "run 1", **fields}
     return AuditEntry.objects.create(workflow_id=workflow.pk, **values)
+
+
+def acts() -> QuerySet[AuditEntry]:
+    """What the audit says was done, but for coming in and going."""
+    return AuditEntry.objects.exclude(action__in=("sign-in", "sign-out")).order_by("pk")

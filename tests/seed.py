@@ -4,9 +4,11 @@ failures, and finished, failed, stopped and new ones beside it."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -30,73 +32,70 @@ from workflows.models import (
 from workflows.scheduling import server_facts, stored_facts
 from workflows.scheduling.workers import note_worker
 
+NOTE = "Four locations have an old age column: ask Bo."
 PIPELINE = (
     Tag("extract", {"D": 48}, minutes=4, mem_free=2),
     Tag("clean", {"D": 188, "F": 4}, ("extract",), minutes=9, mem_free=6,
         message="ValueError: column 'age_group' has 12 values, expected 23", at_once=60),
     Tag("fit", {"D": 143, "R": 21, "I": 9, "Q": 6, "E": 3, "F": 5, "G": 13}, ("clean",), ("memory", "exit", "memory"),
         message="numpy.linalg.LinAlgError: Singular matrix", minutes=24, mem_free=12, limit=30, at_once=30),
-    Tag("predict", {"D": 77, "R": 8, "I": 3, "G": 112}, ("fit",), minutes=11, mem_free=8, at_once=9),
+    Tag("predict", {"D": 77, "R": 8, "I": 3, "G": 112}, ("fit",), minutes=11, mem_free=8, limit=11, at_once=9),
     Tag("aggregate", {"G": 23}, ("predict",), minutes=6, mem_free=16),
     Tag("plots", {"G": 23}, ("aggregate",), minutes=3, mem_free=2),
     Tag("report", {"G": 1}, ("aggregate", "plots"), minutes=1, mem_free=2),
 )  # fmt: skip
 
 
+def on_cluster(owner: User, tags: Sequence[Tag], **fields: Any) -> Made:
+    return make_workflow(owner, tags, executor="sge", **fields)
+
+
 def seed(owner: User) -> Made:
     """Make all of them; answer the pipeline in the middle of its run."""
     now = timezone.now()
     words = [Tag("count", {"D": 400}), Tag("sum", {"D": 1}, ("count",))]
-    end_after(make_workflow(owner, words, args="wordcount 2026-10", status="D", age=timedelta(days=3)), hours=1.4)
+    end_after(on_cluster(owner, words, args="wordcount 2026-10", status="D", age=timedelta(days=3)), hours=1.4)
     for number in range(3):
         earlier = [replace(tag, counts={"D": -(-sum(tag.counts.values()) // 2)}) for tag in PIPELINE]
-        done = make_workflow(owner, earlier, args=f"gbd-2026 release {number}", name="Mortality estimates", status="D",
+        done = on_cluster(owner, earlier, args=f"gbd-2026 release {number}", name="Mortality estimates", status="D",
                              age=timedelta(days=30 - 9 * number))  # fmt: skip
         end_after(done, hours=3.2 + number / 4)
     climate = [
         Tag("download", {"D": 30, "F": 2}, reasons=("lost", "exit"), message="HTTPError: 503"),
         Tag("merge", {"G": 1}, ("download",)),
     ]
-    broken = make_workflow(
+    broken = on_cluster(
         owner, climate, args="climate-refresh", name="Climate refresh", status="E", runs=3, age=timedelta(hours=9)
     )
     end_after(broken, hours=0.6)
-    make_workflow(
+    on_cluster(
         owner,
         [Tag("simulate", {"D": 61, "G": 939}, is_from_tag=False)],
         args="sensitivity --seed 7",
         status="S",
         age=timedelta(hours=26),
     )
-    make_workflow(
+    on_cluster(
         owner,
         [Tag("tune", {"G": 60}), Tag("pick", {"G": 1}, ("tune",))],
         args="tune-2026-11-23",
         status="C",
         age=timedelta(minutes=12),
     )
-    made = make_workflow(
+    made = on_cluster(
         owner, PIPELINE, args="gbd-2026 release 3", name="Mortality estimates", runs=2,
         age=timedelta(hours=2, minutes=20),
         project="proj_mortality", max_concurrently_running=500,
         description="Extract, clean and fit all locations, then predict, aggregate and plot them.",
     )  # fmt: skip
     Workflow.objects.filter(pk=made.workflow.pk).update(change_no=1204)
-    make_audit(
-        made.workflow,
-        "start_run",
-        actor=owner.username,
-        target=f"run {made.run.pk}",
-        after={"resume": "cold"},
-        job_count=664,
-    )
-    make_audit(
-        made.workflow, "set_limit", actor=owner.username, target="tag fit", before={"limit": 100}, after={"limit": 30}
-    )
+    write_acts(made, owner.username)
+    counts = {letter: sum(tag.counts.get(letter, 0) for tag in PIPELINE) for letter in "RI"}
     ExecutorState.objects.create(name="local", kind="local", polled_at=now - timedelta(seconds=4), poll_seconds=0.02,
-                                 counts={"running": 29, "pending": 12}, live=41, own_max_live=400)  # fmt: skip
+                                 counts={}, live=0, own_max_live=400)  # fmt: skip
     ExecutorState.objects.create(name="sge", kind="sge", polled_at=now - timedelta(seconds=9), poll_seconds=0.61,
-                                 counts={"running": 212, "pending": 96}, max_live=400, live=308, own_max_live=5000)  # fmt: skip
+                                 counts={"running": counts["R"], "pending": counts["I"]}, max_live=400,
+                                 live=sum(counts.values()), own_max_live=5000)  # fmt: skip
     HostExclusion.objects.create(executor="sge", host="c117", changed_at=now - timedelta(hours=3), changed_by="server",
                                  reason="its 20 newest attempts failed within 60 s each, elsewhere most do not")  # fmt: skip
     saved_filters.save(owner, "workflows", "failed this week", "status=E&changed=7d")
@@ -113,6 +112,23 @@ def seed(owner: User) -> Made:
     stored_facts.note_sweep({**server_facts.measure(), **redis})
     Workflow.objects.filter(pk=made.workflow.pk).update(change_no=1204)
     return made
+
+
+def write_acts(made: Made, actor: str) -> None:
+    """What people did to it, as the server writes it down."""
+    assert made.run is not None
+    run, workflow, begin = f"run {made.run.pk}", f"workflow {made.workflow.pk}", made.run.created_date
+    jobs = len(made.all_jobs)
+    make_audit(
+        made.workflow, "submit", actor=actor, via="api", target=workflow, at=begin - timedelta(hours=6), job_count=jobs
+    )
+    make_audit(made.workflow, "start-run", actor=actor, via="api", target=run, at=begin, before={"status": "E"},
+               after={"resume": "cold", "executor": "sge", "project": "proj_mortality"})  # fmt: skip
+    make_audit(made.workflow, "set-limits", actor=actor, target=workflow, at=begin + timedelta(minutes=50),
+               before={"run": 500, "fit": 100}, after={"run": 500, "fit": 30})  # fmt: skip
+    make_audit(made.workflow, "set-note", actor=actor, target=workflow, at=begin + timedelta(minutes=71),
+               before={"note": ""}, after={"note": NOTE})  # fmt: skip
+    Workflow.objects.filter(pk=made.workflow.pk).update(note=NOTE)
 
 
 def end_after(made: Made, hours: float) -> None:
@@ -175,10 +191,10 @@ def write_logs(made: Made) -> None:
     """Output of the attempts of `fit`, where the log pages look for it."""
     for instance in made.instances:
         if instance.job.group.name == "fit" and instance.status in "ERD":
-            _write_log(instance)
+            write_log(instance)
 
 
-def _write_log(instance: JobInstance) -> None:
+def write_log(instance: JobInstance) -> None:
     folder: Path = attempt_folder(Path(settings.SPOOL), instance.pk)
     folder.mkdir(parents=True, exist_ok=True)
     lines = [

@@ -107,12 +107,14 @@ def revoke_token(user: User, prefix: str, actor: Actor | None = None) -> bool:
 
 
 @write_transaction
-def make_sign_in_link(user: User) -> str:
+def make_sign_in_link(user: User, actor: Actor | None = None) -> str:
     """A code that signs this user's browser in once, within ten minutes."""
     code = secrets.token_urlsafe(32)
     now = timezone.now()
     SignInLink.objects.filter(expires_at__lt=now).delete()
     SignInLink.objects.create(user=user, code_hash=_hash(code), expires_at=now + timedelta(minutes=LINK_MINUTES))
+    if actor is not None:
+        write_audit(actor, "make-sign-in-link", f"user {user.get_username()}"[:64])
     return code
 
 

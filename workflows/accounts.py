@@ -34,6 +34,7 @@ class Change:
     join: Iterable[str] = ()
     leave: Iterable[str] = ()
     identity: tuple[str, str] | None = None
+    password: str | None = None
 
 
 FLAGS = ("is_active", "is_staff", "is_superuser")
@@ -51,13 +52,16 @@ def change_account(name: str, change: Change, actor_name: str) -> User:
     for flag in FLAGS:
         if (value := getattr(change, flag)) is not None:
             setattr(user, flag, value)
+    if change.password is not None:
+        user.set_password(change.password)
     user.save()
     _change_groups(user, change)
     if not user.is_active:
         end_sessions(user)
         ApiToken.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
     actor = Actor(User(username=actor_name), "system")
-    write_audit(actor, "change-account", f"user {name}"[:64], before=before, after=describe(user))
+    after = describe(user) | ({} if change.password is None else {"password": "a new one"})
+    write_audit(actor, "change-account", f"user {name}"[:64], before=before, after=after)
     return user
 
 

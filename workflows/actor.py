@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`via` is one of page, api, system."""
+    """`via` is one of page, api, system, time-out."""
 
     user: User
     via: str

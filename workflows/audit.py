@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import connection
@@ -16,6 +18,7 @@ from workflows.models import AuditEntry
 from workflows.transactions import on_commit, write_transaction
 
 logger = logging.getLogger("jobmon.audit")
+MOST_VALUES = 20
 COPIED = ("at", "actor", "via", "token_prefix", "address", "request_id", "action", "target", "workflow_id", "before", "after",
           "job_count", "result")  # fmt: skip
 
@@ -57,10 +60,11 @@ def write_event(
     *,
     name: str = "",
     request: HttpRequest | None = None,
+    before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
     result: str = "done",
 ) -> None:
-    """Something that nobody did who is signed in: a sign-in that failed, an account that a directory made."""
+    """Something that nobody did who is signed in already: a sign-in, an account that a directory made, a repair."""
     meta = {} if request is None else request.META
     _insert(
         AuditEntry(
@@ -71,10 +75,21 @@ def write_event(
             request_id=getattr(request, "request_id", ""),
             action=action,
             target=target[:64],
+            before=before or {},
             after=after or {},
             result=result,
         )
     )
+
+
+def sum_up(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What many had: a field's one value, or the list of the different ones."""
+    found: dict[str, set[Any]] = defaultdict(set)
+    for row in rows:
+        for name, value in row.items():
+            found[name].add(value)
+    listed = {name: sorted(values, key=lambda value: (value is None, value)) for name, values in found.items()}
+    return {name: values[0] if len(values) == 1 else values[:MOST_VALUES] for name, values in listed.items()}
 
 
 def _insert(entry: AuditEntry) -> None:

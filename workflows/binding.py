@@ -14,8 +14,8 @@ from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from workflows.actor import Actor
-from workflows.audit import write_audit
-from workflows.bulk import allocate_ids, as_stored, insert_rows, update_rows
+from workflows.audit import sum_up, write_audit
+from workflows.bulk import allocate_ids, as_stored, chunked, insert_rows, update_rows
 from workflows.graph import Graph, GraphError, InvalidGraph, JobInput
 from workflows.grouping import Group, group_jobs
 from workflows.lifecycle import Refused
@@ -32,6 +32,8 @@ JOB_COLUMNS = (
     "attributes", "marked_done_by", "is_in_scope", "resource_scale",
 )  # fmt: skip
 
+
+REQUESTS = ("slots", "mem_free", "max_runtime", "max_attempts", "executor")
 
 # A transaction of so many jobs takes a tenth of a second, and then others have their turn. Where it takes LONG, the next
 # one has fewer.
@@ -137,12 +139,25 @@ def find_changed_requests(workflow: Workflow, graph: Graph) -> list[tuple[int, f
 @write_transaction
 def _store_requests(workflow_id: int, changed: Sequence[tuple[Any, ...]], actor: Actor) -> None:
     workflow = Workflow.objects.select_for_update().get(pk=workflow_id)
+    found = [row for ids in chunked([row[-1] for row in changed]) for row in _read_requests(ids)]
     update_rows(
         "UPDATE job SET slots = %s, mem_free = %s, max_runtime = %s, max_attempts = %s, executor = %s WHERE job_id = %s",
         sorted(changed, key=lambda row: int(row[-1])),
     )
     Workflow.objects.filter(pk=workflow_id).update(change_no=workflow.change_no + 1)
-    write_audit(actor, "change-requests", f"workflow {workflow_id}", workflow_id=workflow_id, job_count=len(changed))
+    before, after = sum_up(found), sum_up(dict(zip(REQUESTS, row, strict=False)) for row in changed)
+    same = [name for name in REQUESTS if before.get(name) == after[name]]
+    for name in same:
+        before.pop(name), after.pop(name)
+    write_audit(
+        actor, "change-requests", f"workflow {workflow_id}", workflow_id=workflow_id, job_count=len(changed),
+        before=before, after=after,
+    )  # fmt: skip
+
+
+def _read_requests(job_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """What these jobs ask for, each combination once."""
+    return list(Job.objects.filter(pk__in=job_ids).order_by().values(*REQUESTS).distinct())
 
 
 @write_transaction
@@ -218,7 +233,10 @@ def _create_workflow(
         raise GraphRemoved(f"graph {dag.pk} lost jobs before its workflow was written; submit it again")
     insert_rows("group_edge", ("dag_id", "upstream_id", "downstream_id", "edges"), group_edges)
     workflow = _insert_workflow(graph, dag, actor, now)
-    write_audit(actor, "submit", f"workflow {workflow.pk}", workflow_id=workflow.pk, job_count=len(graph.jobs))
+    shared = {"group": graph.header.group, "group_may_operate": graph.header.group_may_operate}
+    after = {"name": workflow.name, "workflow_args": workflow.workflow_args[:500]} | (shared if workflow.group else {})
+    target, count = f"workflow {workflow.pk}", len(graph.jobs)
+    write_audit(actor, "submit", target, workflow_id=workflow.pk, job_count=count, after=after)
     return Bound(workflow, is_new=True)
 
 

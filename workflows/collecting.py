@@ -77,7 +77,7 @@ def begin(workflow: Workflow, actor: Actor, action: str, said: str, query: str) 
     first, last = jobs.aggregate(at=Min("pk"))["at"], jobs.aggregate(at=Max("pk"))["at"]
     return Operation.objects.create(
         workflow=workflow, user=actor.user, action=action, said=said, via=actor.via, address=actor.address,
-        request_id=actor.request_id, state="collecting", created_at=timezone.now(),
+        request_id=actor.request_id, token_prefix=actor.token_prefix, state="collecting", created_at=timezone.now(),
         options={"counts": [], "samples": [], "collect": {"query": query, "first": first, "next": first, "last": last}},
     )  # fmt: skip
 
@@ -125,9 +125,9 @@ def _store(operation: Operation, rows: list[tuple[int, str, str]]) -> None:
     counted.update((tag, letter) for _, tag, letter in rows)
     operation.options["counts"] = sorted([tag, letter, number] for (tag, letter), number in counted.items())
     operation.jobs += len(rows)
-    if not operation.options["samples"]:
-        ids = [job_id for job_id, _, _ in rows[: operations.SAMPLES]]
-        operation.options["samples"] = operations.sample(Job.objects.filter(pk__in=ids))
+    sampled = {(tag, letter) for tag, letter, _ in operation.options["samples"]}
+    if new := [job_id for job_id, tag, letter in rows if (tag, letter) not in sampled][: operations.SAMPLED]:
+        operation.options["samples"] += operations.sample(Job.objects.filter(pk__in=new))
 
 
 def _go_on(operation: Operation, next_id: int) -> bool:

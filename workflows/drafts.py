@@ -10,15 +10,17 @@ from typing import Any
 
 import msgspec
 from django.contrib.auth.models import User
+from django.db.models import Sum
 from django.utils import timezone
 
-from workflows.graph import Graph, GraphError, InvalidGraph, JobInput, build_graph
+from workflows.graph import MAX_JOBS, Graph, GraphError, InvalidGraph, JobInput, build_graph
 from workflows.graph_shape import References
 from workflows.graph_text import parse_header, parse_jobs
 from workflows.models import Draft, DraftChunk, Workflow
 from workflows.transactions import write_transaction
 
 MAX_CHUNKS = 10_000
+MAX_BYTES = 2**30  # of all chunks, unpacked: 500,000 jobs of 2 kB each
 
 
 @write_transaction
@@ -31,11 +33,24 @@ def find_draft(user: User, draft_id: uuid.UUID) -> Draft | None:
 
 
 @write_transaction
-def store_chunk(draft: Draft, number: int, jobs: bytes) -> None:
-    """Keep one piece; the same number again replaces it."""
+def store_chunk(draft: Draft, number: int, jobs: bytes, count: int) -> None:
+    """Keep one piece; the same number again replaces it. Raises InvalidGraph where all pieces are too much."""
     Draft.objects.select_for_update().get(pk=draft.pk)  # the same piece may arrive twice at once
     DraftChunk.objects.filter(draft=draft, number=number).delete()
-    DraftChunk.objects.create(draft=draft, number=number, body=gzip.compress(jobs, 1))
+    stored = DraftChunk.objects.filter(draft=draft).aggregate(jobs=Sum("jobs"), size=Sum("size"))
+    refuse_too_much((stored["jobs"] or 0) + count, (stored["size"] or 0) + len(jobs))
+    body = gzip.compress(jobs, 1)
+    DraftChunk.objects.create(draft=draft, number=number, body=body, jobs=count, size=len(jobs))
+
+
+def refuse_too_much(jobs: int, size: int) -> None:
+    """Raises InvalidGraph."""
+    if jobs > MAX_JOBS:
+        detail = f"With this chunk {jobs:,} jobs have arrived; at most {MAX_JOBS:,} are possible."
+        raise InvalidGraph([GraphError("too-many-jobs", "jobs", detail)])
+    if size > MAX_BYTES:
+        detail = f"With this chunk {size:,} bytes have arrived; at most {MAX_BYTES:,} are possible."
+        raise InvalidGraph([GraphError("too-large", "jobs", detail)])
 
 
 def make_compacting() -> Callable[[list[JobInput]], list[JobInput]]:
@@ -81,6 +96,7 @@ def assemble(draft: Draft) -> Graph:
             jobs += piece
         except InvalidGraph as error:
             errors += error.every
+        refuse_too_much(len(jobs), 0)  # whoever stored them may not have counted
     promised = draft.header.get("job_count")
     if promised is not None and not errors and len(jobs) != promised:
         errors.append(

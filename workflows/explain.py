@@ -9,9 +9,20 @@ from datetime import datetime
 from django.forms.models import model_to_dict
 
 from workflows import words
+from workflows.bottlenecks import active
 from workflows.models import Job, JobGroup, JobInstance, WorkflowRun
 
 MOST_FAILED_NAMED = 3
+OF_THIS_MACHINE = ("local", "sequential")
+QUEUE_REASONS = {
+    "Resources": "it waits for free nodes",
+    "Priority": "jobs of a higher priority come first",
+    "BeginTime": "its earliest time has not come",
+    "QOSMaxJobsPerUserLimit": "you may not run more at once",
+    "QOSMaxCpuPerUserLimit": "you may not use more processors at once",
+    "AssocGrpCpuLimit": "your group may not use more processors at once",
+    "ReqNodeNotAvail": "nodes that it needs are away",
+}
 NO_HOLDS: Mapping[str, str] = {}
 NONE_FULL: Mapping[str, int] = {}
 
@@ -28,7 +39,7 @@ class Upstreams:
 def ended_because(attempt: JobInstance) -> str:
     """The reason of an ended attempt as a sentence; '' for one that did not fail."""
     fields = ("reason", "nodename", "exit_code", "signal", "kill_asked_by", "executor_type", "mem_free", "maxvmem",
-              "max_runtime", "wallclock")  # fmt: skip
+              "max_runtime", "wallclock", "evidence")  # fmt: skip
     return words.reason_sentence(model_to_dict(attempt, fields=fields))
 
 
@@ -53,6 +64,13 @@ def why(
     if job.status == "E":
         return f"Attempt {job.num_attempts} of {job.max_attempts} failed{_because(last)}. Another one follows."
     return _not_started(job, run if is_live else None, upstreams, now, holds) or _ready(job, run, full)
+
+
+def counted_from(last: JobInstance | None) -> datetime | None:
+    """Since when the attempt that `why` tells of is where it is; None: that sentence tells of no such time."""
+    if last is None or last.ended_at is not None:
+        return None
+    return last.absent_since or (last.started_at if last.status == "R" else last.submitted_date)
 
 
 def _because(last: JobInstance | None) -> str:
@@ -101,8 +119,16 @@ def _in_flight(job: Job, last: JobInstance | None, now: datetime) -> str:
         return f"Running for {ran}{host}, attempt {last.attempt} of {job.max_attempts}."
     waited = words.duration((now - last.submitted_date).total_seconds())
     if last.status == "B":
-        return f"In the batch queue of {last.executor_type}{name} for {waited}."
+        return f"In the batch queue of {last.executor_type}{name} for {waited}{_queue_words(last)}."
     return f"Being submitted to {last.executor_type} for {waited}."
+
+
+def _queue_words(last: JobInstance) -> str:
+    """What the batch system says of a job that waits, with the meaning of the commonest codes."""
+    text, meaning = last.phase_message.strip().rstrip("."), QUEUE_REASONS.get(last.phase_message, "")
+    if not text and last.executor_type in OF_THIS_MACHINE:
+        return ", until this machine has slots and memory for it"
+    return f", because it says: {text}{f' ({meaning})' if meaning else ''}" if text else ""
 
 
 def _not_started(
@@ -135,7 +161,7 @@ def _not_started(
 
 def _ready(job: Job, run: WorkflowRun | None, full: Mapping[str, int]) -> str:
     """Which limit it waits for: that of its tag, of the run or of the executor."""
-    if job.group.max_concurrently_running is not None and _active(job.group) >= job.group.max_concurrently_running:
+    if job.group.max_concurrently_running is not None and active(job.group) >= job.group.max_concurrently_running:
         return f"Ready; the limit of {job.group.max_concurrently_running:,} for {job.group.name} is reached."
     limit = run.max_concurrently_running if run else None
     if limit is not None and (getattr(job, "live_in_graph", None) or 0) >= limit:
@@ -143,10 +169,6 @@ def _ready(job: Job, run: WorkflowRun | None, full: Mapping[str, int]) -> str:
     if run and (executor := job.executor or run.executor) in full:
         return f"Ready; the limit of the executor {executor} is reached: it holds {full[executor]:,} at once, of all runs together."
     return "Ready: it is submitted as soon as there is room." if job.status == "G" else "Next to be submitted."
-
-
-def _active(group: JobGroup) -> int:
-    return group.count_i + group.count_r
 
 
 def why_tag(group: JobGroup, upstreams: Sequence[JobGroup]) -> list[str]:
@@ -161,7 +183,7 @@ def why_tag(group: JobGroup, upstreams: Sequence[JobGroup]) -> list[str]:
     if blocked:
         found.append(f"{blocked:,} blocked by failed jobs")
     limit = group.max_concurrently_running
-    if limit is not None and _active(group) >= limit and group.count_d + group.count_f + _active(group) < group.jobs:
+    if limit is not None and active(group) >= limit and group.count_d + group.count_f + active(group) < group.jobs:
         found.append(f"the limit of {limit:,} is reached")
     if group.count_i:
         found.append(f"{group.count_i:,} with the batch system, not started")
@@ -178,59 +200,3 @@ def _pending(group: JobGroup) -> int:
 def _unfinished(group: JobGroup) -> str:
     """`fit (52 to come)`."""
     return f"{group.name} ({_pending(group):,} to come)"
-
-
-def bottlenecks(
-    run: WorkflowRun,
-    groups: Sequence[JobGroup],
-    counts: Mapping[str, int],
-    now: datetime,
-    holds: Mapping[str, str] = NO_HOLDS,
-    full: Mapping[str, int] = NONE_FULL,
-) -> list[str]:
-    """Why a live run is not faster: what holds it as a whole, then the limits that are reached, then the queue."""
-    found = _holds_of(run, now, holds) + _limits_of(run, groups, counts, full)
-    if counts.get("F", 0):
-        blocked = counts.get("B", 0)
-        failed = words.plural(counts["F"], "job")
-        if blocked:
-            found.append(f"{words.plural(blocked, 'job')} blocked by {words.plural(counts['F'], 'failed job')}.")
-        else:
-            found.append(f"{failed} failed for good; whatever needs them waits for a resume.")
-    if counts.get("I", 0):
-        found.append(f"{words.plural(counts['I'], 'job')} with the batch system, not started yet.")
-    return found
-
-
-def _holds_of(run: WorkflowRun, now: datetime, holds: Mapping[str, str]) -> list[str]:
-    found: list[str] = []
-    if run.stopping:
-        found.append(f"Being stopped: asked by {run.stop_asked_by or 'a person'}; nothing new starts.")
-    if run.hold_reason:
-        found.append(f"On hold: {run.hold_reason}")
-    if run.executor in holds:
-        found.append(f"The executor {run.executor} is on hold: {holds[run.executor]}")
-    if run.backoff_until is not None and run.backoff_until > now:
-        wait = words.duration((run.backoff_until - now).total_seconds())
-        found.append(f"Submission failed {words.plural(run.submit_failures, 'time')}; next try in {wait}.")
-    return found
-
-
-def _limits_of(
-    run: WorkflowRun, groups: Sequence[JobGroup], counts: Mapping[str, int], full: Mapping[str, int]
-) -> list[str]:
-    """Those that are reached: of the run, of tags, and of the executor while something waits for it."""
-    found: list[str] = []
-    active = counts.get("I", 0) + counts.get("R", 0)
-    limit = run.max_concurrently_running
-    if limit is not None and active >= limit:
-        found.append(f"The limit of the run is reached: {active:,} of {limit:,} jobs at once.")
-    found += [
-        f"The limit of {group.name} is reached: {_active(group):,} of {group.max_concurrently_running:,} at once."
-        for group in groups
-        if group.max_concurrently_running is not None and group.max_concurrently_running <= _active(group)
-    ]
-    if run.executor in full and any(counts.get(letter, 0) for letter in "GQE"):
-        most = full[run.executor]
-        found.append(f"The limit of the executor {run.executor} is reached: {most:,} at once, of all runs together.")
-    return found

@@ -31,6 +31,7 @@ from workflows.models import (
 from workflows.models.operations import STATES
 from workflows.operations import ACTIONS
 from workflows.queries import jobs as job_queries
+from workflows.queries.counting import Total, count_up_to_limit
 from workflows.queries.workflows import has_failures, needs_a_person
 from workflows.url_filters import (
     ATTRIBUTE,
@@ -139,9 +140,9 @@ class JobFilter(UrlFilterSet):
         """Whether the stored counts can answer how many rows match."""
         return set(self.applied) <= self.COUNTED and not self.unknown
 
-    def total(self) -> job_queries.Total:
+    def total(self) -> Total:
         if not self.is_counted:
-            return job_queries.count_up_to_limit(self.rows)
+            return count_up_to_limit(self.rows)
         values = self.form.cleaned_data
         return job_queries.count_from_groups(
             self.groups,
@@ -287,7 +288,6 @@ class AuditFilter(UrlFilterSet):
         fields: list[str] = []
 
     def keep_operation(self, rows: QuerySet[AuditEntry], _name: str, value: UUID) -> QuerySet[AuditEntry]:
-        """An operation acts under the request that made it."""
-        return rows.filter(
-            request_id__in=Operation.objects.filter(uuid=value).exclude(request_id="").values("request_id")
-        )
+        """An operation acts under the request that confirmed it; others may have stopped it."""
+        requests = Operation.objects.filter(uuid=value).exclude(request_id="").values("request_id")
+        return rows.filter(Q(request_id__in=requests) | Q(target=f"operation {value}"))

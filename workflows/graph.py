@@ -6,11 +6,13 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from workflows.graph_hash import Hashes, hash_dag, hash_text
 from workflows.graph_shape import References, Upstreams, find_cycle, find_levels
+from workflows.secret_files import MARK, write_variables
 
 MAX_JOBS = 500_000
 MAX_NAME = 255
@@ -25,7 +27,8 @@ _BATCH_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,63}")
 
 
 class JobInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """One job as it is posted. `upstreams` holds names, or positions in the whole list of jobs."""
+    """One job as it is posted. `upstreams` holds names, or positions in the whole list of jobs. `env_variables` become part
+    of the command."""
 
     name: str
     command: str
@@ -38,6 +41,7 @@ class JobInput(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     resource_scale: float = 0.5
     upstreams: list[str | int] = msgspec.field(default_factory=list)
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    env_variables: dict[str, Any] | None = None
 
 
 class Header(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -168,7 +172,17 @@ def _is_plain(job: JobInput) -> bool:
         and 0 <= job.resource_scale <= 10
         and (job.max_runtime is None or 1 <= job.max_runtime <= MAX_RUNTIME)
         and not (job.attributes and _holds_nul(job.attributes))
+        and job.env_variables is None
+        and not command.startswith(MARK)
     )
+
+
+def settle_variables(job: JobInput, position: int) -> Iterable[GraphError]:
+    """Make the variables part of the command; what is wrong with them."""
+    job.command, faults = write_variables(job.command, job.env_variables or {})
+    job.env_variables = job.env_variables if faults else None
+    for field, detail in faults:
+        yield GraphError("invalid-env-variables", f"jobs[{position}].{field}", f"{job.name!r}: {detail}.", job.name)
 
 
 def check_job(job: JobInput, position: int) -> Iterable[GraphError]:
@@ -316,6 +330,7 @@ def build_graph(header: Header, jobs: list[JobInput], references: References | N
     errors = list(check_header(header))
     for position, job in enumerate(jobs):
         if not _is_plain(job):
+            errors.extend(settle_variables(job, position))
             errors.extend(check_job(job, position))
     hashes = Hashes(job.command for job in jobs)
     errors.extend(_find_duplicates(jobs, hashes))

@@ -8,13 +8,14 @@ Boxes are named by numbers that are not negative; negative ones are the empty pl
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 Node = int
 Edge = tuple[Node, Node]
 SWEEPS = 6
+NO_TIMES: Mapping[Node, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An edge as an SVG path. `is_longest`: on a longest chain; `is_back`: it closes a cycle."""
+    """An edge as an SVG path. `is_longest`: on the longest chain; `is_back`: it closes a cycle; `middle`: of its first
+    piece, where words may stand."""
 
     start: Node
     end: Node
     path: str
     is_longest: bool
     is_back: bool
+    middle: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +101,23 @@ def layers_of(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[Node, int]:
     return layer
 
 
-def longest_chain(layer: dict[Node, int], edges: Sequence[Edge]) -> list[Node]:
-    """One longest path, from its first node to its last."""
-    if not layer:
-        return []
+def longest_chain(layer: dict[Node, int], edges: Sequence[Edge], seconds: Mapping[Node, float]) -> list[Node]:
+    """One path that takes longest, from its first node to its last; of those that take equally long, one with most
+    boxes. `seconds`: how long each takes; those not named count as nothing."""
     above: dict[Node, list[Node]] = defaultdict(list)
     for start, end in edges:
         above[end].append(start)
-    node = max(layer, key=lambda item: layer[item])
-    chain = [node]
-    while layer[node]:
-        node = next(parent for parent in above[node] if layer[parent] == layer[node] - 1)
-        chain.append(node)
+    best: dict[Node, tuple[float, int]] = {}
+    before: dict[Node, Node | None] = {}
+    for node in sorted(layer, key=lambda item: layer[item]):
+        parent = max(above[node], key=lambda one: best[one], default=None)
+        took, boxes = (0.0, 0) if parent is None else best[parent]
+        before[node], best[node] = parent, (took + seconds.get(node, 0.0), boxes + 1)
+    last: Node | None = max(best, key=lambda one: best[one], default=None)
+    chain: list[Node] = []
+    while last is not None:
+        chain.append(last)
+        last = before[last]
     return chain[::-1]
 
 
@@ -172,45 +180,69 @@ def _places(rows: list[list[Node]], real: dict[Node, int], sizes: Sizes) -> tupl
     return places, tallest + 2 * sizes.margin
 
 
+def _height(node: Node, places: dict[Node, Place], real: dict[Node, int], sizes: Sizes) -> float:
+    """Where lines meet a box, or pass an empty place."""
+    return places[node].y + (sizes.box_height if node in real else sizes.thin) / 2
+
+
+def _middle(way: Sequence[Node], places: dict[Node, Place], real: dict[Node, int], sizes: Sizes) -> Place:
+    """Of the first piece of a line."""
+    first, second = (_height(node, places, real, sizes) for node in way[:2])
+    x = (places[way[0]].x + sizes.box_width + places[way[1]].x) / 2
+    return Place(round(x, 1), round((first + second) / 2, 1))
+
+
+def _n(value: float) -> str:
+    return f"{round(value, 1):g}"
+
+
 def _path(way: Sequence[Node], places: dict[Node, Place], real: dict[Node, int], sizes: Sizes) -> str:
     """A smooth line from the right side of the first box to the left side of the last."""
-
-    def middle(node: Node) -> float:
-        return places[node].y + (sizes.box_height if node in real else sizes.thin) / 2
-
-    x, y = places[way[0]].x + sizes.box_width, middle(way[0])
-    parts = [f"M{x:.1f},{y:.1f}"]
+    x, y = places[way[0]].x + sizes.box_width, _height(way[0], places, real, sizes)
+    parts = [f"M{_n(x)},{_n(y)}"]
     for node in way[1:]:
-        to_x, to_y = places[node].x, middle(node)
+        to_x, to_y = places[node].x, _height(node, places, real, sizes)
         bend = (to_x - x) / 2
-        parts.append(f"C{x + bend:.1f},{y:.1f} {to_x - bend:.1f},{to_y:.1f} {to_x:.1f},{to_y:.1f}")
+        curve = f"C{_n(x + bend)},{_n(y)} {_n(to_x - bend)},{_n(to_y)} {_n(to_x)},{_n(to_y)}"
+        parts.append(f"H{_n(to_x)}" if y == to_y else curve)
         x, y = to_x, to_y
         if node not in real:
             x += sizes.box_width
-            parts.append(f"L{x:.1f},{y:.1f}")
+            parts.append(f"H{_n(x)}")
     return " ".join(parts)
 
 
-def _back_path(start: Place, end: Place, sizes: Sizes) -> str:
+def _back_path(start: Place, end: Place, sizes: Sizes) -> tuple[str, bool, bool, Place]:
+    """What `Line` wants to know of a line that closes a cycle."""
     x, y = start.x + sizes.box_width / 2, start.y + sizes.box_height
     to_x, to_y = end.x + sizes.box_width / 2, end.y + sizes.box_height
     low = max(y, to_y) + sizes.gap_y
-    return f"M{x:.1f},{y:.1f} C{x:.1f},{low:.1f} {to_x:.1f},{low:.1f} {to_x:.1f},{to_y:.1f}"
+    path = f"M{x:.1f},{y:.1f} C{x:.1f},{low:.1f} {to_x:.1f},{low:.1f} {to_x:.1f},{to_y:.1f}"
+    return path, False, True, Place(round((x + to_x) / 2, 1), round(low, 1))
 
 
-def draw(nodes: Sequence[Node], edges: Iterable[Edge], sizes: Sizes | None = None) -> Drawing:
-    """Places of all boxes and paths of all edges between them. Same input, same drawing."""
+def draw(
+    nodes: Sequence[Node],
+    edges: Iterable[Edge],
+    sizes: Sizes | None = None,
+    seconds: Mapping[Node, float] = NO_TIMES,
+) -> Drawing:
+    """Places of all boxes and paths of all edges between them. Same input, same drawing. `seconds`: how long each box
+    takes, for the longest chain; without any, the chain of most boxes is the longest."""
     sizes = sizes or Sizes()
     known = dict.fromkeys(nodes)
     forward, back = split_cycles(list(known), [(a, b) for a, b in edges if a in known and b in known])
     layer = layers_of(list(known), forward)
-    chain = longest_chain(layer, forward)
+    chain = longest_chain(layer, forward, seconds)
     on_chain = set(pairwise(chain))
     rows, short, ways = _with_ways(layer, forward)
     _sweep(rows, short)
     places, height = _places(rows, layer, sizes)
-    lines = [Line(a, b, _path(way, places, layer, sizes), (a, b) in on_chain, False) for (a, b), way in ways.items()]
-    lines += [Line(a, b, _back_path(places[a], places[b], sizes), False, True) for a, b in sorted(back)]
+    lines = [
+        Line(a, b, _path(way, places, layer, sizes), (a, b) in on_chain, False, _middle(way, places, layer, sizes))
+        for (a, b), way in ways.items()
+    ]
+    lines += [Line(a, b, *_back_path(places[a], places[b], sizes)) for a, b in sorted(back)]
     width = 2 * sizes.margin + len(rows) * sizes.box_width + max(0, len(rows) - 1) * sizes.gap_x
     height += sizes.gap_y if back else 0
     return Drawing({node: places[node] for node in known}, lines, round(width, 1), round(height, 1), chain)

@@ -13,6 +13,7 @@ from pathlib import Path
 from executors.base import Evidence, TokenKind
 from executors.local_spool import LocalSpool
 from executors.spool import LOCAL, Spool
+from workflows.digits import read_digits
 from workflows.invariant_checks import Found
 from workflows.models import JobInstance
 from workflows.scheduling import back_ends
@@ -63,7 +64,7 @@ def _stat(path: Path) -> os.stat_result | None:
 
 def _numbered(folder: Path) -> Iterator[Path]:
     try:
-        names = sorted(name.name for name in os.scandir(folder) if name.name.isdecimal())
+        names = sorted(name.name for name in os.scandir(folder) if read_digits(name.name) is not None)
     except OSError:
         return
     for name in names:
@@ -82,7 +83,7 @@ def _local_names(root: Path) -> Iterator[tuple[int, Path]]:
     for shard in _numbered(root / LOCAL):
         with os.scandir(shard) as entries:
             names = {entry.name.partition(".")[0] for entry in entries}
-        for name in sorted(name for name in names if name.isdecimal()):
+        for name in sorted(name for name in names if read_digits(name) is not None):
             token = shard / f"{name}.token"
             yield int(name), token if token.exists() else shard / f"{name}.command"
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from workflows.bulk import chunked
+from workflows.digits import read_digits
 from workflows.invariant_checks import Found
 from workflows.models import Job, JobInstance
 from workflows.state_machine import JobStatus, Reason
@@ -26,9 +27,9 @@ def read_ledger(path: Path) -> tuple[Counter[int], set[int]]:
     good: set[int] = set()
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         words = line.split()
-        if len(words) == 4 and words[0] == "start" and words[2].isdecimal():
+        if len(words) == 4 and words[0] == "start" and read_digits(words[2]) is not None:
             starts[int(words[2])] += 1
-        elif len(words) == 5 and words[0] == "end" and words[2].isdecimal():
+        elif len(words) == 5 and words[0] == "end" and read_digits(words[2]) is not None:
             if words[4] == "0":
                 good.add(int(words[2]))
         else:

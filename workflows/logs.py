@@ -37,7 +37,7 @@ _readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="log-reader")
 
 
 class LogUnavailable(Exception):
-    """There is nothing to show. `state` names why: not-started, missing, denied, refused, slow or fetching."""
+    """There is nothing to show. `state` names why: not-started, missing, removed, denied, refused, slow or fetching."""
 
     def __init__(self, state: str, message: str) -> None:
         super().__init__(message)
@@ -113,6 +113,14 @@ def _locate_owned(attempt: JobInstance, stream: str, account: str) -> LogFile:
     return LogFile(path.parent, (path.name,), (attempt.pk, stream))
 
 
+def folder_of(attempt: JobInstance) -> Path:
+    """Where the server keeps what belongs to an attempt, for people to look at; its output may stand elsewhere."""
+    account = account_of_run(attempt.workflow_run_id) if settings.RUN_AS == "owner" else None
+    if account is not None:
+        return attempt_folder(RunAs(Path(settings.RUN_AS_HELPER)).root(account), attempt.pk)
+    return find_output(Path(settings.SPOOL), attempt.pk, "stdout").parent
+
+
 def _read_owned(attempt_id: int, stream: str, offset: int | None, limit: int) -> Piece:
     found = owner_logs.fetch(owner_logs.Wanted(attempt_id, stream, -1 if offset is None else offset, limit))
     if found is None:
@@ -173,11 +181,20 @@ def _open(file: LogFile) -> tuple[int, int]:
     if not file.below or any(part in ("", ".", "..") or "/" in part or "\0" in part for part in file.below):
         raise LogUnavailable("refused", "This is not the path of a log.")
     try:
-        descriptor = _walk(file)
+        folder = _walk(file)
+    except OSError as error:
+        raise _unavailable(error, is_folder=True) from error
+    except ValueError as error:
+        raise LogUnavailable("refused", "This is not the path of a log.") from error
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        descriptor = os.open(file.below[-1], flags, dir_fd=folder)
     except OSError as error:
         raise _unavailable(error) from error
     except ValueError as error:
         raise LogUnavailable("refused", "This is not the path of a log.") from error
+    finally:
+        os.close(folder)
     try:
         return descriptor, _check(descriptor)
     except LogUnavailable:
@@ -186,17 +203,17 @@ def _open(file: LogFile) -> tuple[int, int]:
 
 
 def _walk(file: LogFile) -> int:
-    """Open component by component below the root, following no link."""
+    """The folder of the log, opened component by component below the root, following no link."""
     folder = os.open(file.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in file.below[:-1]:
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             os.close(folder)
             folder = inner
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        return os.open(file.below[-1], flags, dir_fd=folder)
-    finally:
+    except BaseException:
         os.close(folder)
+        raise
+    return folder
 
 
 def _check(descriptor: int) -> int:
@@ -214,9 +231,13 @@ def _check(descriptor: int) -> int:
     return status.st_size
 
 
-def _unavailable(error: OSError) -> LogUnavailable:
+def _unavailable(error: OSError, *, is_folder: bool = False) -> LogUnavailable:
+    if error.errno == errno.ENOENT and is_folder:
+        return LogUnavailable("removed", "The folder of this file is gone: it was removed, or its file system is away.")
     if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
-        return LogUnavailable("missing", "There is no such file. It was not written, or it was removed.")
+        return LogUnavailable(
+            "missing", "There is no such file in its folder: the attempt wrote none, or it was removed."
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
         return LogUnavailable("denied", "The server has no right to read this file.")
     if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EMLINK):

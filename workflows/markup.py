@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from workflows import looks, words
 from workflows.models import RunForecast, WorkflowRun
 
-SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
+SPRITE = "icons.svg"
 NOTHING = format_html('<span class="none">{}</span>', words.NONE)
 
 
@@ -105,6 +105,30 @@ def exact(moment: datetime | None) -> SafeString:
         return NOTHING
     text = words.since(timezone.localtime(moment), timezone.now())
     return format_html('<time datetime="{}" title="{}">{}</time>', _machine(moment), text, _exact(moment))
+
+
+def elapsed(start: datetime, now: datetime | None = None) -> SafeString:
+    """How long it is since then; it goes on while the page is open."""
+    text = words.duration(((now or timezone.now()) - start).total_seconds())
+    return format_html('<time data-for datetime="{}">{}</time>', _machine(start), text)
+
+
+def took(run: WorkflowRun) -> SafeString:
+    """How long a run took, or takes so far."""
+    if run.ended_at is None:
+        return elapsed(run.created_date)
+    return format_html("{}", words.duration((run.ended_at - run.created_date).total_seconds()))
+
+
+def with_elapsed(sentence: str, start: datetime | None, now: datetime) -> SafeString:
+    """The sentence; "for 7 min" in it, counted from `start` to `now`, goes on while the page is open."""
+    spoken = f"for {words.duration((now - start).total_seconds())}" if start else ""
+    before, found, after = sentence.partition(spoken) if spoken else (sentence, "", "")
+    return (
+        format_html("{}for {}{}", before, elapsed(start, now), after)
+        if found and start
+        else format_html("{}", sentence)
+    )
 
 
 def expected_end(run: WorkflowRun | None) -> SafeString:

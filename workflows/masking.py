@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+from workflows.secret_files import split_command
+
 MASK = "****"
 _STARTS = ("PASS",)
 _WORDS = frozenset({"TOKEN", "TOKENS", "KEY", "KEYS", "SECRET", "SECRETS", "PWD", "CREDENTIAL", "CREDENTIALS"})
@@ -22,9 +24,11 @@ def looks_secret(name: str) -> bool:
 
 
 def mask_secrets(command: str) -> str:
-    """The command with such values replaced; references to variables ($TOKEN) tell nothing and stay."""
-    masked = _VARIABLE.sub(lambda found: f"{found[1]}={_masked(found[1], found[2])}", command)
-    return _OPTION.sub(lambda found: f"{found[1]}{found[2]}{_masked_option(found[1], found[2], found[3])}", masked)
+    """The command with such values replaced; references to variables ($TOKEN) and files tell nothing and stay."""
+    rest = split_command(command)[1]
+    masked = _VARIABLE.sub(lambda found: f"{found[1]}={_masked(found[1], found[2])}", rest)
+    masked = _OPTION.sub(lambda found: f"{found[1]}{found[2]}{_masked_option(found[1], found[2], found[3])}", masked)
+    return command[: len(command) - len(rest)] + masked
 
 
 def _masked(name: str, value: str) -> str:

@@ -17,6 +17,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.common import CommonMiddleware
 from django.utils.module_loading import import_string
 
+from workflows.digits import read_digits
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 AWAY_MYSQL = frozenset({1040, 1053, 2002, 2003, 2005, 2006, 2013})
@@ -85,8 +87,8 @@ class GzipRequestMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         limit = settings.MAX_BODY_BYTES
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isascii() and length.isdigit() and int(length) > limit:
+        length = read_digits(request.META.get("CONTENT_LENGTH") or "0")
+        if length is not None and length > limit:
             return _problem(
                 413, "too-large", f"The body is over {limit:,} bytes. Send a large graph as a draft, in chunks."
             )

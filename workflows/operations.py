@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, connection
@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from workflows import bell, lifecycle
 from workflows.actor import Actor
+from workflows.audit import write_audit
 from workflows.bulk import chunked
 from workflows.models import Job, Operation, OperationItem, Workflow, WorkflowRun
 from workflows.models.operations import UNCONFIRMED
@@ -31,7 +32,7 @@ LONGEST_PASS = 15.0
 DRAFT_LIFE = timedelta(minutes=30)
 REMOVED_AT_ONCE = 5_000
 KEPT_DRAFTS = timedelta(days=1)
-SAMPLES = 10
+SAMPLES, SAMPLED = 3, 1_000
 TASK = "workflows.tasks.carry_out"
 
 
@@ -72,8 +73,12 @@ def count(jobs: QuerySet[Job]) -> Counted:
     return sorted(jobs.order_by().values_list("group__name", "status").annotate(n=Count("pk")))
 
 
-def sample(jobs: QuerySet[Job]) -> list[str]:
-    return list(jobs.order_by("pk").values_list("name", flat=True)[:SAMPLES])
+def sample(jobs: QuerySet[Job]) -> list[list[str]]:
+    """A few of each tag and status, as far as one bounded read finds them."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for tag, letter, name in jobs.order_by("pk").values_list("group__name", "status", "name")[:SAMPLED]:
+        found.setdefault((tag, letter), []).append(name)
+    return [[tag, letter, name] for (tag, letter), names in found.items() for name in names[:SAMPLES]]
 
 
 @write_transaction
@@ -85,7 +90,7 @@ def freeze(workflow: Workflow, actor: Actor, action: str, jobs: QuerySet[Job], s
         return None
     operation = Operation.objects.create(
         workflow=workflow, user=actor.user, action=action, said=said, via=actor.via, address=actor.address,
-        request_id=actor.request_id, jobs=total, created_at=timezone.now(),
+        request_id=actor.request_id, token_prefix=actor.token_prefix, jobs=total, created_at=timezone.now(),
         options={"counts": counted, "samples": sample(jobs)},
     )  # fmt: skip
     statement, values = jobs.order_by("pk").values("pk").query.sql_with_params()
@@ -98,9 +103,12 @@ def freeze(workflow: Workflow, actor: Actor, action: str, jobs: QuerySet[Job], s
     return operation
 
 
+def expires_at(operation: Operation) -> datetime:
+    return (operation.frozen_at or operation.created_at) + DRAFT_LIFE
+
+
 def is_expired(operation: Operation) -> bool:
-    frozen_at = operation.frozen_at or operation.created_at
-    return operation.state == "draft" and frozen_at < timezone.now() - DRAFT_LIFE
+    return operation.state == "draft" and expires_at(operation) < timezone.now()
 
 
 def planned(operation: Operation) -> tuple[int, int]:
@@ -110,22 +118,25 @@ def planned(operation: Operation) -> tuple[int, int]:
     return acted, operation.jobs - acted
 
 
-def plan(name: str, counted: Counted, samples: Sequence[str], said: str) -> Plan:
+def plan(name: str, counted: Counted, samples: Sequence[Sequence[str]], said: str) -> Plan:
     """What this action would do to the jobs that were counted."""
     action = ACTIONS[name]
     merged: dict[tuple[str, bool], int] = {}
+    names: dict[tuple[str, bool], list[str]] = {}
     for tag, letter, number in counted:
         key = (tag, letter in action.letters)
         merged[key] = merged.get(key, 0) + number
+    for tag, letter, job in samples:
+        names.setdefault((tag, letter in action.letters), []).append(job)
     rows = [
-        PlanRow(tag, action.word.lower() if is_acted else "skipped", number, "" if is_acted else action.otherwise)
+        PlanRow(tag, action.word.lower() if is_acted else "skipped", number, "" if is_acted else action.otherwise,
+                tuple(names.get((tag, is_acted), ())[:SAMPLES]))
         for (tag, is_acted), number in sorted(merged.items())
-    ]
+    ]  # fmt: skip
     acted = sum(number for (_, is_acted), number in merged.items() if is_acted)
     skipped = sum(merged.values()) - acted
-    sentence = f"{acted:,} of {plural(acted + skipped, 'chosen job')} ({said})."
-    sentence += f" {plural(skipped)} skipped: {action.otherwise}." if skipped else ""
-    sentence += f" Chosen are for example {', '.join(samples)}." if samples else ""
+    sentence = f"{acted:,} of {plural(acted + skipped, 'chosen job')}" if skipped else plural(acted)
+    sentence += f" ({said})." + (f" {plural(skipped)} skipped: {action.otherwise}." if skipped else "")
     return make_plan(sentence, rows, ["What they wrote is written over."] if name == "rerun" and acted else [])
 
 
@@ -136,20 +147,33 @@ def plan_of(operation: Operation) -> Plan:
 
 
 @write_transaction
-def confirm(operation: Operation, options: Mapping[str, Any]) -> bool:
-    """Let the workers begin. False: it is no draft any more, or too old."""
+def confirm(operation: Operation, options: Mapping[str, Any], actor: Actor) -> bool:
+    """Let the workers begin; what they do is then done by this request. False: it is no draft any more, or too old."""
     drafts = Operation.objects.alias(since=Coalesce("frozen_at", "created_at")).filter(
         pk=operation.pk, state="draft", since__gte=timezone.now() - DRAFT_LIFE
     )
     values = {"state": "working", "confirmed_at": timezone.now(), "options": {**operation.options, **options}}
-    return drafts.update(**values) == 1
+    by = {name: getattr(actor, name) for name in ("via", "address", "request_id", "token_prefix")}
+    if drafts.update(**values, **by) != 1:
+        return False
+    after = {"action": operation.action, "jobs": operation.said, **options}
+    _audit(operation, actor, "confirm-operation", after)
+    return True
 
 
 @write_transaction
 def ask_stop(operation: Operation, actor: Actor) -> bool:
     """Leave the rest as it is, or collect no more of it. What is done stays done."""
     rows = Operation.objects.filter(pk=operation.pk, state__in=("collecting", "working"))
-    return rows.update(state="stopped", stop_asked_by=actor.name, ended_at=timezone.now()) == 1
+    if rows.update(state="stopped", stop_asked_by=actor.name, ended_at=timezone.now()) != 1:
+        return False
+    _audit(operation, actor, "stop-operation", {"action": operation.action})
+    return True
+
+
+def _audit(operation: Operation, actor: Actor, action: str, after: dict[str, Any]) -> None:
+    target, workflow_id = f"operation {operation.uuid}", operation.workflow_id
+    write_audit(actor, action, target, workflow_id=workflow_id, after=after, job_count=operation.jobs)
 
 
 def carry_out(operation_id: int) -> bool:
@@ -212,7 +236,8 @@ def _act(operation: Operation, action: Action, job_ids: Sequence[int]) -> dict[i
     chosen = [job_id for job_id in job_ids if statuses.get(job_id, "") in tuple(action.letters)]
     skipped = dict.fromkeys(set(job_ids) - set(chosen), action.otherwise)
     if chosen:
-        actor = Actor(operation.user, operation.via, address=operation.address, request_id=operation.request_id)
+        by = (operation.token_prefix, operation.address, operation.request_id)
+        actor = Actor(operation.user, operation.via, *by)
         skipped |= _call(operation, chosen, actor).skipped
     return skipped
 

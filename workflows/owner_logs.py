@@ -22,6 +22,8 @@ WAIT_SECONDS, LOOK_EVERY = 2.0, 0.05
 KEPT, KEPT_END = timedelta(seconds=30), timedelta(seconds=2)
 ASK_AGAIN = timedelta(seconds=5)
 REMOVED_AFTER = timedelta(seconds=60)
+# Pieces that workers are reading, or will: they share their threads with what starts and ends jobs
+MOST_OF_ATTEMPT, MOST_WAITING = 3, 12
 _pause = threading.Event()
 
 
@@ -58,10 +60,12 @@ def _find_fresh(wanted: Wanted) -> LogPiece | None:
 
 @write_transaction
 def ask(wanted: Wanted) -> int | None:
-    """The number of the row to ring for; None: somebody has rung for it just now."""
+    """The number of the row to ring for; None: somebody has rung for it just now, or too many wait already."""
     now = timezone.now()
     key = {"instance_id": wanted.instance_id, "stream": wanted.stream, "offset": wanted.offset, "limit": wanted.limit}
     row = LogPiece.objects.select_for_update().filter(**key).first()
+    if _is_too_much(wanted.instance_id, 0 if row is None else row.pk):
+        return None
     if row is None:
         LogPiece.objects.bulk_create([LogPiece(**key, asked_at=now)], ignore_conflicts=True)
         return LogPiece.objects.values_list("pk", flat=True).get(**key)
@@ -69,6 +73,13 @@ def ask(wanted: Wanted) -> int | None:
         return None
     LogPiece.objects.filter(pk=row.pk).update(asked_at=now, read_at=None)
     return row.pk
+
+
+def _is_too_much(instance_id: int, own_id: int) -> bool:
+    """Whether others wait in such numbers, for this attempt or in all, that one more would hold up the workers."""
+    waiting = LogPiece.objects.filter(read_at=None, asked_at__gt=timezone.now() - ASK_AGAIN).exclude(pk=own_id)
+    attempts = list(waiting.values_list("instance_id", flat=True)[:MOST_WAITING])
+    return len(attempts) >= MOST_WAITING or attempts.count(instance_id) >= MOST_OF_ATTEMPT
 
 
 def find_asked(piece_id: int) -> LogPiece | None:

@@ -26,6 +26,17 @@ def refuse_submission(user: User) -> str:
     return f"You have submitted {made + begun} workflows within a minute; {most} are possible. Wait a minute."
 
 
+def refuse_draft(user: User) -> str:
+    """Drafts that are neither committed nor old enough to go."""
+    most = settings.QUOTA_DRAFTS
+    if not most or Draft.objects.filter(owner_id=user.pk, workflow=None).count() < most:
+        return ""
+    return (
+        f"{most} drafts of yours are not committed, which is as many as one person may have. Commit some; each goes a day "
+        "after it was begun."
+    )
+
+
 def refuse_jobs(user: User, job_count: int) -> str:
     """Jobs of workflows that are not done, with those of the new one."""
     most = settings.QUOTA_JOBS

@@ -14,6 +14,7 @@ from itertools import accumulate
 
 MIN_MEASURED = 30
 COVER = 0.99
+MORE = 1.5  # times what was asked, where it was too little and nobody knows by how much
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 # Run times as people ask for them
 _TIMES = (
@@ -66,20 +67,28 @@ def from_bins(bins: Iterable[tuple[float, int]], exceeded: int = 0, not_measured
 
 def suggest_memory(used: Used, asked: float, hours: float, cover: float = COVER) -> Suggestion:
     """GB. `asked`: what these attempts asked for, on average; `hours`: how long they ran, together."""
-    request, why_not = _choose(used, cover, round_up_memory)
+    request = _choose(used, cover, round_up_memory)
     if request is None:
-        return Suggestion(None, 0.0, 0.0, why_not)
+        more = round_up_memory(asked * MORE)
+        return Suggestion(None, 0.0, 0.0, _why_none(used, f"Ask more than {asked:.3g} GB, for example {more:g} GB."))
     saved = (asked - request) * hours
     saving = f"; {abs(saved):,.0f} GB-h {'less' if saved > 0 else 'more'}" if abs(saved) >= 0.5 else ""
-    return _describe(used, request, saved, f"{request:g} GB", saving)
+    now = ", as now," if request == asked else ""
+    return _describe(used, request, saved, f"{request:g} GB{now}", saving)
 
 
-def suggest_runtime(used: Used, cover: float = COVER) -> Suggestion:
+def suggest_runtime(used: Used, asked: float | None = None, cover: float = COVER) -> Suggestion:
     """Seconds. A limit on run time costs nothing while it is not reached, so nothing is saved."""
-    request, why_not = _choose(used, cover, round_up_runtime)
+    request = _choose(used, cover, round_up_runtime)
     if request is None:
-        return Suggestion(None, 0.0, 0.0, why_not)
-    return _describe(used, request, 0.0, format_runtime(request), "")
+        more = (
+            f" than {format_runtime(asked)}, for example {format_runtime(round_up_runtime(asked * MORE))}"
+            if asked
+            else ""
+        )
+        return Suggestion(None, 0.0, 0.0, _why_none(used, f"Ask more{more}."))
+    now = ", as now," if request == asked else ""
+    return _describe(used, request, 0.0, f"{format_runtime(request)}{now}", "")
 
 
 def _describe(used: Used, request: float, saved: float, amount: str, saving: str) -> Suggestion:
@@ -122,21 +131,24 @@ def share_covered(used: Used, request: float) -> float:
     return fitting / used.measured if used.measured else 0.0
 
 
-def _choose(used: Used, cover: float, round_up: Callable[[float], float]) -> tuple[float | None, str]:
-    """The request, or the sentence why there is none."""
-    measured = used.measured
-    if measured < MIN_MEASURED:
-        unknown = f" ({used.not_measured:,} not measured)" if used.not_measured else ""
-        return None, f"Not known yet: {measured} of the {MIN_MEASURED} measured attempts that it takes{unknown}."
+def _choose(used: Used, cover: float, round_up: Callable[[float], float]) -> float | None:
+    """The request; None where too little is known."""
+    if used.measured < MIN_MEASURED:
+        return None
     reached = accumulate(count for _, count in used.amounts)
-    enough = math.ceil(round(cover * measured, 9))
-    for (amount, _), count in zip(used.amounts, reached, strict=True):
-        if count >= enough:
-            return round_up(amount), ""
-    share = _percent(used.exceeded / measured)
+    enough = math.ceil(round(cover * used.measured, 9))
+    found = (amount for (amount, _), count in zip(used.amounts, reached, strict=True) if count >= enough)
+    return next((round_up(amount) for amount in found), None)
+
+
+def _why_none(used: Used, ask_more: str) -> str:
+    """Why nothing is suggested, and what to do where too many were ended for using too much."""
+    if used.measured < MIN_MEASURED:
+        unknown = f" ({used.not_measured:,} not measured)" if used.not_measured else ""
+        return f"Not known yet: {used.measured} of the {MIN_MEASURED} measured attempts that it takes{unknown}."
+    share = _percent(used.exceeded / used.measured)
     return (
-        None,
-        f"{share} of {measured:,} attempts were ended for using too much: what they need is not known. Ask more.",
+        f"{share} of {used.measured:,} attempts were ended for using too much: what they need is not known. {ask_more}"
     )
 
 
@@ -144,7 +156,7 @@ def _risk(used: Used, covers: float) -> str:
     """None seen to need more is not none: at 95 % confidence up to 3 in the number measured may."""
     if covers < 1:
         return f"about {_percent(1 - covers)} will need a second attempt"
-    return f"none of {used.measured:,} needed more, so at most about {_percent(3 / used.measured)} will"
+    return f"none of {used.measured:,} needed more, so at most about {_percent(3 / used.measured)} will need more"
 
 
 def _percent(share: float) -> str:

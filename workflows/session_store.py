@@ -30,19 +30,30 @@ class SessionStore(DatabaseStore):
         return mark_of(user_id) + get_random_string(RANDOM_CHARACTERS, VALID_KEY_CHARS)
 
 
-def mark_of(user_id: int | str) -> str:
-    return salted_hmac("workflows.session_store.mark", str(user_id), algorithm="sha256").hexdigest()[:MARK_CHARACTERS]
+def mark_of(user_id: int | str, secret: str | None = None) -> str:
+    """With this secret key; the present one unless said."""
+    digest = salted_hmac("workflows.session_store.mark", str(user_id), secret=secret, algorithm="sha256").hexdigest()
+    return digest[:MARK_CHARACTERS]
+
+
+def _marks_of(user_id: int | str) -> list[str]:
+    """The present one, and those of former secret keys that still count. Django gives such a session a new key when it
+    is used next."""
+    return [mark_of(user_id, secret) for secret in (None, *settings.SECRET_KEY_FALLBACKS)]
 
 
 def is_marked(key: str | None, user_id: int | str) -> bool:
     """Whether the key is one that this person's list of sessions finds."""
-    return key is not None and len(key) == MARK_CHARACTERS + RANDOM_CHARACTERS and key.startswith(mark_of(user_id))
+    return (
+        key is not None
+        and len(key) == MARK_CHARACTERS + RANDOM_CHARACTERS
+        and key.startswith(tuple(_marks_of(user_id)))
+    )
 
 
-def key_range(user_id: int | str) -> tuple[str, str]:
-    """The first and the last key that this person's sessions may have; in every collation."""
-    mark = mark_of(user_id)
-    return mark + "0" * RANDOM_CHARACTERS, mark + "z" * RANDOM_CHARACTERS
+def key_ranges(user_id: int | str) -> list[tuple[str, str]]:
+    """The first and the last key that this person's sessions may have, for each mark; in every collation."""
+    return [(mark + "0" * RANDOM_CHARACTERS, mark + "z" * RANDOM_CHARACTERS) for mark in _marks_of(user_id)]
 
 
 def end_of(data: Mapping[str, Any]) -> int:

@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.contrib.auth import logout
-from django.contrib.auth.models import User
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 
 from workflows.actor import Actor
-from workflows.audit import write_audit
+from workflows.audit import write_audit, write_event
 from workflows.browser_words import name_browser
 from workflows.middleware import is_database_away
 from workflows.queries.sessions import find_session, is_live, is_of, rows_of
@@ -39,8 +38,24 @@ def _note_use(request: HttpRequest) -> None:
     request.session[BROWSER] = name_browser(request.headers.get("User-Agent", ""))
 
 
+def record_sign_in(sender: object, request: HttpRequest, user: User, **more: object) -> None:
+    _record("sign-in", request, user)
+
+
+def record_sign_out(sender: object, request: HttpRequest, user: User | None, **more: object) -> None:
+    if user is not None:
+        _record("sign-out", request, user)
+
+
+def _record(action: str, request: HttpRequest, user: User) -> None:
+    name = user.get_username()
+    write_event(action, f"user {name}", name=name, request=request)
+
+
 def connect() -> None:
     user_logged_in.connect(note_sign_in, dispatch_uid="workflows.sessions")
+    user_logged_in.connect(record_sign_in, dispatch_uid="workflows.sessions.audit")
+    user_logged_out.connect(record_sign_out, dispatch_uid="workflows.sessions.audit")
 
 
 class SessionAgeMiddleware:
@@ -63,7 +78,8 @@ class SessionAgeMiddleware:
         """A session without the person's mark would be in no list of theirs; all have had one since there are lists."""
         session = request.session
         if not is_marked(session.session_key, str(request.user.pk)) or now > end_of(session):
-            logout(request)
+            session.flush()  # nobody signs out here: the session is over by its age
+            request.user = AnonymousUser()
         elif now - session[SEEN_AT] > SEEN_EVERY and not _is_poll(request):
             _note_use(request)
 

@@ -13,6 +13,7 @@ from django.utils.crypto import constant_time_compare
 
 from workflows.audit import write_event
 from workflows.roles import load_user
+from workflows.transactions import write_transaction
 
 PROXY_SECRET_META = "HTTP_X_JOBMON_PROXY_SECRET"  # noqa: S105 - the name of a header
 LONGEST_NAME = 60
@@ -47,6 +48,12 @@ class ProxyBackend(LoadsRoles, RemoteUserBackend):
     @property
     def create_unknown_user(self) -> bool:  # type: ignore[override]
         return bool(settings.REMOTE_USER_CREATES)
+
+    @write_transaction
+    def authenticate(self, request: HttpRequest | None, remote_user: str | None) -> User | None:  # type: ignore[override]
+        """Once per session: an account that is made here and its audit row are one transaction."""
+        user: User | None = super().authenticate(request, remote_user)  # type: ignore[arg-type]
+        return user
 
     def configure_user(self, request: HttpRequest, user: User, created: bool = True) -> User:  # type: ignore[override]
         if created:

@@ -14,8 +14,10 @@ from django.utils.safestring import SafeString
 
 from workflows import explain, markup, words
 from workflows.masking import mask_secrets
-from workflows.models import Job, JobInstance
+from workflows.models import ErrorGroup, Job, JobInstance
+from workflows.models.definition import LIVE_LETTERS
 from workflows.queries.jobs import ORDERS, JobRow
+from workflows.secret_files import split_command
 
 NOTHING = markup.NOTHING
 NUMBER = {"th": {"class": "num"}, "td": {"class": "num"}}
@@ -42,7 +44,7 @@ class JobTable(dt.Table):
     name = dt.Column(verbose_name="Name", accessor="job__name", attrs={"td": {"class": "text half"}})
     tag = dt.Column(verbose_name="Tag", accessor="group")
     attempts = dt.Column(verbose_name="Attempts", accessor="job", attrs=NUMBER)
-    reason = dt.Column(verbose_name="Last attempt", accessor="last", attrs={"td": {"class": "text"}}, empty_values=())
+    reason = dt.Column(verbose_name="Why it failed", accessor="last", attrs={"td": {"class": "text"}}, empty_values=())
     host = dt.Column(verbose_name="Host", accessor="last__nodename")
     memory = dt.Column(verbose_name="Memory / asked", accessor="job", attrs=NUMBER)
     run_time = dt.Column(verbose_name="Run time", accessor="last", attrs=NUMBER)
@@ -50,6 +52,10 @@ class JobTable(dt.Table):
     batch = dt.Column(verbose_name="Batch id", accessor="last__executor_id")
     slots = dt.Column(verbose_name="Slots", accessor="job__slots", attrs=NUMBER)
     max_runtime = dt.Column(verbose_name="Longest run time", accessor="job__max_runtime", attrs=NUMBER)
+    error = dt.Column(verbose_name="Kind of failure", accessor="job__error_group", attrs={"td": {"class": "text"}})
+    submitted = dt.Column(
+        verbose_name="First submitted", accessor="job__submitted_date", attrs={"td": {"class": "nowrap"}}
+    )
     command = dt.Column(verbose_name="Command", accessor="job__command", attrs={"td": {"class": "text"}})
 
     DEFAULT = ("status", "job_id", "name", "tag", "attempts", "reason", "host", "memory", "run_time", "changed")
@@ -60,11 +66,8 @@ class JobTable(dt.Table):
         attrs = {"class": "list cards", "data-rows": "jobs"}
         caption = "Jobs"
 
-    def __init__(self, rows: Sequence[JobRow], request: HttpRequest, sort: str, columns: str = "") -> None:
-        """`columns`: what the reader keeps; the address says otherwise, or nothing."""
-        asked = request.GET.get("cols", "") or columns
-        chosen = [name for name in map(str.strip, asked.split(",")) if name in self.base_columns]
-        shown = list(dict.fromkeys(chosen)) or list(self.DEFAULT)
+    def __init__(self, rows: Sequence[JobRow], request: HttpRequest, sort: str, shown: list[str]) -> None:
+        """`shown`: names of columns, in their order."""
         self.shown_columns = ",".join(shown)
         super().__init__(
             rows,
@@ -74,6 +77,12 @@ class JobTable(dt.Table):
         )
         self.sort = sort
         self.page_request = request
+
+    @classmethod
+    def choose_columns(cls, asked: str) -> list[str]:
+        """The columns of this text that there are, in its order; the usual ones if there is none."""
+        chosen = [name for name in map(str.strip, asked.split(",")) if name in cls.base_columns]
+        return list(dict.fromkeys(chosen)) or list(cls.DEFAULT)
 
     @property
     def all_columns(self) -> str:
@@ -107,7 +116,8 @@ class JobTable(dt.Table):
         return format_html('<a href="/jobs/{}/">{}</a>', record.job.job_id, record.job.name)
 
     def render_attempts(self, record: JobRow) -> str:
-        return f"{record.job.num_attempts} / {record.job.max_attempts}"
+        begun = record.job.num_attempts + (record.job.status in LIVE_LETTERS)
+        return f"{begun} / {record.job.max_attempts}"
 
     def render_reason(self, record: JobRow) -> Any:
         if record.last is None:
@@ -130,5 +140,11 @@ class JobTable(dt.Table):
     def render_changed(self, value: Any) -> SafeString:
         return markup.when(value)
 
+    def render_error(self, value: ErrorGroup) -> SafeString:
+        return format_html('<a href="/error-groups/{}/">{}</a>', value.pk, value.title)
+
+    def render_submitted(self, value: Any) -> SafeString:
+        return markup.when(value)
+
     def render_command(self, value: str) -> SafeString:
-        return format_html("<code>{}</code>", markup.clip(mask_secrets(value), 80))
+        return format_html("<code>{}</code>", markup.clip(mask_secrets(split_command(value)[1]), 80))

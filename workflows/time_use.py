@@ -93,4 +93,4 @@ def split_sentence(parts: Mapping[str, float], attempts: int) -> str:
 
 
 def _percent(share: float) -> str:
-    return "under 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
+    return "under 1\u00a0%" if share < 0.01 else f"{share:.0%}".replace("%", "\u00a0%")

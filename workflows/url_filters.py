@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,12 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from workflows import words
+from workflows.digits import read_digits
 from workflows.queries.counting import count_each
 
-VIEW_NAMES = frozenset({"fields", "after", "before", "per_page", "sort", "cols", "export", "v", "dag_id", "format"})
+PLACE_NAMES = frozenset({"after", "before", "groups_after", "v", "export"})
+"""Where one stands in a list, and how it is wanted: the only parameters that a change of its filters leaves behind"""
+VIEW_NAMES = PLACE_NAMES | {"fields", "per_page", "sort", "cols", "dag_id", "format"}
 MAX_VALUES = 50
 ATTRIBUTE, MOST_ATTRIBUTES = "attr.", 10
 FEW_CHIPS, MOST_COUNTED = 3, 1_000
@@ -37,7 +40,10 @@ class ManyTexts(forms.Field):
     widget = forms.SelectMultiple
 
     def to_python(self, value: Any) -> list[str]:
-        return [str(item) for item in value if str(item)][:MAX_VALUES] if value else []
+        texts = [str(item) for item in value or () if str(item)]
+        if len(texts) > MAX_VALUES:  # leaving some out would widen what "not" narrows
+            raise forms.ValidationError(f"write at most {MAX_VALUES} values")
+        return texts
 
 
 class SinceField(forms.CharField):
@@ -61,9 +67,10 @@ class IdsField(forms.CharField):
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
         parts = [part.strip() for part in text.split(",") if part.strip()]
-        if any(not part.isascii() or not part.isdigit() or len(part) > 18 for part in parts) or len(parts) > 1000:
+        numbers = [number for part in parts if (number := read_digits(part)) is not None]
+        if len(numbers) < len(parts) or len(parts) > 1000:
             raise forms.ValidationError("write ids separated by commas")
-        return [int(part) for part in parts]
+        return numbers
 
 
 class IdsFilter(df.Filter):
@@ -168,6 +175,12 @@ class UrlFilterSet(df.FilterSet):
             else f"not understood: {name}={value}"
         )
         return Chip(label, rest.urlencode(), is_understood)
+
+    def kept_beside(self, fields: Collection[str]) -> list[tuple[str, str]]:
+        """What a form with these fields has to send along, so that using it drops nothing that narrows the list, nor
+        what was not understood."""
+        names = [name for name in self.query if name not in fields and name not in PLACE_NAMES]
+        return [(name, value) for name in names for value in self.query.getlist(name)]
 
     def label_of(self, name: str) -> str:
         return str(self.filters[name].label or name)

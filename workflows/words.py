@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from workflows import looks
+from workflows.digits import read_digits
 from workflows.state_machine import Reason
 
 GB = 10**9
+MOST_SAID = 300
+NO_EXIT = "it vanished without an exit code"
+_IN_BRACKETS = re.compile(r"\(([^()]+)\)\.?$")
 NONE = "\u2013"  # a dash: not known, or none
 HEADS = {"C": "Registered, not started", "R": "Running", "S": "Stopped", "E": "Ended with failures", "D": "Done"}
 SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 6: "SIGABRT", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV",
@@ -61,6 +66,8 @@ def since(moment: datetime, now: datetime) -> str:
         return f"in {duration(-seconds)}"
     if seconds > 31 * 86400:
         return f"{moment:%-d %b %Y}"
+    if seconds >= 2 * 86400:
+        return f"{plural(round(seconds / 86400), 'day')} ago"
     return f"{seconds:.0f} s ago" if seconds < 59.5 else f"{duration(seconds)} ago"
 
 
@@ -83,6 +90,11 @@ def seconds_between(start: datetime | None, end: datetime | None) -> float | Non
     return (end - start).total_seconds() if start and end else None
 
 
+def attempts(used: int, most: int, *, is_live: bool) -> str:
+    """`attempt 1 of 3` while one is live, which is not used up yet; else `1 of 3 attempts used`."""
+    return f"attempt {used + 1:,} of {most:,}" if is_live else f"{used:,} of {most:,} attempts used"
+
+
 def signal_name(number_: int) -> str:
     return SIGNALS.get(number_, f"signal {number_}")
 
@@ -93,21 +105,30 @@ def reason_sentence(instance: Mapping[str, object]) -> str:
     host = f" on {instance['nodename']}" if instance.get("nodename") else ""
     if reason == Reason.EXIT:
         return f"Exit code {_known(instance.get('exit_code'))}{host}"
+    evidence = str(instance.get("evidence") or "")
     if reason == Reason.SIGNAL:
-        signal = instance.get("signal")
-        return f"Ended by {signal_name(signal) if isinstance(signal, int) else 'a signal'}{host}"
+        signal, witness = instance.get("signal"), " (accounting)" if "accounting says so" in evidence else ""
+        return f"Ended by {signal_name(signal) if isinstance(signal, int) else 'a signal'}{host}{witness}"
     if reason == Reason.MEMORY:
-        return _over_memory(instance)
+        return _over_memory(instance) + _told_by_accounting(evidence)
     if reason == Reason.RUNTIME:
-        return _over_runtime(instance)
+        return _over_runtime(instance) + _told_by_accounting(evidence)
     if reason == Reason.LOST:
-        return f"Lost after its start{host}: it vanished without an exit code"
+        absent = "no exit file, absent from two listings" if "absent from two listings" in evidence else NO_EXIT
+        return f"Lost after its start{host}: {absent}{_told_by_accounting(evidence)}"
     if reason == Reason.KILLED:
         who = instance.get("kill_asked_by")
         return f"Killed by {who}" if who else "Killed by a person"
     if reason == Reason.REFUSED:
-        return f"Refused by {instance.get('executor_type')}: it will never run this request"
+        said = evidence.removeprefix("Refused:").strip().rstrip(".")[:MOST_SAID]
+        return f"Refused by {instance.get('executor_type')}: {said or 'it will never run this request'}"
     return "Never started; not counted as an attempt" if reason == Reason.VOID else ""
+
+
+def _told_by_accounting(evidence: str) -> str:
+    """The batch system's own words, which stand in brackets at the end of the evidence."""
+    found = _IN_BRACKETS.search(evidence)
+    return f" (accounting: {found[1][:MOST_SAID]})" if found else ""
 
 
 def _known(value: object) -> object:
@@ -132,8 +153,10 @@ def counts_sentence(counts: Mapping[str, int]) -> str:
     return ", ".join(parts) or "no jobs"
 
 
-def workflow_sentence(status: str, counts: Mapping[str, int], stopping: str = "", held: str = "") -> str:
-    """The one sentence on top of a workflow: how far it is, and what stands in the way."""
+def workflow_sentence(
+    status: str, counts: Mapping[str, int], stopping: str = "", held: str = "", kinds: int = 0
+) -> str:
+    """The one sentence on top of a workflow: how far it is, and what stands in the way. `kinds`: groups of errors."""
     total = sum(counts.values())
     if not total:
         return "It has no jobs."
@@ -147,6 +170,7 @@ def workflow_sentence(status: str, counts: Mapping[str, int], stopping: str = ""
         return f"Done: all {plural(total, 'job')}."
     text = f"{head}: {done:,} of {plural(total, 'job')} done"
     text += f", {failed:,} failed" if failed else ""
+    text += f" ({plural(kinds, 'kind')} of errors)" if failed > 1 and kinds else ""
     text += f", {counts['B']:,} blocked by {'it' if failed == 1 else 'them'}" if counts.get("B") else ""
     active = counts.get("R", 0)
     return text + (f", {active:,} running." if active else ".")
@@ -174,8 +198,9 @@ def parse_since(text: str, now: datetime) -> datetime | None:
     """`30m`, `24h`, `7d`, `2w`, or an ISO date or time (UTC unless it says otherwise); None if it is none of them."""
     units = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
     text = text.strip()
-    if text[:-1].isdigit() and text[-1:] in units and len(text) <= 6:
-        return now - timedelta(seconds=int(text[:-1]) * units[text[-1]])
+    count = read_digits(text[:-1], 5)
+    if count is not None and text[-1] in units:
+        return now - timedelta(seconds=count * units[text[-1]])
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

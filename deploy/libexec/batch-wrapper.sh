@@ -52,6 +52,7 @@ if [ -f token ]; then read -r __jobmon_kind __jobmon_winner __jobmon_rest <token
 if [ "$__jobmon_kind" != start ] || [ "$__jobmon_winner" != "$__jobmon_nonce" ]; then exit 0; fi
 
 __jobmon_run() {
+    unset JOBMON_SECRET_FILES
     __jobmon_entry= __jobmon_dir= __jobmon_out= __jobmon_err=
     while IFS= read -r __jobmon_line; do
         case $__jobmon_line in
@@ -80,6 +81,53 @@ ${__jobmon_line#+}" ;;
             exit 126
         fi
         unset OLDPWD
+        if [ -n "${JOBMON_SECRET_FILES:-}" ]; then
+set +xv
+unset IFS
+__jobmon_refuse() {
+    printf '%s\n' "jobmon: not started: $1 cannot be read from the file $2: $3" >&2
+    exit 126
+}
+__jobmon_check() {
+    [ "$3" ] || __jobmon_refuse "$1" "$2" "this host has no stat that could check it; ask its administrator"
+    case $3 in 8???) ;; *) __jobmon_refuse "$1" "$2" "it is no regular file; name one of mode 600" ;; esac
+    case $5 in
+    0 | "$(command -p id -u)") ;;
+    *) __jobmon_refuse "$1" "$2" "it belongs to uid $5, but the job runs as $(command -p id -un); use a file of its own, and chmod 600 $2" ;;
+    esac
+    case $3 in ??[048c]0) ;; *) __jobmon_refuse "$1" "$2" "others may use it (mode $4); run chmod 600 $2" ;; esac
+    [ "$6" -le 65536 ] || __jobmon_refuse "$1" "$2" "it has $6 bytes, and at most 65536 are possible; let the command read it"
+    [ "$(LC_ALL=C command -p tr -d '\000' </proc/self/fd/3 | command -p wc -c)" -eq "$6" ] ||
+        __jobmon_refuse "$1" "$2" "it holds a NUL character, or is being written; put nothing but the value into it"
+}
+__jobmon_read() {
+    [ -e "$2" ] || __jobmon_refuse "$1" "$2" "$(command -p id -un) finds no such file on this host; make it there, and chmod 600 $2"
+    [ -f "$2" ] || __jobmon_refuse "$1" "$2" "it is no regular file; name one of mode 600"
+    [ -r "$2" ] || __jobmon_refuse "$1" "$2" "$(command -p id -un), as whom the job runs, may not read it; use a file of its own, and chmod 600 $2"
+    __jobmon_opened=
+    {
+        __jobmon_opened=1
+        __jobmon_check "$1" "$2" $(command -p stat -L -c '%f %a %u %s' /proc/self/fd/3)
+        __jobmon_value=$(command -p cat <&3)
+    } 3<"$2"
+    [ "$__jobmon_opened" ] || __jobmon_refuse "$1" "$2" "it cannot be opened; run chmod 600 $2"
+}
+__jobmon_newline='
+'
+__jobmon_left=$JOBMON_SECRET_FILES
+unset JOBMON_SECRET_FILES
+set --
+while [ "$__jobmon_left" ]; do
+    __jobmon_line=${__jobmon_left%%"$__jobmon_newline"*}
+    __jobmon_left=${__jobmon_left#"$__jobmon_line"}
+    __jobmon_left=${__jobmon_left#"$__jobmon_newline"}
+    __jobmon_read "${__jobmon_line%%=*}" "${__jobmon_line#*=}"
+    set -- "$@" "${__jobmon_line%%=*}=$__jobmon_value"
+done
+unset __jobmon_value
+export "$@" || exit 126
+set --
+        fi
         if [ -x /bin/bash ]; then exec /bin/bash "$__jobmon_folder/command"; fi
         exec /bin/sh "$__jobmon_folder/command"
     } >>"$__jobmon_out" 2>>"$__jobmon_err"
@@ -99,5 +147,5 @@ while [ -n "$__jobmon_interrupted" ]; do
 done
 { times; echo "exit $__jobmon_code"; } >>token
 read -r __jobmon_hint <setup
-printf '' >"${__jobmon_hint#h}"
+mkdir "${__jobmon_hint#h}" 2>/dev/null
 [ "$__jobmon_code" = 0 ]

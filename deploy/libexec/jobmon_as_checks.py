@@ -8,7 +8,7 @@ import pwd
 import re
 import stat
 
-VERSION = 1
+VERSIONS = (1, 2)  # 2 may name secret files
 MAX_INPUT, MAX_ATTEMPTS = 64 << 20, 5000
 LONGEST = 100
 VERBS = ("submit", "list", "cancel", "read", "remove")
@@ -16,6 +16,7 @@ NO_SHELLS = ("nologin", "false", "sync", "halt", "shutdown")
 NAME = r"[A-Za-z][A-Za-z0-9_.@-]{0,63}"
 NUMBER = r"[0-9]{1,9}"
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SECRET_FILES, MAX_SECRET_FILES = "JOBMON_SECRET_FILES", 16
 # What a submission may ask for beside its fixed part: option → what its values look like. A site's own list is added.
 SGE_OPTIONS = {
     "-w": ["e"], "-P": [NAME], "-q": [NAME], "-pe": [NAME, NUMBER], "-tc": [NUMBER],
@@ -45,10 +46,16 @@ def demand(condition, words):
 
 
 def read_root_file(path):
-    """A file that nobody but root can have written, nor put there."""
+    """A file that nobody but root can have written, nor put there: in a sticky folder above, what is root's stays."""
     for one in (path, os.path.dirname(path)):
         found = os.stat(one)
         demand(found.st_uid == 0 and not found.st_mode & 0o022, f"{one} must belong to root, writable by root alone")
+    above = os.path.dirname(path)
+    while above != "/":
+        above = os.path.dirname(above)
+        found = os.stat(above)
+        is_safe = found.st_uid == 0 and (found.st_mode & stat.S_ISVTX or not found.st_mode & 0o022)
+        demand(is_safe, f"{above} must belong to root, writable by root alone")
     with open(path, "rb") as file:
         return file.read()
 
@@ -129,7 +136,20 @@ def read_environment(value):
         demand(VARIABLE.fullmatch(name), f"environment: {name[:80]!r} is no name of a variable")
         read_text(text, "environment", 1 << 20)
     demand(sum(len(name) + len(text) for name, text in value.items()) <= 1 << 20, "environment: too large")
+    if SECRET_FILES in value:
+        read_secret_files(value[SECRET_FILES])
     return value
+
+
+def read_secret_files(text):
+    """Variables whose values the wrapper reads, as the owner, from the owner's files: lines NAME=/path."""
+    pairs = [line.partition("=")[::2] for line in text.split("\n")]
+    demand(len(pairs) <= MAX_SECRET_FILES, f"secret files: at most {MAX_SECRET_FILES}")
+    demand(len({name for name, _ in pairs}) == len(pairs), "secret files: a variable comes twice")
+    for name, path in pairs:
+        demand(VARIABLE.fullmatch(name), f"secret files: {name[:80]!r} is no name of a variable")
+        demand(path.startswith("/"), f"secret files: {path[:80]!r} is no absolute path")
+        read_text(path, "secret files")
 
 
 def read_system(config, request):
@@ -199,7 +219,7 @@ def parse(data):
         request = json.loads(data, object_pairs_hook=unique, parse_constant=no_constant)
     except (ValueError, RecursionError):
         raise Refused("the request is not JSON") from None
-    demand(isinstance(request, dict) and request.get("version") == VERSION, f"not a request of version {VERSION}")
+    demand(isinstance(request, dict) and request.get("version") in VERSIONS, f"not a request of version {VERSIONS}")
     demand(request.get("verb") in VERBS, "unknown verb")
     read_number(request.get("seconds"), 1, LONGEST, "seconds")
     return request

@@ -68,4 +68,4 @@ def _follow(client: Client, instance_id: int, stream: str, offset: int | None) -
 def _begin(answer: Answer, asked: int | None) -> int | None:
     """Where a piece begins, in bytes; None if neither we nor the server said."""
     told = answer.headers.get("x-log-offset", "")
-    return int(told) if told.isdigit() else asked
+    return int(told) if told.isdecimal() else asked

@@ -7,10 +7,13 @@ import math
 import numbers
 from typing import TYPE_CHECKING, Any
 
-from jobmon.workflow.command import format_assignments
+from jobmon.workflow.command import check_variables, format_assignments
+from jobmon.workflow.secret_file import add_references, split_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from jobmon.workflow.secret_file import SecretFile
 
 NAME_DIGITS = 16
 MAX_NAME = 255
@@ -20,9 +23,10 @@ class ExecutableTask:
     """A shell command that is run once all its upstream tasks are done. Two tasks with the same command are equal.
 
     slots: CPU slots. mem_free: memory in GB. max_attempts: how often it is tried. max_runtime: seconds, None for no
-    limit. env_variables: set for the command, and part of it. tag: what summaries and pictures group by.
-    executor: another one than the workflow's. resource_scale: how much more memory or run time the next attempt asks for
-    after one that ended for it (0.5 is half as much again, the server's default). attributes: kept with the job.
+    limit. env_variables: set for the command, and part of it; a SecretFile is read where the job runs. tag: what summaries
+    and pictures group by. executor: another one than the workflow's. resource_scale: how much more memory or run time the
+    next attempt asks for after one that ended for it (0.5 is half as much again, the server's default). attributes: kept
+    with the job.
     name: made from the command if not given. Raises ValueError for values that no task can have.
     """
 
@@ -58,9 +62,8 @@ class ExecutableTask:
         attributes: Mapping[str, object] | None = None,
         upstream_tasks: Iterable[ExecutableTask] = (),
     ) -> None:
-        assignments = format_assignments(env_variables)
-        command = _check_command(command)
-        self._command = self._prepend(assignments, command) if assignments else command
+        plain, files = check_variables(env_variables, name or command) if env_variables else ({}, {})
+        self._command = self._add_variables(plain, files, _check_command(command))
         self._name = _check_name(name) if name else None
         self.slots = _check_whole("slots", slots, command)
         self.mem_free = _check_memory(mem_free, command)
@@ -73,6 +76,12 @@ class ExecutableTask:
         self._downstreams: dict[ExecutableTask, None] | None = None
         if upstream_tasks:
             self._add_upstreams(upstream_tasks)
+
+    def _add_variables(self, plain: dict[str, object], files: dict[str, SecretFile], command: str) -> str:
+        if not plain:
+            return add_references(files, command) if files else command
+        head, rest = split_head(command)
+        return add_references(files, "".join(head) + self._prepend(format_assignments(plain), rest))
 
     @staticmethod
     def _prepend(assignments: str, command: str) -> str:

@@ -1,56 +1,6 @@
-// Live updates, keys, copy buttons. Every page works without this file.
+// Keys, copy buttons, ticks, the end of a log. Every page works without this file.
 (function () {
   "use strict";
-  var polls = { paused: false, failures: 0, notBefore: 0 };
-
-  // Polls: none while hidden or paused; after errors ever rarer, up to every 2 minutes.
-  document.addEventListener("htmx:beforeRequest", function (event) {
-    if (!event.target.matches || !event.target.matches("[data-live]")) return;
-    if (document.hidden || polls.paused || Date.now() < polls.notBefore) event.preventDefault();
-    else event.target.setAttribute("aria-busy", "true");
-  });
-  document.addEventListener("htmx:afterRequest", function (event) {
-    var live = event.target;
-    if (!live.matches || !live.matches("[data-live]")) return;
-    live.removeAttribute("aria-busy");
-    if (event.detail.successful) {
-      polls.failures = 0;
-      noteAge("updated " + new Date().toLocaleTimeString());
-    } else {
-      polls.failures += 1;
-      polls.notBefore = Date.now() + Math.min(120, 10 * Math.pow(2, polls.failures)) * 1000;
-      noteAge("not updated: the server did not answer; trying again");
-    }
-  });
-  document.addEventListener("htmx:afterSwap", function () { addCopyButtons(document); });
-
-  function noteAge(text) {
-    document.querySelectorAll("[data-live-age]").forEach(function (node) { node.textContent = text; });
-  }
-
-  function togglePause() {
-    polls.paused = !polls.paused;
-    document.querySelectorAll("[data-live-pause]").forEach(function (button) {
-      button.textContent = polls.paused ? "Resume updates" : "Pause updates";
-      button.setAttribute("aria-pressed", String(polls.paused));
-    });
-  }
-
-  // Morphing keeps what the reader has opened, ticked, chosen or typed.
-  if (window.Idiomorph) {
-    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, node) {
-      if (name === "open") return node.tagName !== "DETAILS";
-      return !(["value", "checked", "selected"].includes(name) && isTouched(node));
-    };
-  }
-
-  function isTouched(field) {
-    if (field.tagName === "OPTION") {
-      var options = Array.from(field.closest("select").options);
-      return options.findIndex(function (one) { return one.selected; }) !== Math.max(0, options.findIndex(function (one) { return one.defaultSelected; }));
-    }
-    return field.value !== field.defaultValue || (field.tagName === "INPUT" && field.checked !== field.defaultChecked);
-  }
 
   function addCopyButtons(root) {
     root.querySelectorAll("[data-copy]:not([data-copy-ready])").forEach(function (box) {
@@ -73,11 +23,13 @@
     );
   }
 
-  // Keys: none acts, at most a key opens a page.
+  // Keys: none acts, at most a key opens a page. Those of links stand at the link, as data-key.
   var places = { w: "/workflows/", o: "/operations/", e: "/executors/", a: "/audit/" };
-  var named = { ArrowLeft: "left", ArrowRight: "right", "+": "plus", "-": "minus" };
+  var links = {
+    n: "a[rel=next]", b: "a[rel=prev]", "[": "a[data-key=older]", "]": "a[data-key=newer]", Enter: "tr.picked a",
+    ArrowLeft: "a[data-key=left]", ArrowRight: "a[data-key=right]", "+": "a[data-key=plus]", "-": "a[data-key=minus]"
+  };
   var goPending = 0;
-  var atEnd = false;
 
   function rows() { return Array.prototype.slice.call(document.querySelectorAll("table.list[data-rows] tbody tr")); }
 
@@ -96,35 +48,68 @@
     if (box) box.checked = !box.checked;
   }
 
-  function openLink(selector) {
-    var link = document.querySelector(selector);
-    if (link) link.click();
+  function press(selector) {
+    var found = document.querySelector(selector);
+    if (found) found.click();
+    return Boolean(found);
+  }
+
+  function focusFilter(event) {
+    var filter = document.querySelector("form.filters input:not([type=hidden]), form.filters select, form.filters summary");
+    if (filter) { event.preventDefault(); filter.focus(); }
+  }
+
+  // The same facts as a table, where there is a picture.
+  function showTable() {
+    var table = document.querySelector("[data-table]");
+    if (!table) return;
+    if (table.tagName === "DETAILS") table.open = true;
+    table.setAttribute("tabindex", "-1");
+    table.focus();
+    table.scrollIntoView({ block: "start" });
+  }
+
+  // To the top or the end of what is shown of a log; once there, to the beginning or the end of the log.
+  function goToEdge(place) {
+    var log = document.querySelector("pre.log");
+    if (!log) return;
+    var before = log.scrollTop;
+    log.scrollTop = place === "end" ? log.scrollHeight : 0;
+    if (log.scrollTop === before) press("a[data-key=" + place + "]");
+  }
+
+  var acts = {
+    "/": function (event) { event.preventDefault(); document.querySelector("#search-box").focus(); },
+    "?": function () { var help = document.querySelector("#key-help"); if (help) help.showModal(); },
+    j: function () { moveRow(1); },
+    k: function () { moveRow(-1); },
+    x: tickRow,
+    f: focusFilter,
+    p: function () { press("[data-live-pause]"); },
+    t: showTable,
+    G: function () { goToEdge("end"); }
+  };
+
+  function goTo(key) {
+    goPending = 0;
+    if (key === "g") goToEdge("top");
+    else if (places[key]) window.location.assign(places[key]);
+    else return false;
+    return true;
   }
 
   function onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.target.closest("input, textarea, select, [contenteditable], dialog[open]")) return;
     var key = event.key;
-    if (goPending && Date.now() - goPending < 1500 && places[key]) { window.location.assign(places[key]); return; }
+    if (goPending && Date.now() - goPending < 1500 && goTo(key)) return;
     goPending = key === "g" ? Date.now() : 0;
-    if (key === "/") { event.preventDefault(); document.querySelector("#search-box").focus(); }
-    else if (key === "?") { var help = document.querySelector("#key-help"); if (help) help.showModal(); }
-    else if (key === "j") moveRow(1);
-    else if (key === "k") moveRow(-1);
-    else if (key === "Enter") openLink("tr.picked a");
-    else if (key === "n") openLink("a[rel=next]");
-    else if (key === "b") openLink("a[rel=prev]");
-    else if (key === "[") openLink("a[data-key=older]");
-    else if (key === "]") openLink("a[data-key=newer]");
-    else if (key === "p") togglePause();
-    else if (key === "x") tickRow();
-    else if (key === "f") { var filter = document.querySelector("form.filters input, form.filters select"); if (filter) { event.preventDefault(); filter.focus(); } }
-    else if (named[key]) openLink("a[data-key=" + named[key] + "]");
-    else if (/^[a-zA-Z1-9]$/.test(key)) openLink('a[data-key="' + key + '"]');
+    if (acts[key]) acts[key](event);
+    else if (links[key]) press(links[key]);
+    else if (/^[a-zA-Z1-9]$/.test(key)) press('a[data-key="' + key + '"]');
   }
 
   document.addEventListener("click", function (event) {
-    if (event.target.closest("[data-live-pause]")) togglePause();
     var all = event.target.closest("[data-tick-all]");
     if (all) document.querySelectorAll("input[name=job]").forEach(function (box) { box.checked = all.checked; });
     if (event.target.closest("[data-open-keys]")) document.querySelector("#key-help").showModal();
@@ -134,18 +119,22 @@
   });
 
   // The end of a log is what one comes for; it stays in sight while one has not scrolled away.
-  function showEnd() {
-    var log = document.querySelector("pre[data-end]");
-    if (log && !window.location.hash) log.scrollTop = log.scrollHeight;
+  function logs() { return Array.from(document.querySelectorAll("pre[data-end]")); }
+  function isAtEnd(log) { return log.scrollHeight - log.scrollTop - log.clientHeight < 40; }
+  var left = new WeakSet(window.location.hash ? logs() : []);
+  function showEnds() {
+    logs().forEach(function (log) { if (!left.has(log)) log.scrollTop = log.scrollHeight; });
   }
   document.addEventListener("htmx:beforeSwap", function () {
-    var log = document.querySelector("pre[data-end]");
-    atEnd = Boolean(log) && log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    logs().forEach(function (log) { if (isAtEnd(log)) left.delete(log); else left.add(log); });
   });
-  document.addEventListener("htmx:afterSettle", function () { if (atEnd) showEnd(); });
-  showEnd();
+  document.addEventListener("htmx:afterSettle", showEnds);
+  showEnds();
 
-  document.querySelectorAll("[data-needs-script]").forEach(function (node) { node.hidden = false; });
+  // What happens now stands at the right end of a picture of time that is wider than the window.
+  document.querySelectorAll("[data-scroll-end]").forEach(function (node) { node.scrollLeft = node.scrollWidth; });
+
+  document.addEventListener("htmx:afterSwap", function () { addCopyButtons(document); });
   addCopyButtons(document);
   if (document.documentElement.dataset.keys !== "off") document.addEventListener("keydown", onKey);
 })();

@@ -3,16 +3,45 @@
   "use strict";
   var SAY_EVERY = 10000;
 
+  // Morphing keeps what the reader has opened, ticked, chosen, typed or enlarged, and what is said about the poll.
+  if (window.Idiomorph) {
+    window.Idiomorph.defaults.callbacks.beforeNodeMorphed = function (node, next) {
+      return !(next.nodeType === 1 && isNote(node) && isNote(next));
+    };
+    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = function (name, node) {
+      if (name === "open") return node.tagName !== "DETAILS";
+      if (name === "style") return false;
+      return !(["value", "checked", "selected"].includes(name) && isTouched(node));
+    };
+  }
+
+  function isNote(node) { return node.nodeType === 1 && node.hasAttribute("data-live-note"); }
+
+  function isTouched(field) {
+    if (field.tagName === "OPTION") {
+      var options = Array.from(field.closest("select").options);
+      return options.findIndex(function (one) { return one.selected; }) !== Math.max(0, options.findIndex(function (one) { return one.defaultSelected; }));
+    }
+    return field.value !== field.defaultValue || (field.tagName === "INPUT" && field.checked !== field.defaultChecked);
+  }
+
   // Rows stay where they are. New ones wait behind a link; those that have left stay, pale, until it is followed.
-  function keepRows(html) {
-    var shown = document.querySelector("#live table[data-rows]");
-    var answer = new DOMParser().parseFromString(html, "text/html");
-    var table = answer.querySelector("table[data-rows]");
-    if (!shown || !table) return html;
-    var body = table.tBodies[0];
-    var fresh = new Map(Array.from(body.rows).map(function (row) { return [row.id, row]; }));
+  function keepRows(answer) {
+    answer.querySelectorAll("table[data-rows]").forEach(function (table) {
+      var shown = document.querySelector('#live table[data-rows="' + table.dataset.rows + '"]');
+      if (shown && hasNames(shown) && hasNames(table)) keepRowsOf(shown, table, answer);
+    });
+  }
+
+  function rowsOf(table) { return Array.from(table.tBodies[0].rows); }
+
+  // Only rows with an id can be told from each other.
+  function hasNames(table) { return rowsOf(table).every(function (row) { return row.id; }); }
+
+  function keepRowsOf(shown, table, answer) {
+    var fresh = new Map(rowsOf(table).map(function (row) { return [row.id, row]; }));
     var left = 0;
-    var kept = Array.from(shown.tBodies[0].rows).map(function (row) {
+    var kept = rowsOf(shown).map(function (row) {
       var next = fresh.get(row.id);
       fresh.delete(row.id);
       if (!next) {
@@ -23,9 +52,8 @@
       next.classList.toggle("picked", row.classList.contains("picked"));
       return next;
     });
-    body.replaceChildren.apply(body, kept);
+    table.tBodies[0].replaceChildren.apply(table.tBodies[0], kept);
     if (fresh.size || left) table.parentNode.before(note(answer, table.dataset.rows, fresh.size, left));
-    return answer.body.innerHTML;
   }
 
   function note(page, word, added, left) {
@@ -41,7 +69,7 @@
     return paragraph;
   }
 
-  function counted(word, count) { return count === 1 ? word.replace(/s$/, "") : word; }
+  function counted(word, count) { return count === 1 ? word.replace(/ies$/, "y").replace(/s$/, "") : word; }
 
   // Said to screen readers: a status that has changed, and that a log has grown. `data-announce` holds what decides
   // whether it has changed; without a value the text itself does.
@@ -58,7 +86,7 @@
   }
 
   function logOf() {
-    var node = document.querySelector("pre[data-end]");
+    var node = document.querySelector("pre[data-offset]");
     return node && { offset: node.dataset.offset, lines: node.children.length };
   }
 
@@ -82,8 +110,14 @@
 
   function isPoll(event) { return event.detail.target && event.detail.target.matches("[data-live]"); }
 
+  // What is no fragment of this page (the form of a sign-in in front of the server) must not take its place.
   document.addEventListener("htmx:beforeSwap", function (event) {
-    if (isPoll(event) && event.detail.xhr.status === 200) event.detail.serverResponse = keepRows(event.detail.serverResponse);
+    if (!isPoll(event) || event.detail.xhr.status !== 200) return;
+    var answer = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
+    event.detail.shouldSwap = Boolean(answer.querySelector("body > #live"));
+    event.detail.isError = !event.detail.shouldSwap;
+    keepRows(answer);
+    event.detail.serverResponse = answer.body.innerHTML;
   });
   document.addEventListener("htmx:afterSettle", tell);
 })();

@@ -100,7 +100,7 @@ def ids_of(*names: str) -> list[int]:
 def test_a_reset_and_new_requests_tell_how_many_and_why(api: Caller, failed: Workflow) -> None:
     stored = (count_all(), sorted(Job.objects.values_list("name", "status", "slots")))
     reset = api.post(f"workflows/{failed.pk}/reset/?dry_run=1", {"job_ids": ids_of("a", "b")})
-    assert reset.body["sentence"].startswith("2 of 2 chosen jobs")
+    assert reset.body["sentence"].startswith("2 jobs (")
     asked = {"job_ids": ids_of("a", "b"), "slots": 4}
     requests = api.post(f"workflows/{failed.pk}/requests/?dry_run=1", asked)
     assert requests.body["sentence"].startswith("1 of 2 chosen jobs (named by id). 1 job skipped: it is done.")

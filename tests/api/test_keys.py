@@ -83,7 +83,7 @@ def prepare(world: World, call: str) -> dict[str, object] | None:
     if call.endswith("/commit/"):
         draft = Draft.objects.get()
         Draft.objects.update(header={"workflow_args": "d", "job_count": 1})
-        drafts.store_chunk(draft, 0, b'[{"name": "a", "command": "ok"}]')
+        drafts.store_chunk(draft, 0, b'[{"name": "a", "command": "ok"}]', 1)
     body: dict[str, object] | None = BODIES.get(call, TABLE["bodies"].get(call))
     if body and "job_ids" in body:
         body = {**body, "job_ids": [world.values["job_id"]]}

@@ -13,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.api.caller import Caller, caller_for, graph
 from tests.factories import make_user
+from workflows import drafts
 from workflows.access import create_token, find_token
-from workflows.models import AuditEntry, Workflow, WorkflowRun
+from workflows.models import AuditEntry, DraftChunk, Job, Workflow, WorkflowRun
 
 pytestmark = pytest.mark.django_db
 Member = Callable[[str], Caller]
@@ -219,6 +220,56 @@ def test_drafts_count_too(api: Caller, settings) -> None:
     settings.QUOTA_SUBMISSIONS = 1
     assert api.post("drafts/", {"workflow_args": "a"}).status == 201
     assert api.post("drafts/", {"workflow_args": "b"}).status == 429
+
+
+def test_open_drafts_are_few(api: Caller, settings) -> None:
+    settings.QUOTA_DRAFTS = 1
+    draft = api.post("drafts/", {"workflow_args": "a"}).body["id"]
+    over = api.post("drafts/", {"workflow_args": "b"})
+    assert (over.status, over.code) == (429, "too-many-drafts")
+    assert caller_for(make_user("bob")).post("drafts/", {"workflow_args": "b"}).status == 201
+    assert api.put(f"drafts/{draft}/chunks/0/", {"jobs": graph("a")["jobs"]}).status == 204
+    assert api.post(f"drafts/{draft}/commit/").status == 201
+    assert api.post("drafts/", {"workflow_args": "b"}).status == 201, "a committed one is none any more"
+
+
+@pytest.mark.parametrize(("name", "limit", "code"), [("MAX_JOBS", 3, "too-many-jobs"), ("MAX_BYTES", 100, "too-large")])
+def test_all_chunks_together_have_a_limit(
+    api: Caller, monkeypatch: pytest.MonkeyPatch, name: str, limit: int, code: str
+) -> None:
+    """It is the chunk that is refused: what is too much is neither stored nor read into memory again."""
+    monkeypatch.setattr(drafts, name, limit)
+    draft = api.post("drafts/", {"workflow_args": "a"}).body["id"]
+    first, second = graph("a", "b")["jobs"], graph("c", "d")["jobs"]
+    assert api.put(f"drafts/{draft}/chunks/0/", {"jobs": first}).status == 204
+    over = api.put(f"drafts/{draft}/chunks/1/", {"jobs": second})
+    assert (over.status, over.body["errors"][0]["code"]) == (400, code)
+    assert api.put(f"drafts/{draft}/chunks/0/", {"jobs": first}).status == 204, "the same chunk again is no more"
+    assert DraftChunk.objects.count() == 1
+
+
+def test_chunks_that_nobody_counted_are_stopped_at_the_commit(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = api.post("drafts/", {"workflow_args": "a"}).body["id"]
+    for number, name in enumerate("ab"):
+        assert api.put(f"drafts/{draft}/chunks/{number}/", {"jobs": graph(name)["jobs"]}).status == 204
+    DraftChunk.objects.update(jobs=0, size=0)
+    monkeypatch.setattr(drafts, "MAX_JOBS", 1)
+    over = api.post(f"drafts/{draft}/commit/")
+    assert (over.status, over.body["errors"][0]["code"]) == (400, "too-many-jobs")
+
+
+def test_a_token_that_submits_may_submit_again_with_other_wishes(api: Caller, owner: User) -> None:
+    """What docs/users.md says of the scope: what a control script says of its own workflow, and no other call."""
+    number = submit(api)
+    script = caller_for(owner, "submit")
+    again = {**graph("a"), "group": "fits", "jobs": [{**graph("a")["jobs"][0], "max_attempts": 7}]}
+    owner.groups.add(Group.objects.get_or_create(name="fits")[0])
+    assert script.post("workflows/", again).status == 200
+    assert Job.objects.get().max_attempts == 7
+    assert Workflow.objects.get().group == Group.objects.get(name="fits")
+    assert script.put(f"workflows/{number}/sharing/", {"group": None}).status == 403
+    ids = {"job_ids": [Job.objects.get().pk], "max_attempts": 3}
+    assert script.post(f"workflows/{number}/requests/", ids).status == 403
 
 
 def test_live_runs_are_the_owners_whoever_starts_them(api: Caller, member: Member, settings) -> None:

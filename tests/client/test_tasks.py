@@ -74,7 +74,7 @@ def test_variables_are_sorted_so_that_the_command_is_the_same_again() -> None:
 
 @pytest.mark.parametrize("name", ["DB_PASSWORD", "TOKEN", "api_key", "Secret"])
 def test_secrets_in_variables_are_warned_of(name: str) -> None:
-    with pytest.warns(UserWarning, match=name):
+    with pytest.warns(UserWarning, match=f'{name}.*"{name}": SecretFile'):
         BashTask("true", env_variables={name: "x"})
 
 

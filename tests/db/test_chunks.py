@@ -62,7 +62,8 @@ def post_in_chunks(delivery: Delivery, args: str) -> Workflow:
     actor = make_actor()
     draft = drafts.create_draft(actor.user, {"workflow_args": args, "job_count": len(delivery.jobs)})
     for number in delivery.arrivals:
-        drafts.store_chunk(draft, number, json.dumps(delivery.chunks[number]).encode())
+        chunk = delivery.chunks[number]
+        drafts.store_chunk(draft, number, json.dumps(chunk).encode(), len(chunk))
     bound = binding.bind(drafts.assemble(draft), actor)
     drafts.finish(draft, bound.workflow)
     return bound.workflow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import cast
@@ -9,12 +10,12 @@ from typing import cast
 import pytest
 from django.utils import timezone
 
-from executors.base import AttemptRef, ExecutorUnavailable, ExitInfo, TokenKind
+from executors.base import AttemptRef, ExecutorUnavailable, ExitInfo, Listed, Phase, TokenKind
 from executors.dummy import DummyExecutor
 from tests.db.engine import attempts, drive, job, make_actor, start, statuses, submit
 from workflows import invariants, lifecycle
 from workflows.lifecycle import Refused
-from workflows.models import ExecutorState, Job, JobInstance, WorkflowRun
+from workflows.models import ExecutorState, Job, JobInstance, Workflow, WorkflowRun
 from workflows.scheduling import back_ends, reconcile, tick
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +86,24 @@ def test_a_submission_that_never_arrived_is_voided_and_made_again(clock: Clock) 
     WorkflowRun.objects.update(backoff_until=None)
     assert drive(run) == "D"
     assert attempts(workflow, "a") == [("E", "void"), ("D", "")]
+
+
+def test_what_the_batch_system_says_of_a_queued_job_is_kept_until_it_runs(clock: Clock) -> None:
+    workflow = submit([job("a", command="waits=100")])
+    tick.advance(start(workflow).pk)
+
+    def see(phase: Phase, message: str = "") -> tuple[str, str, int]:
+        one = live()
+        before = Workflow.objects.get().change_no
+        listing = {one.name: Listed(one.name, "77", phase, message=message)}
+        reconcile.apply_listing(dummy(), reconcile.read_live("dummy"), listing)
+        one.refresh_from_db()
+        return one.status, one.phase_message, Workflow.objects.get().change_no - before
+
+    assert see(Phase.PENDING, "Priority") == ("B", "Priority", 1)
+    assert see(Phase.PENDING, "Priority") == ("B", "Priority", 0)
+    assert see(Phase.PENDING, "Resources") == ("B", "Resources", 1)
+    assert see(Phase.RUNNING, "None") == ("R", "", 1)
 
 
 def test_a_failing_listing_changes_nothing(clock: Clock) -> None:
@@ -292,3 +311,17 @@ def test_limits_of_run_and_tag_hold(clock: Clock) -> None:
         assert now_live.filter(job__tag="x").count() <= 2
         clock.now += 11
     assert run.status == "D"
+
+
+def test_what_is_planted_among_the_hints_holds_no_run_up(clock: Clock) -> None:
+    """Where jobs run as their owners, everybody may make names there."""
+    run, spool = start(submit([job("a", command="runs=100")])), back_ends.local_spool()
+    (spool.ended / f"{run.pk}.999999" / "full").mkdir(parents=True)
+    (spool.ended / f"{run.pk}.999998").symlink_to("/nowhere")
+    try:
+        tick.advance(run.pk)
+        assert live().status == "B"
+        assert [hint for hint in spool.hints() if hint.run_id == run.pk] == []
+    finally:
+        for name in spool.ended.glob(f".no-hint.{run.pk}.*"):
+            shutil.rmtree(name)

@@ -219,14 +219,19 @@ def test_no_table_is_open_that_is_not_meant(ask: Ask) -> None:
 
 
 @on_mariadb
-def test_views_are_open_too(account: dict[str, str]) -> None:
+def test_views_are_open_where_they_are_named(account: dict[str, str]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE VIEW my_jobs AS SELECT job_id, name FROM job")
         try:
-            with closing(connect(run_command())) as opened:
+            cursor.execute("CREATE VIEW my_people AS SELECT username FROM auth_user")
+            with closing(connect(run_command("--view", "my_jobs"))) as opened:
                 opened.cursor().execute("SELECT * FROM my_jobs")
+                with pytest.raises(Exception, match="denied"):
+                    opened.cursor().execute("SELECT * FROM my_people")
+            with pytest.raises(CommandError, match="no view jobs_of_mine"):
+                run_command("--view", "jobs_of_mine")
         finally:
-            cursor.execute("DROP VIEW my_jobs")
+            cursor.execute("DROP VIEW IF EXISTS my_jobs, my_people")
 
 
 @on_mariadb

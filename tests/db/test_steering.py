@@ -148,7 +148,7 @@ def test_a_run_that_outlives_its_time_is_killed() -> None:
     WorkflowRun.objects.update(created_date=timezone.now() - timedelta(seconds=61))
     assert drive(run) == "S"
     assert attempts(workflow, "a") == [("E", "killed")]
-    assert AuditEntry.objects.filter(action="stop-kill", via="time-out").exists()
+    assert AuditEntry.objects.filter(action="stop-kill", actor="server", via="time-out").exists()
 
 
 def test_failures_that_are_alike_are_one_group() -> None:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.services import REPOSITORY, MariaDB, find_program
 from tests.waiting import wait_until
@@ -18,6 +19,7 @@ from tests.waiting import wait_until
 HOST = "jobmon.example.org"
 PASSWORD = "correct horse battery"
 GUIDE = REPOSITORY / "docs" / "install.md"
+UPGRADE = REPOSITORY / "docs" / "upgrade.md"
 EXAMPLE = REPOSITORY / "deploy" / "environment.example"
 SECRET = "k7Qd-" * 12
 UNITS = REPOSITORY / "deploy" / "systemd"
@@ -44,6 +46,7 @@ def shipped_settings(folder: Path) -> dict[str, str]:
     """The shipped settings, with their files below a private folder, and SQLite."""
     for name in ("secret_key", "db_password", "metrics_token"):
         (folder / name).write_text(SECRET + name + "\n")
+    (folder / "redis_url").write_text("redis://:word@127.0.0.1:6379/0\n")
     text = {name: value.replace("/etc/jobmon", str(folder)) for name, value in read_environment(EXAMPLE).items()}
     places = {name: value.replace("/var/lib/jobmon", str(folder / "lib")) for name, value in text.items()}
     return {**places, "JOBMON_DB": "sqlite", "JOBMON_DB_NAME": str(folder / "x.sqlite3")}
@@ -105,12 +108,22 @@ class Installation:
     def environment(self) -> dict[str, str]:
         return {**self.tools, **read_environment(self.folder / "etc" / "jobmon.env")}
 
-    def run_block(self, block: str, **more: str) -> None:
+    def run_block(self, block: str, typed: str = "") -> None:
+        """`typed` is what its programs are told when they ask."""
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", self.localize(block)], env={**self.tools, **more}, cwd=self.folder,
-            capture_output=True, text=True, timeout=600,
+            ["bash", "-euo", "pipefail", "-c", self.localize(block)], env=self.tools, cwd=self.folder,
+            input=typed, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+
+    def as_the_server(self, statement: str) -> str:
+        """What the database answers to the server's own account, or why it refuses."""
+        password = (self.folder / "etc" / "db_password").read_text().strip()
+        done = subprocess.run(
+            ["mariadb", "--no-defaults", f"--socket={self.mariadb.socket}", "--user=jobmon", "-N", "-e", statement, "jobmon"],
+            env={**self.tools, "MYSQL_PWD": password}, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        return done.stdout + done.stderr
 
     def adapt_files(self, more: dict[str, str]) -> None:
         """What a person edits or what lies elsewhere here: the settings and the command that was copied."""
@@ -127,14 +140,12 @@ class Installation:
         for program in ("nginx", "redis-server", "openssl", "mariadb"):
             find_program(program)
         self.mariadb.start()
-        self.start_redis()
         settings, *others = blocks_that_run()
         self.run_block(settings)
+        self.start_redis()
         self.adapt_files(more)
         for block in others:
-            self.run_block(
-                block.replace("createsuperuser", "createsuperuser --noinput"), DJANGO_SUPERUSER_PASSWORD=PASSWORD
-            )
+            self.run_block(block, typed=f"{PASSWORD}\n" if "--password" in block else "")
         for unit in ("jobmon-web", "jobmon-shepherd", "jobmon-worker", "jobmon-beat"):
             self.start_unit(unit)
         self.start_nginx()
@@ -148,7 +159,9 @@ class Installation:
 
     def start_redis(self) -> None:
         program = find_program("redis-server")
+        password = urlsplit((self.folder / "etc" / "redis_url").read_text().strip()).password or ""
         argv = [program, "--port", str(self.redis), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+        argv += ["--requirepass", password]
         self.start("redis", argv, self.tools)
 
     def start_unit(self, name: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.installation import HOST, PASSWORD, Installation
+from tests.deploy.installation import HOST, PASSWORD, UPGRADE, Installation, blocks_that_run
 from tests.services import REPOSITORY, Unavailable
 from tests.waiting import wait_until
 
@@ -144,6 +144,19 @@ def test_a_script_runs_a_workflow_and_a_person_looks_at_it(
     assert status == 200
     assert "done" in page
     assert "sweep: ended" in browser.send("GET", "/readyz")[2]
+
+
+def test_the_server_changes_rows_only(installed: Installation) -> None:
+    """The whole installation runs so: no table is its own, and of the audit it only adds and reads. The guide for
+    upgrades is followed as well, and leaves it at that."""
+    for block in [None, *blocks_that_run(UPGRADE)]:
+        if block is not None:
+            installed.run_block(block)
+        for forbidden in ("DROP TABLE job", "ALTER TABLE job ADD x INT", "CREATE TABLE x (x INT)",
+                          "UPDATE audit_entry SET actor = 'x'", "DELETE FROM audit_entry"):  # fmt: skip
+            assert "denied" in installed.as_the_server(forbidden), forbidden
+    actions = installed.as_the_server("SELECT action, target FROM audit_entry ORDER BY id LIMIT 1")
+    assert actions.split() == ["change-account", "user", "admin"]
 
 
 def test_metrics_want_their_token(installed: Installation, browser: Browser) -> None:

@@ -57,7 +57,7 @@ class Tab:
         self._closed = closed
         with self._browser.open(server.url + path, timeout=60) as answer:
             page = answer.read().decode()
-        found = re.search(r'hx-get="([^"]+)" hx-trigger="every ([0-9.]+)s"', page)
+        found = re.search(r'hx-get="([^"]+)" hx-trigger="every ([0-9.]+)s', page)
         assert found is not None, f"{path} is not live"
         self._url, self._pause = server.url + found[1].replace("&amp;", "&"), float(found[2])
         self._thread = threading.Thread(target=self._look_again_and_again)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.services import PARTS, EmbeddedServer, is_living
 from tests.waiting import wait_until
@@ -94,6 +95,16 @@ def test_parts_hear_only_on_loopback_and_on_private_sockets(embedded_server: Emb
     assert listening == [f"0100007F:{embedded_server.server_file['port']:04X}"]
     for found in (embedded_server.home / "redis.sock", embedded_server.home / "shepherd" / "shepherd.sock"):
         assert stat.S_IMODE(found.stat().st_mode) & 0o077 == 0, found
+    _demand_no_remote_control(embedded_server)
+
+
+def _demand_no_remote_control(server: EmbeddedServer) -> None:
+    """Celery's would end the worker at the word of whoever reaches Redis. One that obeys listens to a pattern of channels."""
+    broker = redis.Redis(unix_socket_path=str(server.home / "redis.sock"))
+    wait_until(
+        lambda: any(client["cmd"] == "brpop" for client in broker.client_list()), 60, "the worker waits for bells"
+    )
+    assert (broker.pubsub_numpat(), broker.pubsub_channels("*pidbox*")) == (0, [])
 
 
 def _descriptors(pid: int) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import secrets
 import shutil
 import tempfile
@@ -45,6 +46,10 @@ class BatchHarness:
         self.executor = executor
         self.working = executor  # stays when a test breaks the back end
         self._specs = Specs(executor.config.name_prefix)
+
+    @property
+    def uid(self) -> int:
+        return pwd.getpwnam(self.executor.config.user).pw_uid
 
     def spec(self, command: str, **given: object) -> JobSpec:
         return self._specs.make(command, given)

@@ -26,6 +26,10 @@ class Harness(Protocol):
 
     executor: Executor
 
+    @property
+    def uid(self) -> int:
+        """Of the account that its jobs run as."""
+
     def spec(self, command: str, **resources: object) -> JobSpec:
         """A new attempt; `resources` are fields of Resources, or of JobSpec."""
 

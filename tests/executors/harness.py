@@ -51,6 +51,8 @@ class Specs:
 class DummyHarness:
     """Time moves on only when a test waits."""
 
+    uid = os.getuid()
+
     def __init__(self) -> None:
         self.now = 1000.0
         self.executor = DummyExecutor("dummy", clock=lambda: self.now)
@@ -93,6 +95,8 @@ class DummyHarness:
 
 class LocalHarness:
     """A shepherd of its own with real jobs. `prefix` makes the attempts' names unique on this machine."""
+
+    uid = os.getuid()
 
     def __init__(
         self,

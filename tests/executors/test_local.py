@@ -17,6 +17,7 @@ from executors.local import LocalExecutor, SequentialExecutor
 from executors.local_spool import LocalSpool
 from executors.script import install_wrapper
 from tests.executors.contract import ShellContract, evidence, ref, run
+from tests.executors.contract_secret_files import SecretFilesContract
 from tests.executors.harness import LOCAL_KINDS, LocalHarness, wait_until
 
 Make = Callable[..., LocalHarness]
@@ -28,6 +29,10 @@ def harness(request: pytest.FixtureRequest, make_local: Make) -> LocalHarness:
 
 
 class TestContract(ShellContract):
+    """Local and sequential."""
+
+
+class TestSecretFiles(SecretFilesContract):
     """Local and sequential."""
 
 

@@ -28,6 +28,7 @@ from tests.executors.cluster import (
     log_commands,
 )
 from tests.executors.contract import HOSTILE, ShellContract, evidence, run
+from tests.executors.contract_secret_files import SecretFilesContract
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.sge, pytest.mark.first, pytest.mark.timeout(600)]
@@ -39,6 +40,10 @@ def harness(make_sge: Any) -> SgeHarness:
 
 
 class TestContract(ShellContract):
+    """Grid Engine."""
+
+
+class TestSecretFiles(SecretFilesContract):
     """Grid Engine."""
 
 

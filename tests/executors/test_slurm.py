@@ -27,6 +27,7 @@ from tests.executors.cluster import (
     write_waiting_program,
 )
 from tests.executors.contract import HOSTILE, ShellContract, check_late_submission, evidence, run
+from tests.executors.contract_secret_files import SecretFilesContract
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.first]
@@ -38,6 +39,10 @@ def harness(make_slurm: Any) -> SlurmHarness:
 
 
 class TestContract(ShellContract):
+    """Slurm."""
+
+
+class TestSecretFiles(SecretFilesContract):
     """Slurm."""
 
 

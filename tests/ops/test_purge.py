@@ -6,14 +6,16 @@ import collections
 import gzip
 import io
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db.models import Model
 from django.utils import timezone
 
 from executors.spool import attempt_folder, local_prefix
@@ -24,6 +26,7 @@ from workflows.models import (
     Job,
     JobInstance,
     Operation,
+    OperationItem,
     RunMinute,
     Workflow,
     WorkflowRun,
@@ -216,13 +219,60 @@ def test_only_as_many_as_needed_go_oldest_first(owner: User, spool: Path) -> Non
     assert Workflow.objects.count() == 2
 
 
+def test_what_hangs_on_a_workflow_goes_in_small_batches(
+    owner: User, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No transaction has more of them, however many an operation had; a resume in between ends it."""
+    made = make_old(owner, spool)
+    operation = Operation.objects.get()
+    operation.items.bulk_create(OperationItem(operation=operation, job_id=number) for number in range(10))
+    failed = Job.objects.filter(error_group__isnull=False).count()
+    monkeypatch.setattr(purging, "ROWS_AT_ONCE", 4)
+    real = purging._thin_batch
+    batches: list[tuple[str, int]] = []
+
+    def note(workflow_id: int, before: datetime, model: type[Model], ids: list[int]) -> bool:
+        batches.append((model.__name__, len(ids)))
+        return real(workflow_id, before, model, ids)
+
+    monkeypatch.setattr(purging, "_thin_batch", note)
+    run("--older-than", "90d")
+    assert batches == [
+        ("OperationItem", 4),
+        ("OperationItem", 4),
+        ("OperationItem", 3),
+        ("RunMinute", 1),
+        ("Job", failed),
+    ]
+    assert failed == 2
+    assert not Workflow.objects.filter(pk=made.workflow.pk).exists()
+
+
+def test_a_resume_between_two_batches_keeps_the_workflow(
+    owner: User, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_old(owner, spool)
+    monkeypatch.setattr(purging, "_next_attempts", lambda workflow: [])
+    real = purging._thin_batch
+
+    def resumed(*arguments: Any) -> bool:
+        age(made, 0, "R")
+        return real(*arguments)
+
+    monkeypatch.setattr(purging, "_thin_batch", resumed)
+    assert "was resumed meanwhile and stays" in run("--older-than", "90d")
+    assert OperationItem.objects.count() == 1
+
+
 def test_what_goes_is_archived_first(owner: User, spool: Path, tmp_path: Path) -> None:
     made = make_old(owner, spool)
     attempts, jobs = len(made.instances), len(made.all_jobs)
     with pytest.raises(CommandError, match="is not a folder"):
         call_command("purge", "--older-than", "90d", "--archive", str(tmp_path / "none"))
     (tmp_path / "archive").mkdir()
+    before = count_rows()
     call_command("purge", "--older-than", "90d", "--archive", str(tmp_path / "archive"), stdout=io.StringIO())
+    after = count_rows()
     assert Workflow.objects.count() == 0
     [file] = (tmp_path / "archive").iterdir()
     assert file.name == f"workflow-{made.workflow.pk}.jsonl.gz"
@@ -231,6 +281,10 @@ def test_what_goes_is_archived_first(owner: User, spool: Path, tmp_path: Path) -
         rows = [json.loads(line) for line in lines]
     found = collections.Counter(row["table"] for row in rows)
     assert (found["job"], found["job_instance"], found["workflow"]) == (jobs, attempts, 1)
+    models = {model.__name__: model._meta.db_table for model in apps.get_app_config("workflows").get_models()}
+    gone = {table: before[name] - after[name] for name, table in models.items() if after[name] < before[name]}
+    assert gone["operation_item"] == gone["run_minute"] == 1
+    assert {table: found[table] for table in gone} == gone, "every row that goes is in the file"
     assert found["job_edge"] > 0
     assert found["job_instance_error_log"] > 0
     assert {row["command"] for row in rows if row["table"] == "job"} == {job.command for job in made.all_jobs}

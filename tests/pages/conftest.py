@@ -22,12 +22,21 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--
         "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.markexpr:
+        return
+    for item in items:
+        if "tests/pages/" in str(item.path) and item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="the long form; `pytest -m slow tests/pages` runs it"))
+
+
 @dataclass
 class Watched:
     """What a page did that it must not do."""
 
     base: str
     problems: list[str] = field(default_factory=list)
+    expected: tuple[str, ...] = ()
 
     def watch(self, page: Page) -> None:
         page.on("console", lambda message: self._note(message.type in ("error", "warning"), f"console: {message.text}"))
@@ -41,7 +50,7 @@ class Watched:
         return url.startswith(("data:", "blob:")) or urlsplit(url).netloc == urlsplit(self.base).netloc
 
     def _note(self, is_problem: bool, text: str) -> None:
-        if is_problem:
+        if is_problem and not any(part in text for part in self.expected):
             self.problems.append(text)
 
 
@@ -75,12 +84,17 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def open_page(browser: Browser, live_server, owner: User) -> Iterator[OpenPage]:
+def watched(live_server) -> Watched:
+    """What the pages of `open_page` did. A test of failures names parts of the console's words in `expected`."""
+    return Watched(live_server.url)
+
+
+@pytest.fixture
+def open_page(browser: Browser, live_server, owner: User, watched: Watched) -> Iterator[OpenPage]:
     """`open_page(url, theme=, width=, javascript=)`: a page signed in as the owner. Problems fail the test at last."""
     client = Client()
     client.force_login(owner)
     session = client.cookies[settings.SESSION_COOKIE_NAME].value
-    watched = Watched(live_server.url)
     contexts: list[BrowserContext] = []
 
     def open_it(url: str, *, theme: str = "light", width: int = 1440, javascript: bool = True) -> Page:

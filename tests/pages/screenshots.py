@@ -107,7 +107,7 @@ def operations_of(made: Made) -> dict[str, str]:
     done = operations.freeze(other, actor, "requests", Job.objects.filter(dag_id=other.dag_id), "all jobs")
     assert done is not None
     collected = collecting.begin(made.workflow, actor, "retry", "status: failed", "status=F")
-    operations.confirm(done, {"values": {"mem_free": 6.0}})
+    operations.confirm(done, {"values": {"mem_free": 6.0}}, actor)
     while operations.carry_out(done.pk):
         pass
     return {
@@ -119,12 +119,14 @@ def operations_of(made: Made) -> dict[str, str]:
 
 
 def pages_of_the_site(made: Made) -> dict[str, str]:
-    make_audit(made.workflow, "hold", target=f"run {made.run.pk if made.run else 0}", after={"hold": "disk is full"})
+    run, now = f"run {made.run.pk if made.run else 0}", timezone.now()
+    make_audit(made.workflow, "hold", target=run, after={"hold": "disk is full"}, at=now - timedelta(minutes=41))
+    make_audit(made.workflow, "release", target=run, before={"hold": "disk is full"}, at=now - timedelta(minutes=33))
     return {
         "executors": "/executors/",
         "executor": "/executors/sge/",
         "hosts": "/hosts/",
-        "host": f"/hosts/local/{made.instance('E').nodename}/",
+        "host": f"/hosts/sge/{made.instance('E').nodename}/",
         "audit": "/audit/",
         "search": "/search/?q=fit_01",
         "account": "/account/",

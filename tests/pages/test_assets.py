@@ -11,7 +11,7 @@ import pytest
 from workflows import looks
 
 ROOT = Path(__file__).parents[2]
-SPRITE = (ROOT / "static/vendor/tabler-icons-3.51.0/sprite.svg").read_text(encoding="utf-8")
+SPRITE = (ROOT / "static/icons.svg").read_text(encoding="utf-8")
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SOURCES = sorted((ROOT / "workflows").rglob("*.py"))
 
@@ -53,3 +53,16 @@ def test_files_of_others_are_unchanged_and_licensed(sums: Path) -> None:
     assert "LICENSE" in {name for _, name in lines}
     for digest, name in lines:
         assert hashlib.sha256((sums.parent / name).read_bytes()).hexdigest() == digest, name
+
+
+def bodies(text: str) -> list[str]:
+    """What stands in the bodies of tables whose rows a poll keeps."""
+    return re.findall(r"<table[^>]* data-rows=.*?<tbody>(.*?)</tbody>", text, flags=re.DOTALL)
+
+
+def test_rows_that_polls_keep_can_be_told_apart() -> None:
+    """A row without an id would be taken for another one. The answer of a search is never polled."""
+    found = {str(path): bodies(path.read_text(encoding="utf-8")) for path in TEMPLATES if path.name != "search.html"}
+    rows = {name: re.findall(r"<tr\b[^>]*", "".join(texts)) for name, texts in found.items() if texts}
+    assert len(rows) > 8
+    assert [name for name, tags in rows.items() if not all(' id="' in tag for tag in tags)] == []

@@ -108,7 +108,7 @@ def test_a_batch_that_fails_leaves_nothing_and_is_tried_again(
 ) -> None:
     operation = begin(client, made, query="")
     with monkeypatch.context() as patch:
-        patch.setattr(operations, "SAMPLES", -1)  # no database takes a negative slice: the batch breaks off inside
+        patch.setattr(operations, "SAMPLED", -1)  # no database takes a negative slice: the batch breaks off inside
         with pytest.raises(ValueError, match=r"[Nn]egative"):
             collecting.collect(operation.pk)
     assert chosen() == []

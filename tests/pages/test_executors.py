@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from tests.factories import Made, Tag, make_user, make_workflow
+from tests.factories import Made, Tag, acts, make_user, make_workflow
 from workflows import executor_control
 from workflows.actor import Actor
 from workflows.models import (
@@ -20,6 +20,7 @@ from workflows.models import (
     HostExclusion,
     JobInstance,
     SystemState,
+    WorkflowRun,
 )
 from workflows.queries.executors import measure
 from workflows.scheduling import bad_hosts, executor_minutes, reconcile, server_facts, stored_facts
@@ -103,7 +104,7 @@ def test_the_server_tells_of_its_disk_its_parts_and_its_workers(client: Client, 
     facts = {"disk_total": 100 * 10**9, "disk_free": 10**9, "redis_version": "7.0.15", "redis_memory": 2 * 10**6}
     stored_facts.note_sweep({**facts, "redis_clients": 12, "database": "MariaDB 10.11.6"})
     text = client.get("/executors/").content.decode()
-    for words in ("nearly full", "7.0.15", "12 connections", "MariaDB 10.11.6", "99 % used"):
+    for words in ("nearly full", "7.0.15", "12 connections", "MariaDB 10.11.6", "99\u00a0% used"):
         assert words in text, words
     stored_facts.note_sweep(facts)  # as an older worker wrote them
     assert "7.0.15" in client.get("/executors/").content.decode()
@@ -137,7 +138,7 @@ def test_staff_holds_an_executor_and_nothing_new_is_submitted(made: Made, settin
     assert "That was done already" in again.content.decode()
     staff.post("/executors/sge/hold/", {"wanted": "release"})
     assert find_limits(made.run).executors["sge"] > 0
-    actions = list(AuditEntry.objects.order_by("pk").values_list("actor", "action", "target"))
+    actions = list(acts().values_list("actor", "action", "target"))
     assert actions == [("sue", "hold-executor", "executor sge"), ("sue", "release-executor", "executor sge")]
 
 
@@ -162,7 +163,7 @@ def test_others_may_look_and_are_told_why_not(client: Client, made: Made) -> Non
     ):  # fmt: skip
         assert "Only" in person.get(url).content.decode()
         assert person.post(url, {"wanted": "exclude", "limit": "3", "confirmed": "1"}).status_code == 403
-    assert not AuditEntry.objects.exists()
+    assert not acts().exists()
     assert not HostExclusion.objects.exists()
 
 
@@ -176,7 +177,7 @@ def test_a_host_is_excluded_and_readmitted(made: Made, admin: User) -> None:
     assert "bad disk" in client.get("/hosts/sge/c042/").content.decode()
     client.post("/hosts/sge/c042/exclude/", {"wanted": "readmit"})
     assert executor_control.read_excluded() == {}
-    assert list(AuditEntry.objects.order_by("pk").values_list("action", "target")) == [
+    assert list(acts().values_list("action", "target")) == [
         ("exclude-host", "host c042"), ("readmit-host", "host c042"),
     ]  # fmt: skip
 
@@ -257,3 +258,12 @@ def test_the_sweep_excludes_a_bad_host_once(made: Made, settings) -> None:
     row = HostExclusion.objects.get()
     assert (row.host, row.is_excluded, row.changed_by) == ("bad", True, "server")
     assert AuditEntry.objects.get().via == "system"
+
+
+def test_an_executor_tells_of_runs_in_back_off(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"G": 3})], executor="sge")
+    ExecutorState.objects.create(name="sge", kind="sge")
+    assert "In back-off" not in client.get("/executors/sge/").content.decode()
+    soon = timezone.now() + timedelta(minutes=3)
+    WorkflowRun.objects.filter(workflow=made.workflow).update(backoff_until=soon, submit_failures=2)
+    assert "1 run: handing over failed; the next try is" in client.get("/executors/sge/").content.decode()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -10,11 +13,13 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import models
+from django.test import Client
 from django.utils import timezone
 
 from executors.spool import attempt_folder
 from tests.factories import Made, Tag, make_user, make_workflow
 from tests.pages.conftest import OpenPage, visit_all
+from tests.pages.payloads import PAYLOADS, as_many_as_fit
 from tests.pages.test_smoke import urls_of
 from workflows import saved_filters
 from workflows.models import (
@@ -87,6 +92,7 @@ def fill(model: type[models.Model]) -> None:
     for field in free_texts(model):
         for row in model._default_manager.all():
             text = f"{row.pk}{HOSTILE}" if field.unique or field.name in ("name", "command", "host") else HOSTILE
+            text += "" if field.max_length else as_many_as_fit(None, 0)
             model._default_manager.filter(pk=row.pk).update(**{field.attname: text[: field.max_length]})
 
 
@@ -139,8 +145,9 @@ def write_output(attempt: JobInstance) -> None:
     JobInstance.objects.filter(pk=attempt.pk).update(stdout_path="", stderr_path="")
     folder: Path = attempt_folder(Path(settings.SPOOL), attempt.pk)
     folder.mkdir(parents=True, exist_ok=True)
+    lines = [HOSTILE, "<b>" * (LONG_LINE // 3), HOSTILE, *PAYLOADS, HOSTILE]
     for name in ("out", "err"):
-        (folder / name).write_text(f"{HOSTILE}\n{'<b>' * (LONG_LINE // 3)}\n{HOSTILE}\n", encoding="utf-8")
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def test_no_text_of_people_or_jobs_is_forgotten() -> None:
@@ -171,3 +178,80 @@ def test_hostile_text_is_text_on_every_page(open_page: OpenPage, made: Made, tmp
         assert "8add" not in found["text"], name
         shown += "<script>alert(1)" in found["text"]
     assert shown > len(urls) // 2  # the text is there, on most pages, as it was written
+
+
+# Payload by payload, without a browser: what is on a page is what would be there with harmless text.
+
+
+class Pieces(HTMLParser):
+    """The kinds of elements of a page: their names with those of their attributes, and where `javascript:` leads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[tuple[str, ...]] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.add((tag, *sorted(name for name, _ in attrs)))
+        for name, value in attrs:
+            is_address = name in ("href", "src", "action", "formaction")
+            if is_address and re.match(r"\s*(javascript|data|vbscript):", value or "", re.IGNORECASE):
+                self.found.add((tag, name, str(value)[:60]))
+
+
+def pieces_of(client: Client, urls: dict[str, str]) -> dict[str, set[tuple[str, ...]]]:
+    found = {}
+    for name, url in urls.items():
+        pieces = Pieces()
+        response = client.get(url)
+        assert response.status_code == 200, (name, response.status_code)
+        pieces.feed(response.content.decode())
+        found[name] = pieces.found
+    return found
+
+
+def put_everywhere(made: Made, text_for: Callable[[int | None, int], str], first: int) -> None:
+    """In every field its own texts, so that each field has had all of them after some rounds."""
+    number = first
+    for model in FILLED:
+        for field in free_texts(model):
+            for row in model._default_manager.all():
+                is_one = field.unique or field.name in ("name", "command", "host")
+                start, number = f"{row.pk}" if is_one else "", number + 1
+                length = None if field.max_length is None else field.max_length - len(start)
+                text = start + text_for(length, first + number)
+                model._default_manager.filter(pk=row.pk).update(**{field.attname: text})
+    Workflow.objects.update(executor="local")
+    WorkflowRun.objects.update(executor="local")
+    Job.objects.update(executor="")
+    for name in ("out", "err"):
+        file = attempt_folder(Path(settings.SPOOL), made.instance("E").pk) / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text_for(None, first), encoding="utf-8")
+    JobInstance.objects.update(stdout_path="", stderr_path="")
+
+
+def harmless(length: int | None, first: int) -> str:
+    """As long as what will be in its place, so that what is cut is cut."""
+    return "x" * len(as_many_as_fit(length, first))
+
+
+ROUNDS = [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 60))]
+
+
+def test_there_are_sixty_different_texts() -> None:
+    assert len(set(PAYLOADS)) == 60
+
+
+@pytest.mark.parametrize("first", ROUNDS)
+def test_no_text_makes_an_element_or_an_attribute(
+    owner: User, made: Made, tmp_path: Path, settings, first: int
+) -> None:
+    settings.SPOOL = tmp_path / "spool"
+    client, urls = Client(HTTP_HOST="127.0.0.1"), urls_of(made)
+    client.force_login(owner)
+    put_everywhere(made, harmless, first)
+    before = pieces_of(client, urls)
+    put_everywhere(made, as_many_as_fit, first)
+    after = pieces_of(client, urls)
+    known = set().union(*before.values())
+    assert {name: found - known for name, found in after.items() if found - known} == {}

@@ -86,7 +86,8 @@ def test_refuses_files_of_other_accounts(folder: Path, tmp_path: Path) -> None:
 
 def test_says_what_is_missing(folder: Path, tmp_path: Path) -> None:
     assert state_of(LogFile(tmp_path, ("0", "7", "out"))) == "missing"
-    assert state_of(LogFile(tmp_path / "nowhere", ("out",))) == "missing"
+    assert state_of(LogFile(tmp_path, ("0", "9", "out"))) == "removed"
+    assert state_of(LogFile(tmp_path / "nowhere", ("out",))) == "removed"
 
 
 def test_a_folder_swapped_for_a_link_gives_nothing_away(folder: Path, tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_folder_swapped_for_a_link_gives_nothing_away(folder: Path, tmp_path: 
             seen.add(problem.state)
     is_over.set()
     thread.join()
-    assert seen <= {b"ours", "refused", "missing"}
+    assert seen <= {b"ours", "refused", "missing", "removed"}
 
 
 def test_streams_a_whole_file(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 
 import pytest
@@ -194,3 +196,29 @@ def test_progress_is_polled_until_it_is_over(client: Client, made: Made) -> None
     assert client.get(url, {"v": "1"}, headers={"HX-Request": "true"}).status_code == 204
     work(operation)
     assert "hx-trigger" not in client.get(url).content.decode()
+
+
+def test_all_outcomes_are_listed_page_by_page(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 60, "F": 3})])
+    operation = draft(client, made, action="retry")
+    url = f"/operations/{operation.uuid}/"
+    client.post(url)
+    work(operation)
+    first = client.get(url).content.decode()
+    assert "60 skipped" in first
+    assert "3 changed" in first
+    assert first.count('id="outcome-') == 50
+    link = re.search(r'rel="next" href="([^"]*)"', first)
+    assert link is not None
+    assert client.get(url + html.unescape(link[1])).content.decode().count('id="outcome-') == 10
+    changed = client.get(f"{url}?outcome=changed").content.decode()
+    assert changed.count('id="outcome-') == 3
+    assert client.get(f"{url}?outcome=nonsense").content.decode().count('id="outcome-') == 50
+
+
+def test_the_list_is_filtered_by_its_form(client: Client, made: Made) -> None:
+    draft(client, made, action="retry")
+    shown = client.get("/operations/?action=retry").content.decode()
+    assert 'name="state"' in shown
+    assert "Retry</a>" in shown
+    assert "No operation matches" in client.get("/operations/?action=kill").content.decode()

@@ -106,7 +106,7 @@ def test_many_attempts_are_drawn_from_the_minutes(client: Client, owner: User) -
 def test_the_owner_adopts_a_suggestion_for_the_jobs_that_are_left(client: Client, owner: User) -> None:
     made = make_workflow(owner, [Tag("fit & co", {"D": 60, "G": 5, "F": 1}, mem_free=20)])
     text = client.get(f"/workflows/{made.workflow.pk}/resources/").content.decode()
-    assert "Use for 6 jobs…" in text
+    assert re.search(r"Use [\d.]+ GB and [\d.]+ (min|h) for 6 jobs…", text)
     form = dict(re.findall(r'name="(action|which|query|mem_free|max_runtime)" value="([^"]*)"', text))
     form = {name: html.unescape(value) for name, value in form.items()}
     answer = client.post(f"/workflows/{made.workflow.pk}/operations/", form)
@@ -123,5 +123,26 @@ def test_the_owner_adopts_a_suggestion_for_the_jobs_that_are_left(client: Client
     stranger = Client(HTTP_HOST="127.0.0.1")
     stranger.force_login(make_user("sue", is_staff=True))
     text = stranger.get(f"/workflows/{made.workflow.pk}/resources/").content.decode()
-    assert "Use for" not in text
+    assert "for 6 jobs…" not in text
     assert "only alice may change" in text
+
+
+def test_slots_that_did_not_work_are_counted_where_that_is_measured() -> None:
+    def on_slots(cpu: float | None) -> resource_use.Attempt:
+        return resource_use.Attempt(1, "fit", 20.0, 9.0, None, 3600.0, "", 4, cpu)
+
+    [use] = resource_use.by_tag([on_slots(3600.0), on_slots(None), on_slots(4 * 3600.0 + 5)])
+    assert use.unused_slot_hours == pytest.approx(3)
+    [unknown] = resource_use.by_tag([on_slots(None)])
+    assert unknown.unused_slot_hours is None
+
+
+@pytest.mark.django_db
+def test_the_numbers_can_be_taken_along(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 60}), Tag("end", {"D": 1}, ("fit",))])
+    answer = client.get(f"/workflows/{made.workflow.pk}/resources/?export=csv&tag=fit")
+    lines = b"".join(answer.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert [line.split(",")[0] for line in lines] == ["tag", "fit"]
+    row = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
+    assert (row["attempts"], row["memory_asked"]) == ("60", "4.0")
+    assert float(row["unused_slot_hours"]) > 0

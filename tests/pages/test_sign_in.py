@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.factories import make_user
+from tests.factories import acts, make_user
 from workflows.access import create_token, make_sign_in_link
 from workflows.models import AuditEntry
 from workflows.session_store import SEEN_AT, SIGNED_IN_AT
@@ -50,6 +50,24 @@ def test_too_many_failures_lock_the_name_from_here(visitor: Client, settings) ->
     assert visitor.post("/login/", {**RIGHT, "username": "bob"}).status_code == 302
 
 
+def test_spellings_of_a_name_are_counted_together(visitor: Client, settings) -> None:
+    """A directory takes them for one."""
+    settings.AXES_FAILURE_LIMIT = 4
+    spellings = ("alice", "ALICE", " aLice ", "\uff41lice")  # the last with a fullwidth letter
+    answers = [visitor.post("/login/", {**WRONG, "username": name}).status_code for name in spellings]
+    assert answers == [200, 200, 200, 429]
+    assert visitor.post("/login/", RIGHT).status_code == 429
+
+
+def test_address_that_tries_many_names_is_locked(visitor: Client, settings) -> None:
+    settings.AXES_FAILURE_LIMIT = 2
+    answers = [visitor.post("/login/", {**WRONG, "username": f"name{number}"}).status_code for number in range(20)]
+    assert answers == [200] * 19 + [429]
+    assert visitor.post("/login/", RIGHT).status_code == 429
+    elsewhere = Client(HTTP_HOST="127.0.0.1", REMOTE_ADDR="10.9.8.7")
+    assert elsewhere.post("/login/", RIGHT).status_code == 302
+
+
 def test_a_success_forgets_the_failures(visitor: Client, settings) -> None:
     settings.AXES_FAILURE_LIMIT = 3
     for _ in range(2):
@@ -72,6 +90,23 @@ def test_a_failure_is_in_the_audit_cut_and_stripped(visitor: Client) -> None:
     assert (entry.actor, entry.result) == ("al[31miceroot" + "x" * 44, "refused")
     assert "secret-typed" not in str(AuditEntry.objects.values())
     assert entry.address == "127.0.0.1"
+
+
+def test_coming_and_going_is_in_the_audit(visitor: Client) -> None:
+    visitor.post("/login/", RIGHT)
+    visitor.post("/logout/")
+    visitor.post("/logout/")
+    rows = AuditEntry.objects.order_by("pk").values_list("actor", "action", "target", "address")
+    assert list(rows) == [
+        ("alice", "sign-in", "user alice", "127.0.0.1"), ("alice", "sign-out", "user alice", "127.0.0.1"),
+    ]  # fmt: skip
+
+
+def test_who_was_away_too_long_did_not_sign_out(visitor: Client, settings) -> None:
+    visitor.post("/login/", RIGHT)
+    age(visitor, **{SEEN_AT: settings.SESSION_IDLE_SECONDS + 60})
+    assert not is_in(visitor)
+    assert list(AuditEntry.objects.values_list("action", flat=True)) == ["sign-in"]
 
 
 def test_the_session_gets_a_new_key_at_sign_in(visitor: Client) -> None:
@@ -122,7 +157,7 @@ def test_tokens_leave_audit_rows_without_their_values(client: Client, owner: Use
     client.post("/account/tokens/", {**form, "password": "correct horse"})
     prefix = owner.api_tokens.get().prefix
     client.post(f"/account/tokens/{prefix}/revoke/")
-    rows = list(AuditEntry.objects.order_by("pk").values_list("actor", "action", "target"))
+    rows = list(acts().values_list("actor", "action", "target"))
     assert rows == [("alice", "make-token", f"token {prefix}"), ("alice", "revoke-token", f"token {prefix}")]
     assert owner.api_tokens.get().secret_hash not in str(AuditEntry.objects.values())
 

@@ -154,6 +154,10 @@ def test_the_directory_checks_the_password(with_ldap: None) -> None:
     assert client.session["_auth_user_backend"] == "workflows.sign_in_ldap.LdapBackend"
     lena = User.objects.get()
     assert list(lena.groups.values_list("name", flat=True)) == ["fits"]  # and no role that is not asked for
+    row = AuditEntry.objects.get(action="mirror-groups")
+    assert (row.target, row.before, row.after) == ("user lena", {"groups": []}, {"groups": ["fits"], "by": "ldap"})
+    assert is_in(sign_in("lena", "directory-word"))
+    assert AuditEntry.objects.filter(action="mirror-groups").count() == 1, "what is as it was has no row"
 
 
 def test_who_has_no_account_here_is_not_let_in(with_ldap: None) -> None:
@@ -311,6 +315,20 @@ def test_the_proxy_makes_accounts_only_where_that_is_set(with_proxy: None, setti
     settings.REMOTE_USER_CREATES = True
     assert ask(headers) == 200
     assert not User.objects.get().has_usable_password()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_account_is_made_without_its_row(with_proxy: None, settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.REMOTE_USER_CREATES = True
+    headers = {"X-Remote-User": "new", "X-Jobmon-Proxy-Secret": SECRET}
+
+    def fail(*told: object, **more: object) -> None:
+        raise LookupError("the audit cannot be written")
+
+    monkeypatch.setattr("workflows.sign_in.write_event", fail)
+    with pytest.raises(LookupError):
+        ask(headers)
+    assert not User.objects.exists()
 
 
 def test_a_disabled_person_is_not_let_in_by_the_proxy(with_proxy: None) -> None:

@@ -35,7 +35,7 @@ def urls_of(made: Made) -> dict[str, str]:
     assert made.run is not None
     workflow, job, attempt = made.workflow.pk, made.job("F").pk, made.instance("E").pk
     draft, done = make_operation(made), make_operation(made)
-    operations.confirm(done, {"note": ""})
+    operations.confirm(done, {"note": ""}, Actor(made.workflow.owner, "page"))
     collected = collecting.begin(made.workflow, Actor(made.workflow.owner, "page"), "retry", "all jobs", "")
     return {
         "workflow-list": "/workflows/?mine=1",
@@ -45,6 +45,7 @@ def urls_of(made: Made) -> dict[str, str]:
         "workflow-jobs, status and tag": f"/workflows/{workflow}/jobs/?status=F&tag=fit",
         "workflow-jobs, blocked": f"/workflows/{workflow}/jobs/?blocked=1",
         "workflow-jobs, reason": f"/workflows/{workflow}/jobs/?status=F&reason=memory",
+        "workflow-runs": f"/workflows/{workflow}/runs/",
         "workflow-errors": f"/workflows/{workflow}/errors/",
         "error-group": f"/error-groups/{made.workflow.error_groups.first().pk}/",
         "workflow-graph": f"/workflows/{workflow}/graph/",

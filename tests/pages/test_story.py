@@ -125,8 +125,8 @@ def resume(page: Page, server: EmbeddedServer, workflow_id: int) -> None:
     assert server.query("SELECT count(*) FROM job WHERE status='D' AND marked_done_by<>''")[0][0] == 12
     assert server.query("SELECT count(*) FROM job_instance JOIN job USING (job_id) WHERE tag='rest'")[0][0] == 0
     page.goto(f"{server.url}/workflows/{workflow_id}/activity/")
-    expect(page.get_by_text("kill attempts")).to_be_visible()
-    expect(page.get_by_text("mark done")).to_be_visible()
+    expect(page.get_by_text("killed", exact=True).first).to_be_visible()
+    expect(page.get_by_text("marked done", exact=True).first).to_be_visible()
 
 
 def reload_until(page: Page, text: str) -> None:

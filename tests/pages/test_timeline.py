@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -76,7 +77,7 @@ def test_run_times_by_tag_and_where_the_time_went(client: Client, made: Made) ->
     assert "Where the time of 6 attempts went: " in text
     assert "When each tag was at work" in text
     row = text[text.index("?tag=clean") :]
-    assert '<td class="num">50 min</td><td class="num">50 min</td>' in row[: row.index("</tr>")]
+    assert 'data-label="Median">50 min</td><td class="num" data-label="95 %">50 min</td>' in row[: row.index("</tr>")]
 
 
 def test_many_attempts_without_minutes_are_drawn_the_newest_first(client: Client, owner: User) -> None:
@@ -85,3 +86,16 @@ def test_many_attempts_without_minutes_are_drawn_the_newest_first(client: Client
     text = client.get(f"/workflows/{made.workflow.pk}/timeline/").content.decode()
     assert "the newest 300 attempts" in text
     assert "Where the time of 310 attempts went" in text
+
+
+def test_attempts_of_a_host_or_a_tag_can_stand_together(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("clean", {"D": 4}), Tag("fit", {"D": 4}, ("clean",))])
+    url = f"/workflows/{made.workflow.pk}/timeline/"
+
+    def headings(by: str) -> list[str]:
+        text = client.get(url, {"by": by}).content.decode()
+        return re.findall(r'<text class="level" x="4"[^>]*>([^<]*)</text>', text)
+
+    assert headings("tag") == ["clean", "fit"]
+    assert headings("host") == ["c041", "c042", "c043", "c044"]
+    assert headings("") == headings("nonsense") == []

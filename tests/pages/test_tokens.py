@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import re
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from jobmon.config import load_config
 from tests.factories import make_user
 from workflows.access import create_token, find_token
 from workflows.models import ApiToken
@@ -35,6 +38,16 @@ def test_a_token_is_shown_once_and_works(client: Client, owner: User) -> None:
     assert "sent before" in again
     assert value[1] not in again
     assert ApiToken.objects.count() == 1
+
+
+def test_the_lines_beside_a_new_token_are_those_that_the_client_reads(
+    client: Client, owner: User, tmp_path: Path
+) -> None:
+    text = html.unescape(client.post(URL, form_of(client)).content.decode())
+    given = dict(re.findall(r"export (\w+)=([^\s<]+)", text))
+    found = load_config(environ={"HOME": str(tmp_path), "JOBMON_HOME": str(tmp_path), **given})
+    assert found.server.value == "http://127.0.0.1"
+    assert find_token(found.token.value) is not None
 
 
 @pytest.mark.parametrize(

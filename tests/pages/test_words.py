@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from workflows import explain, words
+from workflows.bottlenecks import Facts, explain_pace
 from workflows.models import Job, JobGroup, JobInstance, WorkflowRun
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -61,6 +62,20 @@ CASES = [
         "Attempt 1 of 3 failed (ended by SIGSEGV). Another one follows.",
     ),
     (job("I"), attempt("B", executor_id="8812345"), run(), NONE, "In the batch queue of sge as 8812345 for 8 min."),
+    (
+        job("I"),
+        attempt("B", executor_type="slurm", phase_message="Priority"),
+        run(),
+        NONE,
+        "In the batch queue of slurm for 8 min, because it says: Priority (jobs of a higher priority come first).",
+    ),
+    (
+        job("I"),
+        attempt("B", executor_type="local"),
+        run(),
+        NONE,
+        "In the batch queue of local for 8 min, until this machine has slots and memory for it.",
+    ),
     (
         job("I"),
         attempt("B", executor_id="88", phase="stuck", phase_message="Eqw: can't chdir"),
@@ -143,6 +158,40 @@ def test_why(
     [
         ({"reason": "runtime", "max_runtime": 3600, "wallclock": 3605.0}, "Over run time: asked 1 h, ran 1 h"),
         ({"reason": "lost", "nodename": "c042"}, "Lost after its start on c042: it vanished without an exit code"),
+        (
+            {
+                "reason": "lost",
+                "nodename": "c042",
+                "evidence": "Lost after start on c042: no exit record, absent from two listings (100 : assumedly after job).",
+            },
+            "Lost after its start on c042: no exit file, absent from two listings (accounting: 100 : assumedly after job)",
+        ),
+        (
+            {
+                "reason": "memory",
+                "mem_free": 4.0,
+                "maxvmem": 4_300_000_000,
+                "evidence": "Over memory: asked 4 GB (OUT_OF_MEMORY).",
+            },
+            "Over memory: asked 4 GB, used 4.3 GB (accounting: OUT_OF_MEMORY)",
+        ),
+        (
+            {
+                "reason": "refused",
+                "executor_type": "slurm",
+                "evidence": "Refused: Invalid account or account/partition.",
+            },
+            "Refused by slurm: Invalid account or account/partition",
+        ),
+        ({"reason": "refused", "executor_type": "sge"}, "Refused by sge: it will never run this request"),
+        (
+            {
+                "reason": "signal",
+                "signal": 9,
+                "evidence": "Ended on c1 by signal 9: no exit record, accounting says so.",
+            },
+            "Ended by SIGKILL (accounting)",
+        ),
         ({"reason": "killed", "kill_asked_by": "alice"}, "Killed by alice"),
         ({"reason": "void"}, "Never started; not counted as an attempt"),
         ({"reason": "exit", "exit_code": None}, "Exit code not known"),
@@ -188,7 +237,14 @@ def test_since() -> None:
     assert words.since(NOW + timedelta(minutes=3), NOW) == "in 3 min"
     assert words.since(NOW, NOW) == "just now"
     assert words.since(NOW - timedelta(seconds=4), NOW) == "4 s ago"
+    assert words.since(NOW - timedelta(days=11, hours=20), NOW) == "12 days ago"
+    assert words.since(NOW - timedelta(hours=30), NOW) == "1 d 6 h ago"
     assert words.since(NOW - timedelta(days=60), NOW) == "24 Sep 2026"
+
+
+def test_a_live_attempt_is_counted() -> None:
+    assert words.attempts(0, 3, is_live=True) == "attempt 1 of 3"
+    assert words.attempts(1, 3, is_live=False) == "1 of 3 attempts used"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +266,7 @@ def test_since_in_filters(text: str, expected: datetime | None) -> None:
 def test_the_sentence_of_a_workflow() -> None:
     counts = {"D": 412_118, "F": 37, "R": 4, "G": 87_841}
     assert words.workflow_sentence("R", counts) == "Running: 412,118 of 500,000 jobs done, 37 failed, 4 running."
+    assert "37 failed (2 kinds of errors), 4 running" in words.workflow_sentence("R", counts, kinds=2)
     assert words.workflow_sentence("D", {"D": 3}) == "Done: all 3 jobs."
     assert words.workflow_sentence("C", {}) == "It has no jobs."
     assert words.workflow_sentence("R", counts, stopping="kill").startswith("Stopping: running jobs are being killed: ")
@@ -217,20 +274,28 @@ def test_the_sentence_of_a_workflow() -> None:
 
 def test_bottlenecks_name_limits_and_holds() -> None:
     group = JobGroup(name="fit", max_concurrently_running=2, count_r=2)
-    found = explain.bottlenecks(run(hold_reason="x", max_concurrently_running=2), [group], {"R": 2, "F": 1}, NOW)
-    assert found == [
-        "On hold: x",
-        "The limit of the run is reached: 2 of 2 jobs at once.",
-        "The limit of fit is reached: 2 of 2 at once.",
+    held = run(hold_reason="x", max_concurrently_running=2, held_at=NOW - timedelta(minutes=25))
+    group.pk = 7
+    facts = Facts(ready={7: 431}, ready_waiting=431, oldest_queued=NOW - timedelta(hours=3), held_by="bob")
+    counts = {"R": 2, "I": 1, "F": 1, "E": 2, "G": 451}
+    assert explain_pace(held, [group], counts, NOW, facts) == [
+        "On hold for 25 min, by bob: x",
+        "The limit of the run is reached: 3 of 2 jobs at once; 431 more are ready.",
+        "The limit of fit is reached: 2 of 2 at once; 431 more are ready.",
         "1 job failed for good; whatever needs them waits for a resume.",
+        "1 job with the batch system, not started yet, the oldest for 3 h.",
+        "2 jobs between two attempts.",
+        "20 jobs wait for jobs before them.",
     ]
-    assert explain.bottlenecks(run(), [], {"R": 2}, NOW) == []
+    assert explain_pace(run(hold_reason="x"), [], {}, NOW) == ["On hold: x"]
+    assert explain_pace(run(), [], {"R": 2}, NOW) == []
 
 
 def test_a_full_executor_is_named_while_something_waits_for_it() -> None:
     told = ["The limit of the executor sge is reached: 400 at once, of all runs together."]
-    assert explain.bottlenecks(run(executor="sge"), [], {"R": 2, "G": 1}, NOW, {}, {"sge": 400}) == told
-    assert explain.bottlenecks(run(executor="sge"), [], {"R": 2, "D": 9}, NOW, {}, {"sge": 400}) == []
+    facts = Facts(full={"sge": 400})
+    assert explain_pace(run(executor="sge"), [], {"R": 2, "Q": 1}, NOW, facts) == told
+    assert explain_pace(run(executor="sge"), [], {"R": 2, "D": 9}, NOW, facts) == []
 
 
 def tag(name: str, jobs: int, **counts: int) -> JobGroup:

@@ -25,7 +25,8 @@ def no_attempts_of_other_tests(request: pytest.FixtureRequest) -> None:
     if "people" in request.fixturenames:
         people: People = request.getfixturevalue("people")
         for leftover in [*people.runs.iterdir(), *(people.spool / "ended").iterdir()]:
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            is_folder = leftover.is_dir() and not leftover.is_symlink()
+            shutil.rmtree(leftover) if is_folder else leftover.unlink()
         shutil.rmtree(people.spool / "intents", ignore_errors=True)
         (people.spool / "epoch").unlink(missing_ok=True)
 

@@ -151,6 +151,7 @@ def _follow_the_guide(people: People) -> None:
     for name in (people.alice, people.bob, people.robot, people.daemon):
         _run(people, membership.replace("asmith", name))
     (people.spool / "ended").mkdir()  # as the worker makes it when it starts
+    shutil.chown(people.spool / "ended", people.service)
     (people.spool / "ended").chmod(0o1733)
 
 

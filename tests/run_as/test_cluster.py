@@ -67,6 +67,29 @@ def test_logs_are_read_by_a_worker_for_those_who_may(people: People, server: Run
     assert rung == rung[:1]
 
 
+def test_secret_files_are_read_as_the_owner(people: People, server: RunAsExecutor) -> None:
+    """alice's own; neither bob's, nor the service's, whatever root and the service could read."""
+    files = {}
+    for account in (people.alice, people.bob, people.service):
+        files[account] = people.folder / f"secret of {account}"
+        files[account].write_text(f"s3cret of {account}\n")
+        files[account].chmod(0o600)
+        os.chown(files[account], uid_of(account), -1)
+    anna = person("anna", people.alice)
+    attempts = {
+        account: run_one(anna, f"#JOBMON X from file {path}\n[ \"$X\" = 's3cret of {people.alice}' ] && id -un")
+        for account, path in files.items()
+    }
+    assert attempts[people.alice].status == "D"
+    for account in (people.bob, people.service):
+        attempt = attempts[account]
+        assert (attempt.status, attempt.exit_code) == ("E", 126)
+        assert f"X cannot be read from the file {files[account]}" in attempt.errors.get().description
+        assert f"{people.alice}, as whom the job runs, may not read it" in attempt.errors.get().description
+    for file in (people.runs / people.alice).rglob("*"):
+        assert not file.is_file() or f"s3cret of {people.bob}" not in file.read_text()
+
+
 def test_the_end_is_told_by_a_bell_in_the_servers_spool(people: People, server: RunAsExecutor) -> None:
     actor = person("anna", people.alice)
     run = start(submit([job("one", command="sleep 1")], actor, executor="sge"), actor)

@@ -7,6 +7,8 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -148,6 +150,41 @@ def test_only_root_may_configure_it(people: People, fakes: Path) -> None:
     assert answer["code"] == "account"
 
 
+def test_nobody_may_put_another_folder_in_its_place(people: People, fakes: Path) -> None:
+    above = people.helper.parents[2]
+    before = above.stat()
+    try:
+        above.chmod(0o777)
+        assert f"{above} must belong to root" in people.ask(people.alice, "list", instances=[])["error"]
+        above.chmod(0o755)
+        os.chown(above, uid_of(people.bob), -1)
+        assert f"{above} must belong to root" in people.ask(people.alice, "list", instances=[])["error"]
+    finally:
+        os.chown(above, 0, before.st_gid)
+        above.chmod(stat.S_IMODE(before.st_mode))
+    assert "attempts" in people.ask(people.alice, "list", instances=[])
+
+
+LATE = """
+import importlib.machinery, signal, sys
+helper = importlib.machinery.SourceFileLoader("helper", sys.argv[1]).load_module()
+class Late(ValueError):
+    def __str__(self):
+        signal.raise_signal(signal.SIGALRM)
+        return "another fault"
+def fail():
+    raise Late
+helper.find_account = fail
+helper.main()
+"""
+
+
+def test_time_that_is_up_while_a_fault_is_told_is_an_answer_too() -> None:
+    argv = [sys.executable, "-W", "ignore", "-c", LATE, str(DEPLOY / "libexec" / "jobmon-as")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert json.loads(done.stdout) == {"error": "Timeout: not done within the time given", "code": "unavailable"}
+
+
 def test_a_folder_that_is_somebody_elses_is_refused(people: People, fakes: Path) -> None:
     """bob was first, in the sticky folder above."""
     squat = people.runs / people.alice
@@ -184,11 +221,16 @@ def test_options_that_are_not_listed_are_refused(people: People, fakes: Path) ->
     assert not (people.runs / people.alice / "0" / "55").exists()
 
 
+SECRET_FILES = [
+    "", "X", "X=", "X=relative", "=/x", "X=/x\n", "X=/x\n\nY=/y", "X=/x\nX=/y", "X Y=/x", "X;id=/x", "$(id)=/x", "1X=/x",
+    "X=/x\n/etc/passwd", f"X=/{'x' * 4096}", "\n".join(f"X{n}=/x" for n in range(17)),
+]  # fmt: skip
 HOSTILE_FIELDS: list[dict[str, Any]] = [
     {"instance": -1}, {"instance": "7/../../bob"}, {"instance": True}, {"instance": 1.0}, {"instance": 2**70},
     {"run": "../../x"}, {"run": 0}, {"index": 1}, {"command": 3}, {"command": "a\0b"}, {"command": "\ud800"},
     {"stdout": "relative"}, {"stdout": "/a\n=LD_PRELOAD=x"}, {"working_dir": "~bob"}, {"stderr": None},
     {"environment": {"A B": "x"}}, {"environment": {"A": 1}}, {"environment": []}, {"environment": {"A\nB": "x"}},
+    *({"environment": {"JOBMON_SECRET_FILES": text}} for text in SECRET_FILES),
 ]  # fmt: skip
 
 
@@ -204,7 +246,7 @@ def test_fields_that_are_not_what_they_should_be_are_refused(people: People, fak
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{", "[" * 100_000, '{"version": 2, "verb": "list"}', '{"version": 1, "verb": "shell", "seconds": 9}',
+    ["", "[]", "{", "[" * 100_000, '{"version": 3, "verb": "list", "seconds": 9}', '{"version": 1, "verb": "shell", "seconds": 9}',
      '{"version": 1, "version": 1}', '{"version": NaN}', '{"version": 1, "verb": ["list"], "seconds": 1}'],
     ids=["empty", "list", "open", "deep", "version", "verb", "twice", "nan", "verb is a list"],
 )  # fmt: skip

@@ -178,6 +178,7 @@ def test_what_started_as_the_service_does_not_go_on_as_the_owner(
     assert not owners.may_start(WorkflowRun.objects.get(pk=run.pk))
     run.refresh_from_db()
     assert "started as the service" in run.hold_reason
+    assert AuditEntry.objects.get(action="hold").actor == "server", "nobody has held it"
     assert not RunAccount.objects.exists()
 
 

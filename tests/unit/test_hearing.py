@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from celery import Celery
 from celery.utils.nodenames import worker_direct
 
+from jobmon_site import celery as celery_app
 from jobmon_site import readiness
-from jobmon_site.hearing import CALL, QUIET_SECONDS, Hearing
+from jobmon_site.hearing import CALL, LONGEST_TASK, QUIET_SECONDS, Hearing
 
 NAME = "worker@here"
 
@@ -82,6 +85,36 @@ def test_without_a_broker_there_is_nothing_to_hear(heartbeat: Path, tmp_path: Pa
     _, hearing = make_hearing(f"redis+socket://{tmp_path}/nobody.sock")
     hearing.step(hearing._heard_at + QUIET_SECONDS)
     assert heartbeat.exists()
+
+
+def test_a_worker_whose_task_does_not_end_ends_itself(
+    heartbeat: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told by Celery's own signals, from a thread that is still at it while others begin and end."""
+    left: list[str] = []
+    monkeypatch.setattr(celery_app._hearing, "_leave", lambda: left.append(caplog.text))
+    monkeypatch.setattr(celery_app._hearing, "_written_at", float("inf"))
+    monkeypatch.setattr(celery_app._hearing, "_heard_at", float("inf"))  # no call: there is no broker here
+    go_on, has_begun = Event(), Event()
+
+    @celery_app.app.task(name="tests.hung")
+    def task(wait: bool) -> None:
+        has_begun.set()
+        assert not wait or go_on.wait(60)
+
+    thread = Thread(target=lambda: task.apply(kwargs={"wait": True}))
+    thread.start()
+    assert has_begun.wait(60)
+    task.apply(kwargs={"wait": False})
+    celery_app._hearing.step(time.monotonic() + LONGEST_TASK - 60)
+    assert left == []
+    celery_app._hearing.step(time.monotonic() + LONGEST_TASK)
+    assert "tests.hung has not ended for 10 minutes" in left[0]
+    go_on.set()
+    thread.join()
+    del celery_app.app.tasks["tests.hung"]
+    celery_app._hearing.step(time.monotonic() + LONGEST_TASK)
+    assert len(left) == 1
 
 
 def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

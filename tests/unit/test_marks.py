@@ -8,7 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.queries.run_events import RunEvent, limits_words
+from workflows.audit_words import limits_words
+from workflows.queries.run_events import RunEvent
 from workflows.queries.timeline import MOST_BINS, fold
 from workflows.views.marks import EDGE, LEAST_GAP, MOST_MARKS, ROWS, height_with, make_marks
 

@@ -38,7 +38,7 @@ def test_asking_for_more_says_so() -> None:
 
 def test_none_seen_is_not_none() -> None:
     found = suggest_memory(from_samples([3.2] * 60), asked=3.5, hours=10)
-    assert found.sentence == "3.5 GB covers 100 %; none of 60 needed more, so at most about 5 % will"
+    assert found.sentence == "3.5 GB, as now, covers 100 %; none of 60 needed more, so at most about 5 % will need more"
 
 
 def test_run_times() -> None:
@@ -65,6 +65,9 @@ def test_who_was_ended_for_using_too_much_is_covered_by_nothing() -> None:
     found = suggest_memory(from_samples([1.0] * 90, exceeded=10), 2, 1)
     assert found.request is None
     assert found.sentence.startswith("10 % of 100 attempts were ended for using too much")
+    assert found.sentence.endswith("Ask more than 2 GB, for example 3 GB.")
+    slow = suggest_runtime(from_samples([60.0] * 90, exceeded=10), asked=3600)
+    assert slow.sentence.endswith("Ask more than 1 h, for example 1.5 h.")
     few = suggest_memory(from_samples([1.0] * 999, exceeded=1), 2, 1)
     assert few.request == 1
     assert "99.9 %" in few.sentence
@@ -77,7 +80,7 @@ def test_not_measured_is_not_zero() -> None:
 
 def test_a_rare_rest_is_never_shown_as_nothing() -> None:
     found = suggest_memory(from_bins([(4, 99_999), (64, 1)]), 4, 0)
-    assert found.sentence == "4 GB covers 99.9 %; about 0.1 % will need a second attempt"
+    assert found.sentence == "4 GB, as now, covers 99.9 %; about 0.1 % will need a second attempt"
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ class TestHints:
         assert os.listdir(spool.ended) == []
 
     def test_other_names_are_no_hints(self, spool: Spool) -> None:
-        for name in (".1.2.99", "1", "1.2.3", "a.b", "1.2.tmp"):
+        for name in (".1.2.99", "1", "1.2.3", "a.b", "1.2.tmp", "01.2", "1.02", "1.²", "1.٣", f"1.{10**18}", "1.2\n"):
             (spool.root / "ended" / name).touch()
         assert spool.hints() == []
 
@@ -271,6 +271,40 @@ class TestHints:
         gone = Spool(tmp_path / "gone")
         assert gone.hints() == []
         gone.ring(Hint(1, 1), Usage())
+
+
+class TestPlanted:
+    """What somebody else put into a hint's place."""
+
+    def test_whatever_it_is_it_is_cleared(self, spool: Spool, tmp_path: Path) -> None:
+        (tmp_path / "mine").write_text("precious")
+        (spool.ended / "1.1").mkdir()
+        (spool.ended / "1.2").symlink_to(tmp_path / "mine")
+        (spool.ended / "1.3").symlink_to("/nowhere")
+        os.mkfifo(spool.ended / "1.4")
+        (spool.ended / "1.5" / "deep").mkdir(parents=True)
+        spool.clear_hints([Hint(1, number) for number in (1, 2, 3, 4, 5, 6)])
+        assert spool.hints() == []
+        assert (tmp_path / "mine").read_text() == "precious"
+        assert len(os.listdir(spool.ended)) == 1  # aside, for a person to look at
+
+    def test_what_can_neither_be_removed_nor_moved_is_told_once_and_stops_nothing(
+        self, spool: Spool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Its folder is a file now, as after a mistake of an administrator: no removal can succeed."""
+        spool.ended.rmdir()
+        spool.ended.touch()
+        spool.clear_hints([Hint(1, 1), Hint(1, 2)])
+        assert len(caplog.messages) == 2
+        assert "Not a directory" in caplog.text
+
+    def test_flood_of_one_owner_is_thinned_out(self, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("executors.spool.MOST_HINTS", 5)
+        for number in range(12):
+            (spool.ended / f"1.{number}").mkdir()
+        if os.geteuid() == 0:
+            os.chown(spool.ended / "1.0", 60001, 60001)
+        assert len(spool.hints()) == len(os.listdir(spool.ended)) == (6 if os.geteuid() == 0 else 5)
 
 
 class TestTail:

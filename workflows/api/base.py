@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import IsAuthenticated
@@ -18,9 +19,11 @@ from rest_framework.views import APIView
 from workflows.api.authentication import HasScope
 from workflows.api.idempotency import answer_once, without_secret
 from workflows.api.problems import Problem, answer
+from workflows.digits import read_digits
 from workflows.models import Workflow
 from workflows.permissions import Person, is_owner, may_operate, who_may_operate
 from workflows.planning import Plan
+from workflows.queries.limits import READ_SECONDS, read_limit
 from workflows.queries.workflows import find_workflow
 
 MOST_PER_PAGE = 1000
@@ -49,6 +52,13 @@ class ApiView(APIView):
     is_personal = False  # True: what concerns nobody but the caller, which an auditor may change too
     has_dry_run = False  # True: `dry_run=1` says what would happen
     keeps_answers = True  # False: the answer holds a secret, which must not be stored for repetition
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Each statement of a read has its time; one that asks for too much is given up, and said so."""
+        if (request.method or "").lower() not in READS:
+            return super().dispatch(request, *args, **kwargs)
+        with read_limit(READ_SECONDS, is_for_each=True):
+            return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Once it is clear who asks, a request with an Idempotency-Key acts at most once."""
@@ -127,9 +137,10 @@ def per_page(request: Request) -> int:
     text = request.query_params.get("per_page", "")
     if not text:
         return DEFAULT_PER_PAGE
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MOST_PER_PAGE:
+    number = read_digits(text)
+    if number is None or not 1 <= number <= MOST_PER_PAGE:
         raise Problem(400, "invalid-request", f"per_page must be a whole number from 1 to {MOST_PER_PAGE}.")
-    return int(text)
+    return number
 
 
 def next_link(request: HttpRequest | Request, cursor: str) -> str | None:

@@ -21,7 +21,7 @@ from workflows.api.workflows import check_executors, show
 from workflows.graph import MAX_JOBS, GraphError, InvalidGraph
 from workflows.graph_text import find_doubled, parse_header, parse_jobs, split_body
 from workflows.models import Draft, Workflow
-from workflows.quotas import refuse_submission
+from workflows.quotas import refuse_draft, refuse_submission
 from workflows.submission_plan import SubmissionPlan, plan_known, plan_submission
 
 
@@ -66,6 +66,8 @@ class DraftsView(ApiView):
         assert isinstance(request.user, User)
         if too_many := refuse_submission(request.user):
             raise lifecycle.Refused("too-many-submissions", too_many)
+        if too_many := refuse_draft(request.user):
+            raise lifecycle.Refused("too-many-drafts", too_many)
         draft = drafts.create_draft(request.user, {**header, "job_count": count})
         return Response({"id": str(draft.pk)}, status=201)
 
@@ -92,8 +94,7 @@ class DraftChunkView(ApiView):
             raise Problem(
                 400, "invalid-request", f"A chunk holds only `jobs`; not understood: {', '.join(sorted(fields))}."
             )
-        parse_jobs(bytes(jobs))
-        drafts.store_chunk(draft, number, bytes(jobs))
+        drafts.store_chunk(draft, number, bytes(jobs), len(parse_jobs(bytes(jobs))))
         return Response(status=204)
 
 

@@ -17,7 +17,7 @@ from workflows.permissions import may_operate
 from workflows.queries.error_groups import ErrorGroupRow, count_jobs, find_error_group, groups_of_workflow
 from workflows.queries.keyset import Order
 
-BY_ATTEMPTS = Order("id", "attempts", is_descending=True)
+BY_ATTEMPTS = Order("id", "attempts", is_descending=True, kind=int)
 
 
 def show(row: ErrorGroupRow) -> dict[str, object]:

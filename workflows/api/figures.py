@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from workflows import explain
+from workflows import bottlenecks
 from workflows.api import schema
 from workflows.api.base import ApiView
 from workflows.api.problems import Problem
@@ -21,6 +21,7 @@ from workflows.queries import resources, timeline
 from workflows.queries.counts import add_shown, groups_of
 from workflows.queries.frame import read_frame
 from workflows.queries.hosts import HostRow, find_hosts
+from workflows.queries.pace import read_facts, with_queue_facts
 from workflows.queries.search import Hits, search
 
 LAST_SECOND = 99_999_999_999  # what a time in seconds may be at most, here and on the page
@@ -117,7 +118,8 @@ class ForecastView(ApiView):
 def _why(request: Request, run: WorkflowRun) -> list[str]:
     frame = read_frame(request.user.pk)
     groups = groups_of(run.workflow.dag_id)
-    return explain.bottlenecks(run, groups, add_shown(groups), timezone.now(), frame.holds, frame.full)
+    live = with_queue_facts(WorkflowRun.objects.filter(pk=run.pk)).first() or run
+    return bottlenecks.explain_pace(live, groups, add_shown(groups), timezone.now(), read_facts(live, groups, frame))
 
 
 class SearchView(ApiView):

@@ -12,6 +12,7 @@ from workflows import logs
 from workflows.api import schema, shapes
 from workflows.api.base import ApiView
 from workflows.api.problems import Problem
+from workflows.digits import read_digits
 from workflows.models import JobInstance
 from workflows.queries.attempts import find_attempt
 from workflows.queries.job_detail import attempts_of, find_job
@@ -48,9 +49,10 @@ def _number(request: Request, name: str) -> int | None:
     text = request.query_params.get(name, "")
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > 15:
+    number = read_digits(text, 15)
+    if number is None:
         raise Problem(400, "invalid-request", f"{name} must be a number of bytes.")
-    return int(text)
+    return number
 
 
 class LogView(ApiView):

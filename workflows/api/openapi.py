@@ -16,7 +16,7 @@ WORDS = {
     "413": "The body is too large.",
     "415": "The body must be JSON.",
     "429": "More than one person may have; `detail` says of what. Try again after `Retry-After` seconds.",
-    "503": "The database does not answer; try again after `Retry-After` seconds.",
+    "503": "The database does not answer, or this asks for too much; try again after `Retry-After` seconds.",
 }
 ALWAYS = ("400", "401", "403", "406", "503")
 WITH_BODY = ("413", "415", "429")

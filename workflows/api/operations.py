@@ -153,7 +153,7 @@ class OperationConfirmView(ApiView):
         if operation.state == "collecting":
             detail = f"Its jobs are still being collected ({operation.jobs:,} so far); confirm it when it is a draft."
             raise Problem(409, "still-collecting", detail)
-        if operations.confirm(operation, options):
+        if operations.confirm(operation, options, actor_of(request)):
             bell.send(operations.TASK, operation_id=operation.pk)
         return Response(shapes.operation(get_operation(request, key), request), status=202)
 

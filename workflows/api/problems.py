@@ -15,6 +15,7 @@ from workflows.binding import WorkflowInUse
 from workflows.graph import InvalidGraph
 from workflows.lifecycle import Refused
 from workflows.queries.keyset import CursorError
+from workflows.queries.limits import is_over_time
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -66,12 +67,24 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         return _from_framework(error)
     if isinstance(error, RecursionError):
         return answer(400, "invalid-request", "The body is nested too deeply.")
+    if is_over_time(error):
+        return _too_wide()
     if isinstance(error, DatabaseError):
         logger.exception("database error")
         response = answer(503, "unavailable", "The database does not answer. Try again in a few seconds.")
         response["Retry-After"] = "5"
         return response
     return None
+
+
+def _too_wide() -> Response:
+    response = answer(
+        503,
+        "too-wide",
+        "The answer took over 2 seconds and was given up. Narrow it by status, tag or the beginning of a name.",
+    )
+    response["Retry-After"] = "5"
+    return response
 
 
 def _refuse(error: Refused) -> Response:

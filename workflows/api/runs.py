@@ -14,6 +14,7 @@ from workflows.api.base import DRY_RUN, ApiView, demand, is_dry_run, preview, re
 from workflows.api.problems import Problem
 from workflows.api.unchanged import IF_NONE_MATCH, is_known, make_tag, not_modified
 from workflows.api.waiting import wait_for_change
+from workflows.digits import read_digits
 from workflows.models import WorkflowRun
 from workflows.permissions import may_stop
 from workflows.queries.attempts import find_run
@@ -30,9 +31,12 @@ def get_run(request: Request, run_id: int) -> WorkflowRun:
 def number(request: Request, name: str) -> int | None:
     """A query parameter as a number; None if it is not given."""
     text = request.query_params.get(name, "")
-    if text and not (text.isascii() and text.isdigit() and len(text) < 16):
+    if not text:
+        return None
+    found = read_digits(text, 15)
+    if found is None:
         raise Problem(400, "invalid-request", f"{name} must be a whole number.")
-    return int(text) if text else None
+    return found
 
 
 def show(request: Request, run: WorkflowRun) -> dict[str, object]:

@@ -139,5 +139,5 @@ class SignInLinkView(ApiView):
                 403, "not-allowed", "Sign-in links exist in the embedded mode only; sign in on the login page."
             )
         assert isinstance(request.user, User)
-        code = access.make_sign_in_link(request.user)
+        code = access.make_sign_in_link(request.user, actor_of(request))
         return Response({"url": request.build_absolute_uri(f"/login/once/?code={code}")}, status=201)

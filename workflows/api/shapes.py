@@ -13,6 +13,7 @@ from workflows.masking import mask_secrets
 from workflows.models import AuditEntry, Job, JobInstance, Operation, Workflow, WorkflowRun
 from workflows.planning import Plan
 from workflows.queries.counts import Counts
+from workflows.secret_files import describe_files
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -88,6 +89,7 @@ def job(row: Job, workflow_id: int) -> dict[str, Any]:
         "name": row.name,
         "tag": row.tag,
         "command": mask_secrets(row.command),
+        "env_variables": describe_files(row.command),
         "slots": row.slots,
         "mem_free": row.mem_free,
         "max_runtime": row.max_runtime,

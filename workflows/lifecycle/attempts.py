@@ -215,7 +215,8 @@ def record_observed(run_id: int, observations: Sequence[Observation]) -> int:
             moves.append((instance_id, observation.status, observation.started_at or now))
             if observation.status is InstanceStatus.RUNNING:
                 running.append(jobs[job_of[instance_id]])
-        if rises or observation.phase not in (None, found.phase):
+        told = (observation.phase, observation.phase_message)
+        if rises or (observation.phase is not None and told != (found.phase, found.phase_message)):
             ledger.has_changed = True
         if observation.is_absent:
             absent.append(instance_id)

@@ -82,6 +82,7 @@ def lock_jobs(job_ids: Iterable[int]) -> dict[int, LockedJob]:
 class LockedAttempt:
     status: InstanceStatus
     phase: str
+    phase_message: str
     kill_then: str
 
 
@@ -98,8 +99,8 @@ def lock_live(instance_ids: Iterable[int]) -> dict[int, LockedAttempt]:
     locked: dict[int, LockedAttempt] = {}
     for chunk in chunked(sorted(instance_ids)):
         rows = JobInstance.objects.select_for_update().filter(pk__in=chunk, status__in=LIVE_LETTERS).order_by("pk")
-        for instance_id, status, phase, kill_then in rows.values_list("pk", "status", "phase", "kill_then"):
-            locked[instance_id] = LockedAttempt(InstanceStatus(status), phase, kill_then)
+        for instance_id, status, *facts in rows.values_list("pk", "status", "phase", "phase_message", "kill_then"):
+            locked[instance_id] = LockedAttempt(InstanceStatus(status), *facts)
     return locked
 
 

@@ -15,6 +15,7 @@ from workflows.audit import write_audit
 from workflows.bulk import chunked
 from workflows.lifecycle.asking import MoreAsked, ask_for_more
 from workflows.lifecycle.moves import Ledger, lock_run, lock_workflow
+from workflows.lifecycle.start_record import describe_start
 from workflows.models import Job, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.models.definition import COUNT_FIELDS
 from workflows.models.execution import LIVE_LETTERS
@@ -113,8 +114,9 @@ def start_run(workflow_id: int, actor: Actor, options: RunOptions) -> WorkflowRu
         change_no=F("change_no") + 1,
         **{key: value for key, value in chosen.items() if value is not None},
     )
-    after = {"resume": options.resume, **options.more.as_json()}
-    write_audit(actor, "start-run", f"run {run.pk}", workflow_id=workflow_id, after=after)
+    before = {"status": workflow.status, **({"run": live_run.pk} if live_run is not None else {})}
+    after = {**describe_start(run, options.scope, chosen), **options.more.as_json()}
+    write_audit(actor, "start-run", f"run {run.pk}", workflow_id=workflow_id, before=before, after=after)
     return run
 
 

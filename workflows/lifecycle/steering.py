@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
 
 from workflows.actor import Actor
-from workflows.audit import write_audit
+from workflows.audit import sum_up, write_audit
 from workflows.bulk import chunked
 from workflows.lifecycle.moves import Ledger, LockedJob, lock_jobs, lock_run, lock_workflow, move_jobs, tell_downstream
 from workflows.lifecycle.runs import Refused
@@ -31,6 +31,11 @@ class Steered:
 def _split(jobs: Collection[LockedJob], excluded: dict[JobStatus, str]) -> tuple[list[LockedJob], dict[int, str]]:
     kept = [job for job in jobs if job.status not in excluded]
     return kept, {job.job_id: excluded[job.status] for job in jobs if job.status in excluded}
+
+
+def _statuses(letters: Iterable[str]) -> dict[str, Any]:
+    """For the audit: how many were in which status."""
+    return {"statuses": dict(sorted(Counter(letters).items()))}
 
 
 LIVE_WORDS = dict.fromkeys(JOB_LIVE, "an attempt of it is live; stop that first")
@@ -56,7 +61,8 @@ def reset_jobs(workflow_id: int, job_ids: Sequence[int], actor: Actor) -> Steere
     _reopen(workflow)
     ledger.has_changed = bool(jobs)
     ledger.close()
-    write_audit(actor, "reset", _target(job_ids), workflow_id=workflow_id, job_count=len(jobs))
+    before = _statuses(job.status.value for job in jobs)
+    write_audit(actor, "reset", _target(job_ids), workflow_id=workflow_id, job_count=len(jobs), before=before)
     return Steered(len(jobs), skipped)
 
 
@@ -81,8 +87,9 @@ def mark_done(workflow_id: int, job_ids: Sequence[int], actor: Actor, note: str 
     move_jobs(ledger, jobs, JobStatus.DONE, now, marked_done_by=actor.name, not_before=None)
     tell_downstream([job.job_id for job in jobs], now)
     ledger.close()
-    after = {"note": note} if note else {}
-    write_audit(actor, "mark-done", _target(job_ids), workflow_id=workflow_id, job_count=len(jobs), after=after)
+    before, after = _statuses(job.status.value for job in jobs), {"note": note} if note else {}
+    target, count = _target(job_ids), len(jobs)
+    write_audit(actor, "mark-done", target, workflow_id=workflow_id, job_count=count, before=before, after=after)
     return Steered(len(jobs), skipped)
 
 
@@ -91,14 +98,15 @@ def ask_kill(workflow_id: int, job_ids: Sequence[int], then: str, actor: Actor) 
     """End the live attempts of these jobs; `then` is "retry" (the job goes back to G) or "fail" (it stays failed)."""
     workflow = lock_workflow(workflow_id)
     now = timezone.now()
-    asked = 0
+    asked, letters = 0, list[str]()
     for chunk in chunked(sorted(set(job_ids))):
         live = JobInstance.objects.filter(job_id__in=chunk, status__in=LIVE_LETTERS)
+        letters += live.values_list("status", flat=True)
         asked += live.update(kill_asked_at=now, kill_asked_by=actor.name, kill_then=then)
     Ledger(workflow, has_changed=bool(asked)).close()
-    write_audit(
-        actor, "kill-attempts", _target(job_ids), workflow_id=workflow_id, job_count=asked, after={"then": then}
-    )
+    before, after = _statuses(letters), {"then": then}
+    target = _target(job_ids)
+    write_audit(actor, "kill-attempts", target, workflow_id=workflow_id, job_count=asked, before=before, after=after)
     return Steered(asked, {})
 
 
@@ -134,10 +142,14 @@ def change_requests(workflow_id: int, job_ids: Sequence[int], actor: Actor, **va
     """Change what unfinished jobs ask for: slots, mem_free, max_runtime, max_attempts. Live attempts keep theirs."""
     workflow = lock_workflow(workflow_id)
     jobs, skipped = _split(lock_jobs(job_ids).values(), {JobStatus.DONE: "it is done"})
+    found: list[dict[str, Any]] = []
     for chunk in chunked(sorted(job.job_id for job in jobs)):
-        Job.objects.filter(pk__in=chunk).update(**values)
+        rows = Job.objects.filter(pk__in=chunk)
+        found += rows.order_by().values(*values).distinct() if values else []
+        rows.update(**values)
     Ledger(workflow, has_changed=bool(jobs)).close()
-    write_audit(actor, "change-requests", _target(job_ids), workflow_id=workflow_id, job_count=len(jobs), after=values)
+    target, count, before = _target(job_ids), len(jobs), sum_up(found)
+    write_audit(actor, "change-requests", target, workflow_id=workflow_id, job_count=count, before=before, after=values)
     return Steered(len(jobs), skipped)
 
 

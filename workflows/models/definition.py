@@ -8,6 +8,8 @@ from django.db import models
 from workflows.state_machine import JobStatus, WorkflowStatus
 
 JOB_LETTERS = tuple(status.value for status in JobStatus)
+# Of a job that has a live attempt
+LIVE_LETTERS = (JobStatus.INSTANTIATED.value, JobStatus.RUNNING.value)
 COUNT_FIELDS: dict[JobStatus, str] = {status: f"count_{status.value.lower()}" for status in JobStatus}
 
 

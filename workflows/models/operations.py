@@ -15,7 +15,8 @@ UNCONFIRMED = ("collecting", "draft")
 
 class Operation(models.Model):
     """One action on the jobs in its items. A large selection is collected first; a draft does nothing until it is
-    confirmed. `said` is the selection in words, `options` belong to the action."""
+    confirmed. `said` is the selection in words, `options` belong to the action. From where, by which request and
+    token: of the draft first, then of its confirmation, which its maker alone can give."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True)
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="operations")
@@ -26,6 +27,7 @@ class Operation(models.Model):
     via = models.CharField(max_length=16, default="page")
     address = models.CharField(max_length=64, blank=True)
     request_id = models.CharField(max_length=36, blank=True)
+    token_prefix = models.CharField(max_length=8, blank=True, default="", db_default="")
     state = models.CharField(max_length=16, default="draft")
     problem = models.TextField(blank=True)
     jobs = models.PositiveIntegerField(default=0)

@@ -103,11 +103,13 @@ class Draft(models.Model):
 
 
 class DraftChunk(models.Model):
-    """One piece of a draft: the request's body, gzip-compressed."""
+    """One piece of a draft: the request's body, gzip-compressed; how many jobs that are, and bytes when unpacked."""
 
     draft = models.ForeignKey(Draft, on_delete=models.CASCADE, related_name="chunks")
     number = models.PositiveIntegerField()
     body = models.BinaryField()
+    jobs = models.PositiveIntegerField(default=0, db_default=0)
+    size = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         db_table = "draft_chunk"

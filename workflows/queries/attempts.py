@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from workflows.models import AuditEntry, JobInstance, JobInstanceErrorLog, JobInstanceStatusLog, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.permissions import visible_workflows
 from workflows.queries.counts import Counts, add_shown, groups_of
+from workflows.state_machine import Reason
 
 MOVES_SHOWN = 50
 RUNNING_READ = 10_000
@@ -69,6 +70,26 @@ class RunView:
     older: int | None
     events: list[AuditEntry]
     oldest_live: datetime | None
+    older_counts: Counts | None = None
+
+    @property
+    def done(self) -> int:
+        """Jobs that this run has done: one attempt of each succeeds."""
+        return self.statuses.get("D", 0)
+
+    @property
+    def killed(self) -> int:
+        return self.reasons.get(Reason.KILLED, 0)
+
+    @property
+    def change(self) -> str:
+        """`120 more done, 12 fewer failed`, against the end of the run before; '' where that is not known."""
+        before = self.older_counts or self.counts
+        changes = (
+            (self.counts.get(letter, 0) - before.get(letter, 0), word)
+            for letter, word in (("D", "done"), ("F", "failed"))
+        )
+        return ", ".join(f"{abs(by):,} {'more' if by > 0 else 'fewer'} {word}" for by, word in changes if by)
 
     @property
     def live(self) -> int:
@@ -80,20 +101,31 @@ class RunView:
 
 
 def find_attempt(user: User | AnonymousUser, instance_id: int) -> JobInstance | None:
+    """With the attempts of the same job before and after it (`attempt_before`, `attempt_after`)."""
+    beside = JobInstance.objects.filter(job_id=OuterRef("job_id")).values("pk")
+    before = beside.filter(pk__lt=OuterRef("pk")).order_by("-pk")[:1]
+    after = beside.filter(pk__gt=OuterRef("pk")).order_by("pk")[:1]
     attempts = JobInstance.objects.select_related("workflow_run__workflow__group", "job__dag").filter(pk=instance_id)
+    attempts = attempts.annotate(attempt_before=Subquery(before), attempt_after=Subquery(after))
     return attempts.filter(workflow_run__workflow__in=visible_workflows(user)).first()
 
 
 def view_attempt(attempt: JobInstance) -> AttemptView:
     logged = JobInstanceStatusLog.objects.filter(job_instance_id=attempt.pk).order_by("status_time", "id")
     moves = list(logged.values_list("status", "status_time")[:MOVES_SHOWN])
-    ends: list[datetime | None] = [at for _, at in moves[1:]] + [None]
+    ends: list[datetime | None] = [*(at for _, at in moves[1:]), *([None] if moves else [])]
     timed = [
         Move(status, at, (end - at).total_seconds() if end else None)
         for (status, at), end in zip(moves, ends, strict=True)
     ]
     errors = list(JobInstanceErrorLog.objects.filter(job_instance_id=attempt.pk).order_by("-id")[:10])
     return AttemptView(attempt, timed, errors)
+
+
+def kept_text(attempt: JobInstance) -> str:
+    """What was stored of an attempt's stderr at its end; '' where nothing was: one query."""
+    kept = JobInstanceErrorLog.objects.filter(job_instance_id=attempt.pk).order_by("-id")
+    return kept.values_list("description", flat=True).first() or ""
 
 
 def find_run(user: User | AnonymousUser, run_id: int) -> WorkflowRun | None:
@@ -111,19 +143,27 @@ def view_run(run: WorkflowRun) -> RunView:
         if row.reason:
             reasons[row.reason] = reasons.get(row.reason, 0) + row.attempts
     live = [row.first for row in rows if row.status in LIVE_LETTERS and row.first]
-    ids = list(WorkflowRun.objects.filter(workflow_id=run.workflow_id).order_by("id").values_list("id", flat=True))
-    at = ids.index(run.pk)
+    beside = _beside(run)
     counts = run.final_counts or add_shown(groups_of(run.workflow.dag_id))
     return RunView(
         run,
         counts,
         dict(sorted(reasons.items(), key=lambda item: -item[1])),
         {letter: statuses[letter] for letter in "IBRDE" if letter in statuses},
-        newer=ids[at + 1] if at + 1 < len(ids) else None,
-        older=ids[at - 1] if at else None,
+        newer=max((pk for pk in beside if pk > run.pk), default=None),
+        older=(older := min((pk for pk in beside if pk < run.pk), default=None)),
         events=events_of_run(run),
         oldest_live=min(live) if live else None,
+        older_counts=beside[older] if older is not None else None,
     )
+
+
+def _beside(run: WorkflowRun) -> dict[int, Counts | None]:
+    """The runs of the workflow before and after this one, with the counts at their ends: one query."""
+    runs = WorkflowRun.objects.filter(workflow_id=run.workflow_id)
+    older = runs.filter(pk__lt=run.pk).order_by("-pk").values("pk")[:1]
+    newer = runs.filter(pk__gt=run.pk).order_by("pk").values("pk")[:1]
+    return dict(runs.filter(Q(pk=Subquery(older)) | Q(pk=Subquery(newer))).values_list("pk", "final_counts"))
 
 
 def _tallies_of(run: WorkflowRun) -> list[Tally]:

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Case, Count, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    Count,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from workflows.error_counts import commonest_host, trend_until
 from workflows.models import ErrorGroup, Job, JobInstanceErrorLog, WorkflowRun
 from workflows.permissions import visible_workflows
+from workflows.queries.keyset import Order, paginate
 
-GROUPS_SHOWN = 50
+GROUPS_SHOWN = 20
+MOST_URGENT = Order("id", "urgency", is_descending=True, kind=int)
 NEWEST_COMPARED = 2_000
 ELSEWHERE_SHOWN = 10
 SHARED_FROM = 0.5
@@ -73,12 +90,32 @@ class GroupView:
     live_run: int | None
 
 
-def group_rows(workflow_id: int) -> list[GroupRow]:
-    """The newest groups, those that failed most jobs for good first: two queries."""
-    state = Case(When(state="open", then=Value(0)), When(state="acknowledged", then=Value(1)), default=Value(2))
-    groups = _with_runs(ErrorGroup.objects.filter(workflow_id=workflow_id)).annotate(order=state)
-    rows = _with_jobs(list(groups.order_by("order", "-last_seen_at", "-id")[:GROUPS_SHOWN]))
-    return sorted(rows, key=_urgency)
+@dataclass(frozen=True, slots=True)
+class GroupPage:
+    """Some groups of a workflow; `total` counts all of them, `next` is the cursor of those that follow."""
+
+    rows: list[GroupRow]
+    total: int
+    next: str
+
+
+def group_page(workflow_id: int, after: str = "") -> GroupPage:
+    """The groups that want a person most, or those after a cursor: two queries. Raises CursorError."""
+    groups = ErrorGroup.objects.filter(workflow_id=workflow_id)
+    number = groups.order_by().values("workflow_id").annotate(n=Count("id")).values("n")
+    urgent = _with_runs(groups).annotate(urgency=_urgency_in_sql(), total=Subquery(number))
+    page = paginate(urgent, MOST_URGENT, after, "", GROUPS_SHOWN)
+    total = getattr(page.rows[0], "total", 0) if page.rows else 0
+    return GroupPage(sorted(_with_jobs(page.rows), key=_urgency), total, page.next)
+
+
+def _urgency_in_sql() -> Combinable:
+    """What `_urgency` says as one number, by what is stored with the group: fixed ones last, most blocking first."""
+    is_fixed = Case(When(state="fixed", then=Value(0)), default=Value(1), output_field=BigIntegerField())
+    blocked = Least(F("count_blocked"), Value(10**7), output_field=BigIntegerField())
+    attempts = Least(F("attempts"), Value(10**9 - 1), output_field=BigIntegerField())
+    number = is_fixed * Value(10**17) + blocked * Value(10**9) + attempts
+    return ExpressionWrapper(number, output_field=BigIntegerField())  # else Django takes it for one of 32 bits
 
 
 def _urgency(row: GroupRow) -> tuple[bool, int, int, int, int]:
@@ -103,7 +140,7 @@ def _is_new(group: ErrorGroup) -> bool:
     return latest is not None and group.first_run_id == latest and getattr(group, "runs", 0) > 1
 
 
-def _with_jobs(groups: list[ErrorGroup]) -> list[GroupRow]:
+def _with_jobs(groups: Sequence[ErrorGroup]) -> list[GroupRow]:
     jobs = Job.objects.filter(error_group_id__in=[group.pk for group in groups]).order_by()
     statuses: dict[int, Counter[str]] = defaultdict(Counter)
     tags: dict[int, Counter[str]] = defaultdict(Counter)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, OuterRef, Subquery, Sum
+from django.db.models import Count, Min, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -27,12 +27,15 @@ MINUTE_COLUMNS = ("minute", "waiting", "running")
 
 @dataclass(frozen=True, slots=True)
 class ExecutorView:
-    """`live`: letter → our attempts; `slots`: those that running ones hold."""
+    """`live`: letter → our attempts; `slots`: those that running ones hold; `backing_off`: runs whose submissions failed,
+    the first of which tries again at `next_try`."""
 
     state: ExecutorState
     live: dict[str, int] = field(default_factory=dict)
     slots: int = 0
     runs: int = 0
+    backing_off: int = 0
+    next_try: datetime | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -71,7 +74,12 @@ def list_executors() -> list[ExecutorView]:
     """Two queries, for any number of executors."""
     runs = WorkflowRun.objects.filter(status="R", executor=OuterRef("name")).order_by().values("executor")
     number = Coalesce(Subquery(runs.annotate(n=Count("pk")).values("n")), 0)
-    states = list(ExecutorState.objects.annotate(live_runs=number).order_by("name"))
+    waiting = runs.filter(backoff_until__gt=timezone.now())
+    in_backoff = Coalesce(Subquery(waiting.annotate(n=Count("pk")).values("n")), 0)
+    soonest = Subquery(waiting.annotate(first=Min("backoff_until")).values("first"))
+    states = list(
+        ExecutorState.objects.annotate(live_runs=number, in_backoff=in_backoff, soonest=soonest).order_by("name")
+    )
     live = JobInstance.objects.filter(executor_type__in=[state.name for state in states], status__in=LIVE_LETTERS)
     counts: dict[str, dict[str, int]] = {}
     slots: dict[str, int] = {}
@@ -81,7 +89,14 @@ def list_executors() -> list[ExecutorView]:
         counts.setdefault(name, {})[letter] = number
         slots[name] = slots.get(name, 0) + (held or 0 if letter == "R" else 0)
     return [
-        ExecutorView(state, counts.get(state.name, {}), slots.get(state.name, 0), getattr(state, "live_runs", 0))
+        ExecutorView(
+            state,
+            counts.get(state.name, {}),
+            slots.get(state.name, 0),
+            getattr(state, "live_runs", 0),
+            getattr(state, "in_backoff", 0),
+            getattr(state, "soonest", None),
+        )
         for state in states
     ]
 

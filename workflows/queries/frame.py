@@ -9,7 +9,7 @@ from django.db.models import CharField, DateTimeField, F, Q, QuerySet, TextField
 from django.db.models.functions import Cast, Coalesce, Least
 from django.utils import timezone
 
-from workflows.models import ExecutorState, Preferences, SavedFilter, SystemState, WorkflowRun
+from workflows.models import ExecutorState, HostExclusion, Preferences, SavedFilter, SystemState, WorkflowRun
 
 SILENT_AFTER = timedelta(minutes=5)
 LATE_AFTER = timedelta(minutes=2)
@@ -39,9 +39,18 @@ class SavedTab:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """An executor that did not answer when it was asked last, and the time before: since when, and what was said."""
+
+    since: datetime | None
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """`holds`: executor → why nothing new is submitted to it. `full`: executor → the number of attempts that it held
-    when it was last asked, and holds at most."""
+    when it was last asked, and holds at most. `mute`: executor → since when it does not answer. `excluded`: (executor, host)
+    on which nothing starts."""
 
     banners: list[Banner] = field(default_factory=list)
     tabs: list[SavedTab] = field(default_factory=list)
@@ -49,6 +58,8 @@ class Frame:
     swept_at: datetime | None = None
     holds: dict[str, str] = field(default_factory=dict)
     full: dict[str, int] = field(default_factory=dict)
+    mute: dict[str, Silence] = field(default_factory=dict)
+    excluded: frozenset[tuple[str, str]] = frozenset()
 
     def tabs_of(self, list_name: str) -> list[SavedTab]:
         return sorted((tab for tab in self.tabs if tab.list_name == list_name), key=lambda tab: tab.name)
@@ -56,9 +67,10 @@ class Frame:
 
 def read_frame(user_id: int | None) -> Frame:
     """Silent executors, a late sweep, and what this person keeps: one query."""
-    sources = (_silent(), _held(), _full(), _saved(user_id or 0), _chosen_columns(user_id or 0))
+    sources = (_silent(), _held(), _full(), _mute(), _excluded(), _saved(user_id or 0), _chosen_columns(user_id or 0))
     parts = [rows.values_list(*COLUMNS) for rows in sources]
-    banners, tabs, columns, swept_at, holds, full = [], [], "", None, {}, {}
+    banners, tabs, columns, swept_at, holds, full, mute = [], [], "", None, {}, {}, {}
+    excluded: set[tuple[str, str]] = set()
     for what, name, since, words, slug in _sweep().values_list(*COLUMNS).union(*parts, all=True):
         if what == "sweep":
             swept_at = since
@@ -69,11 +81,15 @@ def read_frame(user_id: int | None) -> Frame:
             holds[name] = words
         elif what == "full":
             full[name] = int(words)
+        elif what == "excluded":
+            excluded.add((name, words))
+        elif what == "mute":
+            mute[name] = Silence(since, words)
         elif what == "columns":
             columns = words
         else:
             tabs.append(SavedTab(what, name, words, slug))
-    return Frame(banners, tabs, columns, swept_at, holds, full)
+    return Frame(banners, tabs, columns, swept_at, holds, full, mute, frozenset(excluded))
 
 
 def _sweep() -> QuerySet[SystemState]:
@@ -101,6 +117,19 @@ def _full() -> QuerySet[ExecutorState]:
     full = ExecutorState.objects.filter(Q(live__gte=F("own_max_live")) | by_person)
     limit = Coalesce(Least("own_max_live", Coalesce("max_live", "own_max_live")), Value(0))
     return full.annotate(what=Value("full"), since=F("polled_at"), words=Cast(limit, TextField()), slug=NO_SLUG)
+
+
+def _mute() -> QuerySet[ExecutorState]:
+    """Once may be chance."""
+    mute = ExecutorState.objects.filter(failures_in_a_row__gt=1)
+    return mute.annotate(what=Value("mute"), since=F("polled_at"), words=F("failure"), slug=NO_SLUG)
+
+
+def _excluded() -> QuerySet[HostExclusion]:
+    excluded = HostExclusion.objects.filter(is_excluded=True)
+    return excluded.annotate(
+        what=Value("excluded"), name=F("executor"), since=F("changed_at"), words=Cast("host", TextField()), slug=NO_SLUG
+    )
 
 
 def _saved(user_id: int) -> QuerySet[SavedFilter]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
+from statistics import median
 
 from django.db.models import Q
 
-from workflows.models import GroupEdge, Job, JobEdge
+from workflows.models import GroupEdge, Job, JobEdge, RunUsage
+from workflows.queries.attempts import attempts_of_workflow
+from workflows.queries.resources import DONE_READ, READ_AT_ONCE_UP_TO
+from workflows.resource_use import read_use
 
 BOXES = 200
 EDGES_READ = 2_000
 # So many jobs alike, equally far from the job, are drawn as one box.
 FOLD_FROM = 8
+RUNS_READ = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +102,18 @@ def _fold(hops: dict[int, int], edges: set[tuple[int, int]], is_cut: bool) -> Ne
     left_out = sum(node.jobs for pk, node in nodes.items() if pk not in shown)
     kept = {(up, down) for up, down in drawn if up in shown and down in shown and up != down}
     return Neighbourhood(shown, kept, left_out, is_cut)
+
+
+def run_times(workflow_id: int, jobs: int) -> dict[str, float]:
+    """Of each tag, the median seconds of what ended, in a graph of so many jobs: one bounded query. Of a large graph, as
+    the sweep last summed it up, the newest runs first."""
+    if jobs > READ_AT_ONCE_UP_TO:
+        rows = RunUsage.objects.filter(run__workflow_id=workflow_id, group=None).order_by("-run_id")
+        stored = [read_use(use) for uses in rows.values_list("uses", flat=True)[:RUNS_READ] for use in uses]
+        return {use.tag: use.time.median for use in reversed(stored) if use.time.median is not None}
+    seconds: dict[str, list[float]] = defaultdict(list)
+    done = attempts_of_workflow(workflow_id).filter(status="D", wallclock__isnull=False).order_by("-job_instance_id")
+    for tag, took in done.values_list("job__group__name", "wallclock")[:DONE_READ]:
+        if took is not None:
+            seconds[tag].append(took)
+    return {tag: median(took) for tag, took in seconds.items()}

@@ -10,7 +10,9 @@ from django.db.models import F, OuterRef, Subquery, Sum
 
 from workflows.models import Job, JobEdge, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.permissions import visible_workflows
+from workflows.queries.counting import Total, count_expression, read_count
 from workflows.queries.workflows import with_error_text
+from workflows.state_machine import Reason
 
 NEIGHBOURS_SHOWN = 25
 ATTEMPTS_SHOWN = 50
@@ -43,10 +45,18 @@ class JobView:
     attempts: list[JobInstance]
     upstreams: Neighbours
     downstreams: Neighbours
+    alike: Total | None = None  # jobs with the same kind of failure, this one among them
 
     @property
     def last(self) -> JobInstance | None:
         return self.attempts[0] if self.attempts else None
+
+    @property
+    def lost_before(self) -> JobInstance | None:
+        """An attempt that vanished after its start, while a newer one is live: both may run, if its host was cut off."""
+        if self.last is None or self.last.status not in ("I", "B", "R"):
+            return None
+        return next((attempt for attempt in self.attempts[1:] if attempt.reason == Reason.LOST), None)
 
     @property
     def live_attempts(self) -> list[JobInstance]:
@@ -54,15 +64,20 @@ class JobView:
 
 
 def find_job(user: User | AnonymousUser, job_id: int) -> Job | None:
-    """The job with its group, graph and workflow, the name of the failed job that blocks it (`blocked_by_name`) and the
-    number of jobs of the graph that are live (`live_in_graph`), if this person may see it."""
+    """The job with its group, graph and workflow, the name of the failed job that blocks it (`blocked_by_name`), the
+    number of jobs of the graph that are live (`live_in_graph`) and the jobs beside it in the order of the script
+    (`job_before`, `job_after`), if this person may see it."""
     cause = Job.objects.filter(pk=OuterRef("blocked_by"), status="F").values("name")
     groups = JobGroup.objects.filter(dag_id=OuterRef("dag_id")).order_by().values("dag_id")
     live = groups.annotate(n=Sum(F("count_i") + F("count_r"))).values("n")
+    beside = Job.objects.filter(dag_id=OuterRef("dag_id")).values("job_id")
+    before = beside.filter(job_id__lt=OuterRef("job_id")).order_by("-job_id")[:1]
+    after = beside.filter(job_id__gt=OuterRef("job_id")).order_by("job_id")[:1]
     jobs = (
-        Job.objects.select_related("group", "dag__workflow__group")
+        Job.objects.select_related("group", "error_group", "dag__workflow__group")
         .filter(pk=job_id)
         .annotate(blocked_by_name=Subquery(cause), live_in_graph=Subquery(live))
+        .annotate(job_before=Subquery(before), job_after=Subquery(after))
     )
     return jobs.filter(dag__workflow__in=visible_workflows(user)).first()
 
@@ -87,7 +102,9 @@ def neighbours(job_id: int, side: str) -> Neighbours:
 def view_job(job: Job) -> JobView:
     """Run, attempts and both sides: four queries."""
     workflow = job.dag.workflow
-    run = WorkflowRun.objects.filter(workflow=workflow).order_by("-id").first()
+    runs = WorkflowRun.objects.filter(workflow=workflow).order_by("-id")
+    same = Job.objects.filter(error_group_id=job.error_group_id) if job.error_group_id else Job.objects.none()
+    run = runs.annotate(jobs_alike=count_expression(same)).first()
     return JobView(
         job,
         workflow,
@@ -95,4 +112,5 @@ def view_job(job: Job) -> JobView:
         attempts_of(job.job_id),
         neighbours(job.job_id, "upstream"),
         neighbours(job.job_id, "downstream"),
+        read_count(getattr(run, "jobs_alike", 0)) if job.error_group_id else None,
     )

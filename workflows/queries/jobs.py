@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from workflows.models import Job, JobGroup, JobInstance
+from workflows.queries.counting import Total
 from workflows.queries.counts import shown_counts
 from workflows.queries.keyset import Order, Page, paginate, walk
 
-MOST_COUNTED = 10_000
 ORDERS: dict[str, Order] = {
     "job_id": Order("job_id"),
     "-job_id": Order("job_id", is_descending=True),
-    "name": Order("job_id", "name"),
-    "-name": Order("job_id", "name", is_descending=True),
-    "status_date": Order("job_id", "status_date"),
-    "-status_date": Order("job_id", "status_date", is_descending=True),
+    "name": Order("job_id", "name", kind=str),
+    "-name": Order("job_id", "name", is_descending=True, kind=str),
+    "status_date": Order("job_id", "status_date", kind=datetime),
+    "-status_date": Order("job_id", "status_date", is_descending=True, kind=datetime),
 }
 DEFAULT_ORDER = "job_id"
 
@@ -28,17 +29,6 @@ class JobRow:
     job: Job
     group: str
     last: JobInstance | None
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """How many rows match; `is_exact` is False when there are more than were counted."""
-
-    count: int
-    is_exact: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.count:,}" if self.is_exact else f"{MOST_COUNTED:,}+"
 
 
 def jobs_of(dag_id: int) -> QuerySet[Job]:
@@ -68,6 +58,11 @@ def with_attempt(queryset: QuerySet[Job], **conditions: object) -> QuerySet[Job]
 
 def job_page(queryset: QuerySet[Job], sort: str, after: str, before: str, per_page: int) -> Page[Job]:
     return paginate(queryset, ORDERS[sort], after, before, per_page)
+
+
+def with_error_groups(queryset: QuerySet[Job]) -> QuerySet[Job]:
+    """For a list that names the kind of failure of each job."""
+    return queryset.select_related("error_group")
 
 
 def rows_with_attempts(jobs: Sequence[Job], groups: Iterable[JobGroup]) -> list[JobRow]:
@@ -103,11 +98,6 @@ def count_from_groups(
         counts = shown_counts(group)
         total += sum(counts[letter] for letter in wanted)
     return Total(total)
-
-
-def count_up_to_limit(queryset: QuerySet[Job]) -> Total:
-    count = queryset.order_by()[: MOST_COUNTED + 1].count()
-    return Total(min(count, MOST_COUNTED), count <= MOST_COUNTED)
 
 
 def export_rows(queryset: QuerySet[Job], sort: str, groups: Sequence[JobGroup]) -> Iterator[JobRow]:

@@ -10,7 +10,8 @@ import binascii
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from types import NoneType
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import EmptyResultSet
@@ -27,11 +28,13 @@ class CursorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Order by `field`, then by the primary key `pk`, in one direction; by the key alone when `field` is ''."""
+    """Order by `field`, then by the primary key `pk`, in one direction; by the key alone when `field` is ''. `kind`:
+    what the field holds, so that a cursor with anything else is refused before the database sees it."""
 
     pk: str
     field: str = ""
     is_descending: bool = False
+    kind: type[Any] = NoneType
 
     def fields(self, *, reverse: bool = False) -> list[str]:
         sign = "-" if self.is_descending != reverse else ""
@@ -39,7 +42,7 @@ class Order:
 
     def beyond(self, cursor: str, *, reverse: bool = False) -> Q:
         """What comes after the row of the cursor (before it, when reversed). Raises CursorError."""
-        value, key = decode(cursor)
+        value, key = decode(cursor, self.kind)
         side = "lt" if self.is_descending != reverse else "gt"
         after_key = Q(**{f"{self.pk}__{side}": key})
         if not self.field:
@@ -67,17 +70,24 @@ def encode(value: object, key: int) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode(cursor: str) -> tuple[Any, int]:
+def decode(cursor: str, kind: type[Any] = NoneType) -> tuple[Any, int]:
+    """The value of this kind and the key. Raises CursorError."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         value, key = json.loads(text)
         if isinstance(value, dict):
-            value = datetime.fromisoformat(value["t"])
-    except (binascii.Error, ValueError, TypeError, KeyError, RecursionError) as error:
+            value = datetime.fromisoformat(value["t"]).astimezone(UTC)
+        if isinstance(value, str):
+            value.encode()  # no lone surrogates
+    except (binascii.Error, ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise CursorError("the page link is not valid any more; start from the first page") from error
-    if not isinstance(key, int) or isinstance(key, bool) or not 0 <= key < 2**63 or isinstance(value, list):
+    if type(value) is not kind or not _is_stored_number(key) or (kind is int and not _is_stored_number(value)):
         raise CursorError("the page link is not valid any more; start from the first page")
     return value, key
+
+
+def _is_stored_number(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
 
 
 def paginate(queryset: QuerySet[M], order: Order, after: str, before: str, per_page: int) -> Page[M]:

@@ -12,7 +12,7 @@ from workflows.models import Job, Operation, OperationItem
 from workflows.models.operations import UNCONFIRMED
 from workflows.permissions import visible_workflows
 
-SKIPPED_SHOWN = 50
+OUTCOMES = {"skipped": "skipped", "changed": "changed", "waiting": ""}
 
 
 def listed(user: User | AnonymousUser) -> QuerySet[Operation]:
@@ -27,14 +27,9 @@ def find_operation(user: User | AnonymousUser, key: uuid.UUID) -> Operation | No
     return listed(user).filter(uuid=key).first()
 
 
-def skipped_items(operation: Operation) -> list[tuple[int, str, str]]:
-    """(job id, name, why) of the first skipped jobs: two queries at most."""
-    if not operation.skipped:
-        return []
-    items = items_of(operation).filter(outcome="skipped").order_by("job_id")
-    rows = list(items.values_list("job_id", "why")[:SKIPPED_SHOWN])
-    names = job_names(job_id for job_id, _ in rows)
-    return [(job_id, names.get(job_id, ""), why) for job_id, why in rows]
+def items_with(operation: Operation, outcome: str) -> QuerySet[OperationItem]:
+    """Its jobs of which one thing became: "skipped", "changed" or "waiting"."""
+    return items_of(operation).filter(outcome=OUTCOMES[outcome])
 
 
 def items_of(operation: Operation) -> QuerySet[OperationItem]:

@@ -15,7 +15,7 @@ from workflows.resource_use import Attempt, Cell, TagUse, by_tag, make_map, read
 READ_AT_ONCE_UP_TO = 2_000
 DONE_READ, FAILED_READ = 4_000, 1_000
 RUNS_OFFERED = 10
-COLUMNS = ("job_id", "job__group__name", "mem_free", "maxvmem", "max_runtime", "wallclock", "reason")
+COLUMNS = ("job_id", "job__group__name", "mem_free", "maxvmem", "max_runtime", "wallclock", "reason", "slots", "cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ def runs_with_ends(workflow_id: int) -> list[WorkflowRun]:
     ended = JobInstance.objects.filter(workflow_run_id=OuterRef("pk"), status__in=["D", "E"])
     runs = WorkflowRun.objects.filter(workflow_id=workflow_id).filter(Exists(ended))
     return list(runs.order_by("-id")[:RUNS_OFFERED])
+
+
+def find_run(workflow_id: int, run_id: int) -> WorkflowRun | None:
+    """One run of this workflow, however long ago, and whether or not an attempt of it has ended."""
+    return WorkflowRun.objects.filter(workflow_id=workflow_id, pk=run_id).first()
 
 
 def use_of_run(run_id: int, group_id: int | None, jobs: int) -> RunUse:

@@ -4,7 +4,6 @@ ended. From the times of the runs and from what the audit tells of them, in one 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ from django.db.models import Case, CharField, Exists, F, OuterRef, QuerySet, Tex
 from django.db.models.functions import Cast
 
 from workflows import looks
+from workflows.audit_words import limits_words
 from workflows.models import AuditEntry, WorkflowRun
 
 EVENTS_READ, LONGEST_WORDS = 1_000, 160
@@ -117,16 +117,3 @@ def _words(what: str, run: str, old: str, new: str) -> str:
         "stop-kill": f"Run {run} asked to stop: what runs is killed",
         "release": f"Run {run} released",
     }[what]
-
-
-def limits_words(before: Mapping[str, object], after: Mapping[str, object]) -> str:
-    """`Limits changed: all 100 → 500, fit none → 20`."""
-    changed = [name for name in after if after[name] != before.get(name)]
-    if not changed:
-        return "Limits set again, as they were"
-
-    def shown(limit: object) -> str:
-        return "none" if limit is None else f"{limit:,}" if isinstance(limit, int) else str(limit)
-
-    told = (f"{'all' if name == 'run' else name} {shown(before.get(name))} → {shown(after[name])}" for name in changed)
-    return f"Limits changed: {', '.join(told)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import QuerySet
 
+from workflows.digits import read_digits
 from workflows.models import Job, JobInstance, Workflow, WorkflowRun
 from workflows.permissions import visible_workflows
 from workflows.queries.jobs import name_starts_with, prefix_end
@@ -37,13 +38,11 @@ def search(user: User | AnonymousUser, text: str) -> Hits:
     if not text:
         return Hits()
     visible = visible_workflows(user)
-    return (
-        _by_number(visible, text) if text.isascii() and text.isdigit() and len(text) < 19 else _by_name(visible, text)
-    )
+    number = read_digits(text)
+    return _by_name(visible, text) if number is None else _by_number(visible, number, text)
 
 
-def _by_number(visible: QuerySet[Workflow], text: str) -> Hits:
-    number = int(text)
+def _by_number(visible: QuerySet[Workflow], number: int, text: str) -> Hits:
     attempts = JobInstance.objects.select_related("job").filter(workflow_run__workflow__in=visible)
     by_id = list(attempts.filter(pk=number))
     by_batch = list(attempts.filter(executor_id=text).order_by("-job_instance_id")[:HITS])

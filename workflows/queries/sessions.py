@@ -12,10 +12,10 @@ from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from workflows.session_store import ADDRESS, BROWSER, SEEN_AT, SIGNED_IN_AT, end_of, key_range
+from workflows.session_store import ADDRESS, BROWSER, SEEN_AT, SIGNED_IN_AT, end_of, key_ranges
 
 MOST_READ, MOST_SHOWN = 500, 40
 PUBLIC_CHARACTERS = 16
@@ -42,7 +42,10 @@ def public_id_of(key: str | None) -> str:
 
 def rows_of(user: User) -> QuerySet[Session]:
     """All that is kept of this person, also what has ended by its age."""
-    return Session.objects.filter(session_key__range=key_range(user.pk)).order_by("session_key")
+    is_own = Q()
+    for first_and_last in key_ranges(user.pk):
+        is_own |= Q(session_key__range=first_and_last)
+    return Session.objects.filter(is_own).order_by("session_key")
 
 
 def is_of(data: Mapping[str, Any], user: User) -> bool:
@@ -51,7 +54,8 @@ def is_of(data: Mapping[str, Any], user: User) -> bool:
 
 def is_live(data: Mapping[str, Any], user: User) -> bool:
     """Whether the browser that has it is signed in: not over, and not from before the password was changed."""
-    is_valid = constant_time_compare(data.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash())
+    valid = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    is_valid = any(constant_time_compare(data.get(HASH_SESSION_KEY, ""), one) for one in valid)
     return is_of(data, user) and is_valid and end_of(data) >= time.time()
 
 

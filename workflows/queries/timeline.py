@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from workflows.models import JobInstance, RunMinute, WorkflowRun
 from workflows.permissions import visible_workflows
@@ -44,14 +44,23 @@ class Minutes:
 
 
 def list_runs(user: User | AnonymousUser, workflow_id: int, window: Window | None = None) -> list[Any]:
-    """The last runs, newest first, with their workflow, if this person may see it; `has_minutes`: the sweep has looked
-    at it, in a window within that."""
+    """The last runs, newest first, with their workflow, if this person may see it."""
+    return list(_seen_runs(user, workflow_id, window).order_by("-id")[:RUNS_OFFERED])
+
+
+def find_run(user: User | AnonymousUser, workflow_id: int, run_id: int, window: Window | None = None) -> Any:
+    """One run of this workflow, however long ago; None if there is none."""
+    return _seen_runs(user, workflow_id, window).filter(pk=run_id).first()
+
+
+def _seen_runs(user: User | AnonymousUser, workflow_id: int, window: Window | None) -> QuerySet[WorkflowRun]:
+    """`has_minutes`: the sweep has looked at the run, in a window within that."""
     looked_at = RunMinute.objects.filter(run=OuterRef("pk"))
     if window is not None:
         looked_at = looked_at.filter(minute__gte=window[0], minute__lt=window[1])
     runs = WorkflowRun.objects.filter(workflow_id=workflow_id, workflow__in=visible_workflows(user))
     runs = runs.select_related("workflow__dag", "workflow__owner", "workflow__group")
-    return list(runs.annotate(has_minutes=Exists(looked_at)).order_by("-id")[:RUNS_OFFERED])
+    return runs.annotate(has_minutes=Exists(looked_at))
 
 
 def read_times(run_id: int, window: Window | None, group_id: int | None = None) -> list[Timed]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum, Window
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -17,6 +17,7 @@ from workflows.permissions import visible_workflows
 from workflows.queries.counts import Counts, add_shown, groups_of, shown_of_dags
 from workflows.queries.keyset import Order, Page, paginate
 from workflows.queries.offers import most_used
+from workflows.queries.pace import with_queue_facts
 
 LIST_ORDER = Order("id", is_descending=True)
 RUNS_SHOWN, ERRORS_SHOWN = 10, 5
@@ -36,13 +37,6 @@ class WorkflowRow:
     @property
     def is_live(self) -> bool:
         return self.run is not None and self.run.status == "R"
-
-    @property
-    def seconds(self) -> float | None:
-        """How long the latest run has taken, or takes so far."""
-        if self.run is None:
-            return None
-        return ((self.run.ended_at or timezone.now()) - self.run.created_date).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +72,11 @@ class WorkflowView:
         return self.runs[0] if self.runs else None
 
     @property
+    def kinds(self) -> int:
+        """Groups of errors that are not marked fixed."""
+        return getattr(self.error_groups[0], "kinds", 0) if self.error_groups else 0
+
+    @property
     def live_run(self) -> WorkflowRun | None:
         return self.run if self.run is not None and self.run.status == "R" else None
 
@@ -105,10 +104,10 @@ def listed(user: User | AnonymousUser) -> QuerySet[Workflow]:
     )
 
 
-def change_digest(workflows: QuerySet[Workflow]) -> int:
-    """A number that differs once one of these workflows has changed, or one has come or gone: one query."""
+def count_and_digest(workflows: QuerySet[Workflow]) -> tuple[int, int]:
+    """How many these are, and a number that differs once one of them has changed, or one has come or gone: one query."""
     found = workflows.order_by().aggregate(number=Count("pk"), changes=Sum("change_no"))
-    return int(found["number"]) * 1_000_003 + int(found["changes"] or 0)
+    return int(found["number"]), int(found["number"]) * 1_000_003 + int(found["changes"] or 0)
 
 
 def workflow_page(
@@ -165,12 +164,13 @@ def with_error_text(instances: QuerySet[JobInstance]) -> QuerySet[JobInstance]:
 
 def biggest_error_groups(workflow_id: int) -> list[ErrorGroup]:
     """What fails most and is not mended, by the jobs that it blocks, then by its attempts, each with its newest text and
-    the attempt that wrote it: one query, of stored numbers."""
+    the attempt that wrote it, and `kinds`, how many such groups there are: one query, of stored numbers."""
     newest = JobInstanceErrorLog.objects.filter(error_group_id=OuterRef("pk")).order_by("-id")
     groups = ErrorGroup.objects.filter(workflow_id=workflow_id).exclude(state="fixed")
     groups = groups.annotate(
         sample_text=Subquery(newest.values("description")[:1]),
         sample_attempt=Subquery(newest.values("job_instance_id")[:1]),
+        kinds=Window(Count("pk")),
     )
     return list(groups.order_by("-count_blocked", "-attempts", "-id")[:ERRORS_SHOWN])
 
@@ -179,7 +179,9 @@ def view_workflow(workflow: Workflow) -> WorkflowView:
     """Four queries at most; no read of the job table."""
     groups = groups_of(workflow.dag_id)
     runs = list(
-        WorkflowRun.objects.filter(workflow=workflow).select_related("forecast", "stall").order_by("-id")[:RUNS_SHOWN]
+        with_queue_facts(WorkflowRun.objects.filter(workflow=workflow).select_related("forecast", "stall")).order_by(
+            "-id"
+        )[:RUNS_SHOWN]
     )
     error_groups = biggest_error_groups(workflow.pk) if runs else []
     return WorkflowView(workflow, groups, add_shown(groups), runs, error_groups, leftovers(workflow, runs))

@@ -15,12 +15,20 @@ from django.db.models import Model, QuerySet
 from workflows.models import (
     AuditEntry,
     ErrorGroup,
+    GroupEdge,
     Job,
     JobEdge,
     JobGroup,
     JobInstance,
     JobInstanceErrorLog,
     JobInstanceStatusLog,
+    Operation,
+    OperationItem,
+    RunAccount,
+    RunForecast,
+    RunMinute,
+    RunStall,
+    RunUsage,
     TaskDag,
     Workflow,
     WorkflowRun,
@@ -57,9 +65,14 @@ def _tables(workflow: Workflow) -> Iterator[QuerySet[Model]]:
     yield JobGroup.objects.filter(dag_id=dag_id).order_by("pk")
     yield Job.objects.filter(dag_id=dag_id).order_by("pk")
     yield JobEdge.objects.filter(upstream__dag_id=dag_id).order_by("upstream_id", "downstream_id")
+    yield GroupEdge.objects.filter(dag_id=dag_id).order_by("pk")
     yield WorkflowRun.objects.filter(workflow_id=pk).order_by("pk")
+    for of_run in (RunMinute, RunUsage, RunForecast, RunStall, RunAccount):
+        yield of_run._default_manager.filter(run__workflow_id=pk).order_by("pk")
     yield JobInstance.objects.filter(workflow_run__workflow_id=pk).order_by("pk")
     yield ErrorGroup.objects.filter(workflow_id=pk).order_by("pk")
     yield JobInstanceErrorLog.objects.filter(job_instance__workflow_run__workflow_id=pk).order_by("pk")
     yield JobInstanceStatusLog.objects.filter(job_instance__workflow_run__workflow_id=pk).order_by("pk")
+    yield Operation.objects.filter(workflow_id=pk).order_by("pk")
+    yield OperationItem.objects.filter(operation__workflow_id=pk).order_by("pk")
     yield AuditEntry.objects.filter(workflow_id=pk).order_by("pk")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from executors.run_as import LogRefused
-from workflows import lifecycle, owner_logs
-from workflows.actor import Actor
+from workflows import executor_control, lifecycle, owner_logs
 from workflows.models import JobInstance, LogPiece, WorkflowRun
 from workflows.queries.accounts import account_of_run
 from workflows.scheduling import back_ends
@@ -25,7 +24,7 @@ def may_start(run: WorkflowRun) -> bool:
         return True
     reason = bind_run(run)
     if reason:
-        lifecycle.hold_run(run.pk, reason, Actor(run.workflow.owner, "system"))
+        lifecycle.hold_run(run.pk, reason, executor_control.server())
     return not reason
 
 

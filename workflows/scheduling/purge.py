@@ -20,6 +20,7 @@ from django.utils import timezone
 from executors.spool import attempt_folder, local_prefix
 from workflows.actor import Actor
 from workflows.audit import write_audit
+from workflows.bulk import chunked
 from workflows.models import (
     Job,
     JobEdge,
@@ -28,6 +29,7 @@ from workflows.models import (
     JobInstanceErrorLog,
     JobInstanceStatusLog,
     OperationItem,
+    RunMinute,
     TaskDag,
     Workflow,
     WorkflowRun,
@@ -37,7 +39,7 @@ from workflows.scheduling.owned_files import batches_of, remove_owned_files
 from workflows.state_machine import RunStatus, WorkflowStatus
 from workflows.transactions import write_transaction
 
-AT_ONCE = 500
+AT_ONCE, ROWS_AT_ONCE = 500, 5_000
 OVER = (WorkflowStatus.DONE.value, WorkflowStatus.STOPPED.value, WorkflowStatus.ERROR.value)
 LONGEST_STORING = timedelta(hours=1)
 LOCAL_ENDINGS = ("command", "token", "over", "out", "err")
@@ -83,7 +85,7 @@ def purge(workflow: Workflow, before: datetime, user: User, *, is_leaving_owners
             shutil.rmtree(Path(settings.SPOOL) / "batches" / batch, ignore_errors=True)
         if not _remove_attempts(workflow.pk, before, attempts):
             return None
-    if not _remove_workflow(workflow, before, purged, user):
+    if not _thin_out(workflow, before) or not _remove_workflow(workflow, before, purged, user):
         return None
     remove_graph(workflow.dag_id)
     return purged
@@ -146,6 +148,36 @@ def _remove_attempts(workflow_id: int, before: datetime, ids: list[int]) -> bool
     return True
 
 
+def _thin_out(workflow: Workflow, before: datetime) -> bool:
+    """What there may be as much of as jobs and goes with the workflow goes before it, in batches, so that nobody waits
+    long for his turn. False: somebody has resumed it."""
+    jobs = Job.objects.filter(dag_id=workflow.dag_id, error_group__isnull=False)
+    for rows in (
+        OperationItem.objects.filter(operation__workflow_id=workflow.pk),
+        RunMinute.objects.filter(run__workflow_id=workflow.pk),
+        jobs,
+    ):
+        while ids := list(rows.order_by().values_list("pk", flat=True)[:ROWS_AT_ONCE]):
+            if not _thin_batch(workflow.pk, before, rows.model, ids):
+                return False
+    return True
+
+
+@write_transaction
+def _thin_batch(workflow_id: int, before: datetime, model: type[Model], ids: list[int]) -> bool:
+    if not _is_still_old(workflow_id, before):
+        return False
+    for chunk in chunked(ids):
+        rows = model._default_manager.filter(pk__in=chunk)
+        if model is Job:
+            rows.update(
+                error_group=None
+            )  # jobs go later; a deletion of their error groups would touch them all at once
+        else:
+            _delete(rows)
+    return True
+
+
 @write_transaction
 def _remove_jobs(ids: list[int]) -> None:
     _delete(JobEdge.objects.filter(Q(upstream_id__in=ids) | Q(downstream_id__in=ids)))
@@ -159,13 +191,12 @@ def _remove_dag(dag_id: int) -> None:
 
 @write_transaction
 def _remove_workflow(workflow: Workflow, before: datetime, purged: Purged, user: User) -> bool:
-    """With its runs, minutes, error groups and operations; the audit log keeps what was done. It is gone for everybody
+    """With its runs, error groups and operations; the audit log keeps what was done. It is gone for everybody
     before its first job goes: a workflow with a part of its jobs could be resumed."""
     if not _is_still_old(workflow.pk, before):
         return False
     told = {"name": workflow.name, "workflow_args": workflow.workflow_args[:500], "owner": workflow.user}
     told |= {"status": workflow.status, "jobs": str(purged.jobs), "attempts": str(purged.attempts)}
-    _delete(OperationItem.objects.filter(operation__workflow_id=workflow.pk))
     Workflow.objects.filter(pk=workflow.pk).delete()
     write_audit(Actor(user, "system"), "purge", f"workflow {workflow.pk}", workflow_id=workflow.pk, before=told)
     return True

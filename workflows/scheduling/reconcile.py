@@ -178,8 +178,9 @@ def _see_present(findings: Findings, one: LiveAttempt, listed: Listed) -> None:
     attempt = one.attempt
     status = InstanceStatus.RUNNING if listed.phase is Phase.RUNNING else InstanceStatus.SUBMITTED
     shown = listed.phase.value if listed.phase in (Phase.HELD, Phase.STUCK, Phase.UNKNOWN) else ""
+    said = listed.message if shown or listed.phase is Phase.PENDING else ""
     rises = status is not attempt.status and "IBR".index(status) > "IBR".index(attempt.status)
-    differs = (shown, listed.message if shown else "") != (one.phase, one.phase_message)
+    differs = (shown, said) != (one.phase, one.phase_message)
     if rises or differs or one.absent_since is not None:
         observation = Observation(
             instance_id=attempt.instance_id,
@@ -188,7 +189,7 @@ def _see_present(findings: Findings, one: LiveAttempt, listed: Listed) -> None:
             host=listed.host,
             started_at=moment(listed.since) if status is InstanceStatus.RUNNING else None,
             phase=shown,
-            phase_message=listed.message if shown else "",
+            phase_message=said,
         )
         findings.observations[attempt.run_id].append(observation)
     if attempt.asked.is_kill_asked:

@@ -22,6 +22,7 @@ from executors.spool import LOCAL
 from workflows import lifecycle
 from workflows.actor import Actor
 from workflows.bulk import allocate_ids, chunked
+from workflows.digits import read_digits
 from workflows.lifecycle import Ending, Intended, IntentPlan, Refused, RunOptions
 from workflows.models import IdSequence, Job, JobEdge, JobInstance, Workflow, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
@@ -111,9 +112,10 @@ def highest_in_spool(root: Path) -> int:
 
 
 def _highest_in(folder: Path) -> int:
-    shards = sorted((int(name) for name in _names(folder) if name.isdigit()), reverse=True)
+    shards = sorted((shard for name in _names(folder) if (shard := read_digits(name)) is not None), reverse=True)
     for shard in shards:
-        numbers = [int(stem) for name in _names(folder / str(shard)) if (stem := name.partition(".")[0]).isdigit()]
+        stems = (read_digits(name.partition(".")[0]) for name in _names(folder / str(shard)))
+        numbers = [number for number in stems if number is not None]
         if numbers:
             return max(numbers)
     return 0

@@ -19,6 +19,7 @@ from workflows.scheduling import back_ends, owners
 from workflows.scheduling.collect import with_fingerprint
 from workflows.scheduling.intents import write_journal
 from workflows.scheduling.ready import ReadyJob
+from workflows.secret_files import split_command
 from workflows.state_machine import Reason
 
 logger = logging.getLogger(__name__)
@@ -118,6 +119,7 @@ def _specify(run: WorkflowRun, item: Intended, job: ReadyJob, account: str | Non
         stderr_path=item.stderr_path or None,
         environment=tuple(environment),
         account=account,
+        secret_files=split_command(job.command)[0],
     )
 
 

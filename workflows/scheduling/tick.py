@@ -14,8 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from executors.base import AttemptRef
-from workflows import lifecycle
-from workflows.actor import Actor
+from workflows import executor_control, lifecycle
 from workflows.models import JobGroup, JobInstance, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.scheduling import back_ends, epoch, owners
@@ -176,7 +175,7 @@ def stop_if_out_of_time(run: WorkflowRun) -> None:
     limit = run.workflow.seconds_until_timeout
     if limit is None or run.stopping == "kill" or timezone.now() < run.created_date + timedelta(seconds=limit):
         return
-    lifecycle.ask_stop(run.pk, "kill", Actor(run.workflow.owner, "time-out"))
+    lifecycle.ask_stop(run.pk, "kill", replace(executor_control.server(), via="time-out"))
     run.stopping = "kill"
 
 

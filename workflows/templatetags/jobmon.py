@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from django import template
@@ -11,12 +12,15 @@ from django.http import HttpRequest, QueryDict
 from django.template.context import Context
 from django.utils import timezone
 
-from workflows import log_text, looks, markup, words
+from workflows import audit_words, log_text, looks, markup, words
 from workflows.masking import mask_secrets
-from workflows.models import AuditEntry, JobInstance, WorkflowRun
+from workflows.models import AuditEntry, Job, JobInstance
+from workflows.models.definition import LIVE_LETTERS
 from workflows.permissions import who_may_operate
 from workflows.queries.frame import Frame, SavedTab
+from workflows.secret_files import split_command
 from workflows.tables import JobTable, ran_seconds
+from workflows.url_filters import UrlFilterSet
 
 STATUS_QUERIES = {"B": {"blocked": "1"}, "G": {"status": "G", "blocked": "0"}}
 register = template.Library()
@@ -28,8 +32,12 @@ register.simple_tag(markup.trend)
 register.simple_tag(markup.look_badge, name="look")
 register.filter("ran", ran_seconds)
 register.filter("masked", mask_secrets)
+register.filter("secret_files", lambda command: split_command(command)[0])
+register.filter("without_secret_files", lambda command: split_command(command)[1])
+register.filter("action_words", audit_words.action_words)
 register.filter("when", markup.when)
 register.filter("exact", markup.exact)
+register.filter("took", markup.took)
 register.filter("clip", markup.clip)
 register.filter("expected_end", markup.expected_end)
 register.filter("duration", words.duration)
@@ -150,13 +158,24 @@ def last_line(text: str) -> str:
 
 
 @register.filter
-def run_seconds(run: WorkflowRun) -> float:
-    return ((run.ended_at or timezone.now()) - run.created_date).total_seconds()
+def is_on_excluded_host(attempt: JobInstance, frame: Frame) -> bool:
+    return (attempt.executor_type, attempt.nodename) in frame.excluded
 
 
 @register.filter
 def waited(attempt: JobInstance) -> float | None:
     return words.seconds_between(attempt.submitted_date, attempt.started_at)
+
+
+@register.filter
+def attempts_words(job: Job) -> str:
+    return words.attempts(job.num_attempts, job.max_attempts, is_live=job.status in LIVE_LETTERS)
+
+
+@register.filter
+def any_has(rows: Iterable[object], name: str) -> bool:
+    """Whether a column has anything to show."""
+    return any(getattr(row, name) for row in rows)
 
 
 @register.filter
@@ -166,26 +185,13 @@ def reason_word(reason: str) -> str:
 
 @register.filter
 def percent(share: float) -> str:
-    """`97 %`; what is not all is never shown as all."""
-    return f"{min(99, round(share * 100)) if share < 1 else 100} %"
-
-
-@register.filter
-def spaced(name: str) -> str:
-    """`set_limit` as people write it."""
-    return name.replace("_", " ").replace("-", " ")
+    """`97 %`, never broken into two lines; what is not all is never shown as all."""
+    return f"{min(99, round(share * 100)) if share < 1 else 100}\u00a0%"
 
 
 @register.filter
 def change_words(entry: AuditEntry) -> str:
-    """`status: S → R, limit: 100 → 500`."""
-    names = [*entry.before, *(name for name in entry.after if name not in entry.before)]
-    return ", ".join(
-        f"{name}: {entry.before.get(name, 'nothing')} → {entry.after.get(name, 'nothing')}"
-        if name in entry.before
-        else f"{name}: {entry.after[name]}"
-        for name in names
-    )
+    return audit_words.change_words(entry.action, entry.before, entry.after)
 
 
 @register.filter
@@ -221,3 +227,40 @@ def plain_when(moment: datetime) -> str:
 @register.simple_tag
 def sort_of(table: JobTable, column: str) -> dict[str, str] | None:
     return table.sort_of(column)
+
+
+@register.inclusion_tag("parts/kept_filters.html")
+def kept_filters(filters: UrlFilterSet, fields: str) -> dict[str, Any]:
+    """`{% kept_filters filters "status q" %}`: the form has fields for these; whatever else narrows the list is sent along."""
+    return {"kept": filters.kept_beside(fields.split())}
+
+
+@register.inclusion_tag("parts/choose_many.html")
+def choose_many(
+    filters: UrlFilterSet, name: str, label: str, none: str, names: list[str] | None = None
+) -> dict[str, Any]:
+    """A field for any number of values. What is asked for and not offered stands in it too, so that it is not lost."""
+    offered = dict(filters.filters[name].extra["choices"] if names is None else [(text, text) for text in names])
+    asked = filters.query.getlist(name)
+    options = {**offered, **{value: value for value in asked if value not in offered}}
+    return {
+        "name": name,
+        "label": label,
+        "none": none,
+        "options": [(value, word, value in asked) for value, word in options.items()],
+        "chosen": [options[value] for value in dict.fromkeys(asked)],
+    }
+
+
+@register.inclusion_tag("parts/choose_boxes.html")
+def choose_boxes(filters: UrlFilterSet, name: str) -> dict[str, Any]:
+    """A box to tick for each value; for what is asked for and is no value too, so that it is not lost."""
+    asked = filters.query.getlist(name)
+    offered = dict(filters.filters[name].extra["choices"])
+    options = {**offered, **{value: value for value in asked if value not in offered}}
+    return {"name": name, "options": [(value, word, value in asked) for value, word in options.items()]}
+
+
+@register.filter
+def names_of(groups: list[Any]) -> list[str]:
+    return [group.name for group in groups]

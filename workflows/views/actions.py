@@ -8,14 +8,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_http_methods
 
 from workflows import bell, lifecycle, planning, words
-from workflows.models import Workflow
+from workflows.digits import read_digits
 from workflows.permissions import may_stop
 from workflows.queries import attempts as attempt_queries
 from workflows.queries import workflows as queries
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, show, user_of
+from workflows.views.confirm import number_to_type, only_operators_and_staff
 from workflows.views.workflows import crumbs_of
-
-MOST_WITHOUT_TYPING = 1000
 
 
 @page
@@ -25,11 +24,11 @@ def stop(request: HttpRequest, workflow_id: int) -> HttpResponse:
     workflow = found(queries.find_workflow(user, workflow_id))
     run = workflow.runs.filter(status="R").first()
     view = attempt_queries.view_stop(run) if run else None
-    must_type = _must_type(user.pk, workflow, view)
+    must_type = view is not None and number_to_type(user, workflow, view.running + view.queued) is not None
     problem = ""
     if request.method == "POST":
         if not may_stop(user, workflow):
-            raise PermissionDenied
+            raise PermissionDenied(only_operators_and_staff(workflow))
         if run is None:
             messages.warning(request, "No run is live any more; nothing was stopped.")
             return HttpResponseRedirect(f"/workflows/{workflow.pk}/")
@@ -56,21 +55,17 @@ def stop(request: HttpRequest, workflow_id: int) -> HttpResponse:
     return show(request, "workflows/stop.html", context, status=409 if problem else 200)
 
 
-def _must_type(user_id: int, workflow: Workflow, view: attempt_queries.StopView | None) -> bool:
-    """Many jobs, or somebody else's workflow: the number is typed, so that nobody kills by habit."""
-    return view is not None and (view.running + view.queued > MOST_WITHOUT_TYPING or workflow.owner_id != user_id)
-
-
 def _refuse_stop(request: HttpRequest, must_type: bool) -> str:
     """What is wrong with the form; '' if nothing."""
     mode = request.POST.get("mode")
     if mode not in ("drain", "kill"):
         return "Choose one of the two ways to stop."
-    if mode == "kill" and must_type:
+    if must_type:
         asked = request.POST.get("live_jobs", "")
         typed = request.POST.get("typed", "").replace(",", "").strip()
         if not typed or typed != asked:
-            shown = words.number(int(asked)) if asked.isdigit() else "shown below"
+            count = read_digits(asked)
+            shown = "shown below" if count is None else words.number(count)
             return f"Type the number of jobs ({shown}) to confirm."
     return ""
 

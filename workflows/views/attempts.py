@@ -6,10 +6,10 @@ from datetime import datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from workflows import explain, log_text, logs
+from workflows.digits import read_digits
 from workflows.models import JobInstance
 from workflows.permissions import may_operate, may_stop
 from workflows.queries import attempts as queries
@@ -43,6 +43,7 @@ def attempt_page(request: HttpRequest, instance_id: int) -> HttpResponse:
         "reason": explain.ended_because(attempt),
         "waited": _seconds(attempt.submitted_date, attempt.started_at),
         "ran": attempt.wallclock if attempt.wallclock is not None else _seconds(attempt.started_at, attempt.ended_at),
+        "folder": logs.folder_of(attempt),
         "paths": [(stream, logs.locate(attempt, stream).path) for stream in logs.STREAMS],
         "live": poll(request, workflow.change_no, POLL_LIVE if attempt.status in LIVE else 0),
         "crumbs": [*_crumbs(attempt)[:-1], Crumb(f"Attempt {attempt.attempt}")],
@@ -58,21 +59,17 @@ def _seconds(start: datetime | None, end: datetime | None) -> float | None:
     return (end - start).total_seconds() if start and end else None
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() and len(text) < 19 else None
-
-
 @page
 @require_safe
 def log_page(request: HttpRequest, instance_id: int, stream: str) -> HttpResponseBase:
     attempt = found(queries.find_attempt(user_of(request), instance_id))
     file = logs.locate(attempt, stream)
-    offset = _number(request.GET.get("offset", ""))
+    offset = read_digits(request.GET.get("offset", ""))
     if request.GET.get("raw") == "1":
         return _raw(file, offset)
     piece, problem = _read(attempt, file, offset)
     text = request.GET.get("find", "")[:200]
-    found_lines = _find(file, text, _number(request.GET.get("from", "")) or 0) if text and piece else None
+    found_lines = _find(file, text, read_digits(request.GET.get("from", "")) or 0) if text and piece else None
     context = {
         "attempt": attempt,
         "stream": stream,
@@ -80,6 +77,7 @@ def log_page(request: HttpRequest, instance_id: int, stream: str) -> HttpRespons
         "file": file,
         "piece": piece,
         "problem": problem,
+        "kept": queries.kept_text(attempt) if problem and stream == "stderr" else "",
         "lines": log_text.to_lines(piece.data, is_cut=piece.offset > 0) if piece and not piece.is_binary else [],
         "find": text,
         "found": found_lines,
@@ -88,15 +86,22 @@ def log_page(request: HttpRequest, instance_id: int, stream: str) -> HttpRespons
         "live": poll(request, piece.size if piece else 0, _log_seconds(attempt, offset, problem)),
         "crumbs": _crumbs(attempt, Crumb(stream)),
         "section": "workflows",
-        "terminal": Terminal(
-            f"jobmon job log {attempt.job_id} --attempt {attempt.attempt}"
-            + (" --stderr" if stream == "stderr" else ""),
-            f"/api/v1/job-instances/{attempt.pk}/log/{stream}/",
-        ),
+        "terminal": _log_terminal(attempt, stream, offset),
     }
     if is_unchanged(request, piece.size if piece else 0):
         return nothing_new()
     return show(request, "attempts/log.html", context, fragment="attempts/log_live.html")
+
+
+def _log_terminal(attempt: JobInstance, stream: str, offset: int | None) -> Terminal:
+    """What prints the same piece of the log."""
+    command = f"jobmon job log {attempt.job_id} --attempt {attempt.attempt} --{stream}"
+    path = f"/api/v1/job-instances/{attempt.pk}/log/{stream}/"
+    return (
+        Terminal(command, path)
+        if offset is None
+        else Terminal(f"{command} --offset {offset}", f"{path}?offset={offset}")
+    )
 
 
 def _log_seconds(attempt: JobInstance, offset: int | None, problem: logs.LogUnavailable | None) -> int:
@@ -112,7 +117,7 @@ def _read(
     try:
         return logs.read_piece(file, offset), None
     except logs.LogUnavailable as problem:
-        if problem.state == "missing" and attempt.status in ("I", "B"):
+        if problem.state in ("missing", "removed") and attempt.status in ("I", "B"):
             return None, logs.LogUnavailable("not-started", "The attempt has not started; there is no output yet.")
         return None, problem
 
@@ -155,7 +160,6 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
         "view": view,
         "stall": getattr(run, "stall", None) if run.status == "R" else None,
         "total": sum(view.counts.values()),
-        "seconds": _seconds(run.created_date, run.ended_at or timezone.now()),
         "may_operate": may_operate(user, workflow),
         "may_stop": may_stop(user, workflow),
         "live": poll(request, workflow.change_no, POLL_LIVE if run.status == "R" else 0),

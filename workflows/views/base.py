@@ -7,6 +7,7 @@ import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
@@ -17,6 +18,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 
 from workflows.actor import Actor
+from workflows.digits import read_digits
 from workflows.markup import make_unseen_seen
 from workflows.queries.frame import Frame, read_frame
 from workflows.queries.limits import READ_SECONDS, TooSlow, read_limit
@@ -29,6 +31,8 @@ ZONE_COOKIE, THEME_COOKIE, KEYS_COOKIE, PATTERNS_COOKIE = (
 )  # fmt: skip
 THEMES = ("auto", "light", "dark")
 MOST_PER_PAGE = 200
+MOST_ASKED = 20
+PLACE_IN_LIST = ("after", "before", "v", "export")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,12 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The page's poll: its own URL with the change number; 0 seconds ends it."""
+    """The page's poll: its own URL with the change number; 0 seconds ends it. `reloads`: without script the page comes
+    anew by itself, which would take away what is typed into a form."""
 
     url: str
     seconds: int
+    reloads: bool = True
 
 
 def zone_of(request: HttpRequest) -> zoneinfo.ZoneInfo | None:
@@ -82,14 +88,38 @@ def in_time(view: View[P]) -> View[P]:
             with read_limit(READ_SECONDS):
                 return view(request, *args, **kwargs)
         except TooSlow:
-            return render(request, "errors/too_wide.html", {"is_error_page": True}, status=503)
+            context = {"is_error_page": True, "asked": what_is_asked(request)}
+            return render(request, "errors/too_wide.html", context, status=503)
 
     return run
 
 
+def for_signed_in(view: View[P]) -> View[P]:
+    """Strangers are led to the sign-in; a poll is only told so, and what somebody is reading stays on the screen."""
+    shown = login_required(view)
+
+    @functools.wraps(view)
+    def run(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if is_fragment(request) and not request.user.is_authenticated:
+            return HttpResponse(status=401)
+        return shown(request, *args, **kwargs)
+
+    return run
+
+
+def what_is_asked(request: HttpRequest) -> list[tuple[str, str, str]]:
+    """(filter, value, the same address without it), for a page that could not be drawn."""
+    query = [(name, value) for name, values in request.GET.lists() for value in values if name not in PLACE_IN_LIST]
+    found = []
+    for number, (name, value) in enumerate(query):
+        rest = urlencode(query[:number] + query[number + 1 :])
+        found.append((name, value[:100], f"{request.path}?{rest}"))
+    return found[:MOST_ASKED]
+
+
 def page(view: View[P]) -> View[P]:
     """A page for signed-in people, never cached by others, in the reader's zone, within the time for reads."""
-    return never_cache(login_required(in_zone(in_time(view))))
+    return never_cache(for_signed_in(in_zone(in_time(view))))
 
 
 def user_of(request: HttpRequest) -> User:
@@ -129,9 +159,9 @@ def is_fragment(request: HttpRequest) -> bool:
     return bool(getattr(request, "htmx", False)) and not getattr(request.htmx, "boosted", False)  # type: ignore[attr-defined]
 
 
-def is_unchanged(request: HttpRequest, change_no: int | None) -> bool:
+def is_unchanged(request: HttpRequest, version: int | str | None) -> bool:
     """Whether the poll already shows this state. Checked before anything else is read."""
-    return is_fragment(request) and request.GET.get("v") == str(change_no)
+    return is_fragment(request) and request.GET.get("v") == str(version)
 
 
 def nothing_new() -> HttpResponse:
@@ -140,26 +170,30 @@ def nothing_new() -> HttpResponse:
     return response
 
 
-def poll(request: HttpRequest, change_no: int, seconds: int) -> Live:
+def poll(request: HttpRequest, version: int | str, seconds: int, *, reloads: bool = True) -> Live:
     query = request.GET.copy()
-    query["v"] = str(change_no)
-    return Live(f"{request.path}?{query.urlencode()}", seconds)
+    query["v"] = str(version)
+    return Live(f"{request.path}?{query.urlencode()}", seconds, reloads)
 
 
 def show(
     request: HttpRequest, template: str, context: dict[str, Any], *, fragment: str = "", status: int = 200
 ) -> HttpResponse:
-    """The page, or for a poll the fragment of it that is live."""
-    name = fragment if fragment and is_fragment(request) else template
-    response = render(request, name, context, status=status)
+    """The page, or for a poll the fragment of it that is live: a template of its own, or the page without its frame
+    where it extends `layout`."""
+    is_part = is_fragment(request) and "live" in context
+    layout = "fragment.html" if is_part else "base.html"
+    response = render(
+        request, fragment if fragment and is_part else template, {**context, "layout": layout}, status=status
+    )
     response.content = make_unseen_seen(response.content)
     patch_vary_headers(response, ["HX-Request", "Cookie"])
     return response
 
 
 def per_page(query: QueryDict, default: int) -> int:
-    text = query.get("per_page", "")
-    return max(1, min(int(text), MOST_PER_PAGE)) if text.isdigit() and len(text) < 6 else default
+    asked = read_digits(query.get("per_page", ""), 5)
+    return default if asked is None else max(1, min(asked, MOST_PER_PAGE))
 
 
 def query_without(query: QueryDict, *names: str) -> str:

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
 from workflows.models import IdempotencyRecord, Workflow
-from workflows.permissions import who_may_operate
+from workflows.permissions import is_owner, may_operate, who_may_operate
 from workflows.planning import Plan, PlanRow
 from workflows.transactions import write_transaction
 from workflows.views.base import Crumb, Terminal, show, user_of
@@ -23,7 +23,7 @@ MOST_WITHOUT_TYPING = 1_000
 @dataclass(frozen=True, slots=True)
 class Confirm:
     """What a confirm page says. `refusal`: why this person cannot do it now. `must_type`: the number to be typed.
-    `form`: a template with the fields of this action, filled from `values`."""
+    `form`: a template with the fields of this action, filled from `values`. `note`: until when it may be confirmed."""
 
     title: str
     sentence: str
@@ -38,6 +38,7 @@ class Confirm:
     must_type: int | None = None
     form: str = ""
     values: Mapping[str, object] = field(default_factory=dict)
+    note: str = ""
 
 
 def of_plan(plan: Plan, **values: object) -> dict[str, object]:
@@ -74,6 +75,13 @@ def only_operators(workflow: Workflow) -> str:
 
 def only_operators_and_staff(workflow: Workflow) -> str:
     return f"Only {who_may_operate(workflow)} and staff may do this."
+
+
+def only_those(may_act: Callable[..., bool], workflow: Workflow) -> str:
+    """Who passes this check of permissions, in words."""
+    if may_act is is_owner:
+        return only_owner(workflow)
+    return only_operators(workflow) if may_act is may_operate else only_operators_and_staff(workflow)
 
 
 def do_once(request: HttpRequest, act: Callable[[], HttpResponse]) -> HttpResponse:

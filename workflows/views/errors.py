@@ -66,7 +66,8 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def not_allowed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return _answer(request, 403)
+    """In the words of whoever refused it: who may."""
+    return _answer(request, 403, str(exception or ""))
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -14,16 +14,32 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from workflows import executor_control, words
+from workflows.digits import read_digits
 from workflows.models import ExecutorState, HostExclusion
 from workflows.permissions import may_hold_executors, may_set_up_executors
 from workflows.queries import executors as queries
+from workflows.queries import versions
 from workflows.queries.health import read_server
 from workflows.queries.hosts import failed_on, find_hosts
 from workflows.views import charts
-from workflows.views.base import Crumb, Terminal, actor_of, found, page, show, user_of
+from workflows.views.base import (
+    Crumb,
+    Terminal,
+    actor_of,
+    found,
+    frame_of,
+    is_unchanged,
+    nothing_new,
+    page,
+    poll,
+    show,
+    user_of,
+)
 from workflows.views.confirm import Confirm, do_once, show_confirm
 
 WORST_SHOWN = 5
+POLL_SECONDS = 30  # as often as the sweep looks
+POLL_HOSTS = 60
 MOST = 10**6
 LIST = Crumb("Executors", "/executors/")
 ONLY_STAFF, ONLY_ADMIN = "Only staff may do this.", "Only administrators may do this."
@@ -41,6 +57,9 @@ def may_decide(request: HttpRequest) -> bool:
 @page
 @require_safe
 def executor_list(request: HttpRequest) -> HttpResponse:
+    version = versions.of_executors(frame_of(request))
+    if is_unchanged(request, version):
+        return nothing_new()
     hosts, compared = find_hosts()
     context = {
         "executors": queries.list_executors(),
@@ -49,6 +68,7 @@ def executor_list(request: HttpRequest) -> HttpResponse:
         "database": connection.vendor,
         "server": read_server(),
         "versions": f"Python {platform.python_version()}, Django {django.get_version()}",
+        "live": poll(request, version, POLL_SECONDS),
         "crumbs": [Crumb("Executors")],
         "section": "executors",
         "terminal": Terminal("", "/api/v1/executors/"),
@@ -59,6 +79,9 @@ def executor_list(request: HttpRequest) -> HttpResponse:
 @page
 @require_safe
 def executor_page(request: HttpRequest, name: str) -> HttpResponse:
+    version = versions.of_executors(frame_of(request))
+    if is_unchanged(request, version):
+        return nothing_new()
     view = next((view for view in queries.list_executors() if view.state.name == name), None)
     day = queries.read_day(name)
     context = {
@@ -71,6 +94,7 @@ def executor_page(request: HttpRequest, name: str) -> HttpResponse:
         "refusals": queries.refusals(user_of(request), name),
         "may_hold": may_hold(request),
         "may_decide": may_decide(request),
+        "live": poll(request, version, POLL_SECONDS),
         "crumbs": [LIST, Crumb(name)],
         "section": "executors",
         "terminal": Terminal("", "/api/v1/executors/"),
@@ -81,12 +105,17 @@ def executor_page(request: HttpRequest, name: str) -> HttpResponse:
 @page
 @require_safe
 def host_list(request: HttpRequest) -> HttpResponse:
+    version = versions.of_hosts()
+    if is_unchanged(request, version):
+        return nothing_new()
     hosts, compared = find_hosts()
     context = {
         "hosts": hosts,
         "compared": compared,
+        "live": poll(request, version, POLL_HOSTS),
         "crumbs": [LIST, Crumb("Hosts")],
         "section": "executors",
+        "terminal": Terminal("", "/api/v1/hosts/"),
     }
     return show(request, "system/hosts.html", context)
 
@@ -95,6 +124,9 @@ def host_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 def host_page(request: HttpRequest, name: str, host: str) -> HttpResponse:
     """The newest failed attempts on one host."""
+    version = versions.of_hosts()
+    if is_unchanged(request, version):
+        return nothing_new()
     rows = failed_on(user_of(request), name, host)
     exclusion = HostExclusion.objects.filter(executor=name, host=host).first()
     context = {
@@ -104,8 +136,10 @@ def host_page(request: HttpRequest, name: str, host: str) -> HttpResponse:
         "exclusion": exclusion if exclusion and exclusion.is_excluded else None,
         "may_decide": may_decide(request),
         "can_exclude": executor_control.can_exclude_hosts(name),
+        "live": poll(request, version, POLL_HOSTS),
         "crumbs": [LIST, Crumb("Hosts", "/hosts/"), Crumb(host)],
         "section": "executors",
+        "terminal": Terminal("", "/api/v1/hosts/"),
     }
     return show(request, "system/host.html", context)
 
@@ -117,7 +151,7 @@ def _answer(
     if request.method != "POST":
         return show_confirm(request, confirm, crumbs)
     if not may_act:
-        raise PermissionDenied
+        raise PermissionDenied(confirm.refusal)
     if confirm.problem:
         return show_confirm(request, confirm, crumbs)
     return do_once(request, lambda: _carry_out(request, act, confirm.back))
@@ -167,9 +201,10 @@ def _read_limit(text: str) -> tuple[int | None, str]:
     text = text.replace(",", "").strip()
     if not text:
         return None, ""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MOST:
+    number = read_digits(text)
+    if number is None or not 1 <= number <= MOST:
         return None, "The limit is a whole number from 1, or empty for the executor's own. To take nothing, hold it."
-    return int(text), ""
+    return number, ""
 
 
 @page

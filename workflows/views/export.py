@@ -15,6 +15,7 @@ from workflows.exports import TooManyExports, hold
 from workflows.masking import mask_secrets
 from workflows.models import AuditEntry, JobInstance
 from workflows.queries.jobs import JobRow
+from workflows.queries.limits import EXPORT_SECONDS, limit_each
 from workflows.views.base import user_of
 from workflows.views.errors import too_many
 
@@ -22,7 +23,7 @@ Values = dict[str, Any]
 JOB_COLUMNS = (
     "job_id", "name", "tag", "group", "status", "num_attempts", "max_attempts", "slots", "mem_free", "max_runtime",
     "submitted_date", "status_date", "job_instance_id", "executor_id", "nodename", "reason", "exit_code", "wallclock",
-    "maxvmem", "command",
+    "maxvmem", "error_group_id", "command",
 )  # fmt: skip
 ERROR_COLUMNS = (
     "job_instance_id", "job_id", "name", "tag", "status", "attempt", "workflow_run_id", "reason", "why", "executor_type",
@@ -33,6 +34,7 @@ AUDIT_COLUMNS = (
     "id", "at", "actor", "via", "token_prefix", "address", "action", "target", "workflow_id", "before", "after", "job_count",
     "result", "request_id",
 )  # fmt: skip
+ACTIVITY_COLUMNS = tuple(name for name in AUDIT_COLUMNS if name != "address")  # from where is the administrators'
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 
@@ -59,8 +61,8 @@ def error_values(attempt: JobInstance) -> Values:
     return {**values, "why": explain.ended_because(attempt), "error": getattr(attempt, "error_text", None) or ""}
 
 
-def audit_values(entry: AuditEntry) -> Values:
-    return {name: getattr(entry, name) for name in AUDIT_COLUMNS}
+def audit_values(entry: AuditEntry, columns: Sequence[str]) -> Values:
+    return {name: getattr(entry, name) for name in columns}
 
 
 def safe_cell(value: object) -> object:
@@ -104,7 +106,7 @@ def export(
 ) -> HttpResponseBase:
     lines = csv_lines(rows, columns) if kind == "csv" else json_lines(rows, columns)
     try:
-        held = hold(user_of(request), _in_blocks(lines))
+        held = hold(user_of(request), limit_each(_in_blocks(lines), EXPORT_SECONDS))
     except TooManyExports as refusal:
         return too_many(request, str(refusal))
     response = StreamingHttpResponse(held, content_type=TYPES[kind])
@@ -123,6 +125,7 @@ def export_errors(
 
 
 def export_audit(
-    request: HttpRequest, chunks: Iterable[Sequence[AuditEntry]], kind: str, name: str
+    request: HttpRequest, chunks: Iterable[Sequence[AuditEntry]], kind: str, name: str, columns: Sequence[str]
 ) -> HttpResponseBase:
-    return export(request, (audit_values(row) for chunk in chunks for row in chunk), AUDIT_COLUMNS, kind, name)
+    rows = (audit_values(row, columns) for chunk in chunks for row in chunk)
+    return export(request, rows, columns, kind, name)

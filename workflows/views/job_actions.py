@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -20,11 +21,13 @@ from workflows.views.base import Crumb, Terminal, actor_of, found, page, user_of
 from workflows.views.confirm import (
     Confirm,
     do_once,
+    number_to_type,
     of_plan,
     only_operators,
     only_operators_and_staff,
     only_owner,
     show_confirm,
+    typed_wrong,
 )
 from workflows.views.steering import read_requests
 from workflows.views.workflows import crumbs_of
@@ -33,11 +36,16 @@ LIVE = ("I", "R")
 IS_LIVE = "An attempt of it is live; kill that first."
 
 
-def _answer(request: HttpRequest, job: Job, confirm: Confirm, act: Any, *, may_act: bool, word: str) -> HttpResponse:
-    """The page for a GET, the act for a POST that nothing speaks against."""
+def _answer(
+    request: HttpRequest, job: Job, confirm: Confirm, act: Any, *, may_act: bool, word: str, jobs: int = 1
+) -> HttpResponse:
+    """The page for a GET, the act for a POST that nothing speaks against. `jobs`: how many it is about."""
+    must_type = number_to_type(user_of(request), job.dag.workflow, jobs)
+    wrong = typed_wrong(request, must_type) if request.method == "POST" else ""
+    confirm = replace(confirm, must_type=must_type, problem=confirm.problem or wrong)
     if request.method == "POST":
         if not may_act:
-            raise PermissionDenied
+            raise PermissionDenied(confirm.refusal)
         if not confirm.refusal and not confirm.problem:
             return do_once(request, act)
         if confirm.refusal:
@@ -98,7 +106,9 @@ def rerun(request: HttpRequest, job_id: int) -> HttpResponse:
         values={"downstream": with_downstream}, refusal=refusal or (IS_LIVE if job.status in LIVE else ""),
         is_dangerous=True, **of_plan(plan),  # type: ignore[arg-type]
     )  # fmt: skip
-    return _answer(request, job, confirm, lambda: _run_again(request, job, ids), may_act=may_act, word="Run again")
+    return _answer(
+        request, job, confirm, lambda: _run_again(request, job, ids), may_act=may_act, word="Run again", jobs=len(ids)
+    )
 
 
 @page

@@ -11,7 +11,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from workflows import explain, log_text, logs, looks
+from workflows.digits import read_digits
 from workflows.filters import JobFilter
+from workflows.markup import with_elapsed
 from workflows.models import JobInstance, Workflow
 from workflows.operations import ACTIONS
 from workflows.permissions import is_owner, may_operate, may_stop, visible_workflows
@@ -26,6 +28,7 @@ from workflows.views.base import (
     Terminal,
     found,
     frame_of,
+    is_fragment,
     is_unchanged,
     nothing_new,
     page,
@@ -37,7 +40,8 @@ from workflows.views.base import (
 )
 from workflows.views.export import TYPES, export_jobs
 from workflows.views.saved_filters import expand
-from workflows.views.workflows import POLL_IDLE, POLL_LIVE, TABS, crumbs_of
+from workflows.views.terminal import list_terminal
+from workflows.views.workflows import TABS, crumbs_of, poll_seconds
 
 TAIL_BYTES, TAIL_LINES = 8 * 1024, 20
 
@@ -46,10 +50,10 @@ TAIL_BYTES, TAIL_LINES = 8 * 1024, 20
 @require_safe
 def jobs_of_dag(request: HttpRequest) -> HttpResponse:
     """`/jobs/?dag_id=191`: the job table by the id that SQL users know."""
-    dag_id = request.GET.get("dag_id", "")
-    if not dag_id.isdigit() or len(dag_id) > 18:
+    dag_id = read_digits(request.GET.get("dag_id", ""))
+    if dag_id is None:
         raise Http404
-    workflows = visible_workflows(user_of(request)).filter(dag_id=int(dag_id))
+    workflows = visible_workflows(user_of(request)).filter(dag_id=dag_id)
     workflow_id = found(workflows.values_list("pk", flat=True).first())
     query = request.GET.copy()
     del query["dag_id"]
@@ -69,16 +73,22 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     sort = request.GET.get("sort", queries.DEFAULT_ORDER)
     sort = sort if sort in queries.ORDERS else queries.DEFAULT_ORDER
     if request.GET.get("export") in TYPES:
-        rows = queries.export_rows(filters.rows, sort, groups)
-        return export_jobs(request, rows, request.GET["export"], f"jobs-of-workflow-{workflow.pk}")
+        return export_jobs(
+            request,
+            queries.export_rows(filters.rows, sort, groups),
+            request.GET["export"],
+            f"jobs-of-workflow-{workflow.pk}",
+        )
+    columns = JobTable.choose_columns(request.GET.get("cols", "") or frame_of(request).job_columns)
+    rows = queries.with_error_groups(filters.rows) if "error" in columns else filters.rows
     wrong_cursor, after, before = "", request.GET.get("after", ""), request.GET.get("before", "")
     try:
-        this_page = queries.job_page(filters.rows, sort, after, before, per_page(request.GET, 50))
+        this_page = queries.job_page(rows, sort, after, before, per_page(request.GET, 50))
     except CursorError as error:
         wrong_cursor = str(error)
-        this_page = queries.job_page(filters.rows, sort, "", "", per_page(request.GET, 50))
+        this_page = queries.job_page(rows, sort, "", "", per_page(request.GET, 50))
     rows_shown = queries.rows_with_attempts(this_page.rows, groups)
-    table = JobTable(rows_shown, request, sort, frame_of(request).job_columns)
+    table = JobTable(rows_shown, request, sort, columns)
     context = {
         "workflow": workflow,
         "filters": filters,
@@ -91,12 +101,17 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "actions": _actions(request, workflow) if not filters.unknown else [],
         "list_query": query_without(request.GET),
         "once": uuid.uuid4().hex,
-        "live": poll(request, workflow.change_no, _poll_seconds(workflow)),
+        "live": poll(request, workflow.change_no, poll_seconds(workflow)),
         "tab": "jobs",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Jobs")),
         "section": "workflows",
-        "terminal": Terminal(_cli(workflow, filters), f"/api/v1/workflows/{workflow.pk}/jobs/"),
+        "terminal": list_terminal(
+            filters,
+            f"/api/v1/workflows/{workflow.pk}/jobs/",
+            f"jobmon workflow jobs {workflow.pk}",
+            options="status tag name",
+        ),
     }
     return show(request, "jobs/list.html", context, fragment="jobs/list_live.html")
 
@@ -110,19 +125,6 @@ def _hosts_offered(workflow_id: int, filters: JobFilter, shown: list[queries.Job
 def _actions(request: HttpRequest, workflow: Workflow) -> list[tuple[str, str]]:
     """What this person may do to many jobs of the workflow."""
     return [(name, action.word) for name, action in ACTIONS.items() if action.may_act(user_of(request), workflow)]
-
-
-def _poll_seconds(workflow: Workflow) -> int:
-    if workflow.status == "R":
-        return POLL_LIVE
-    return 0 if workflow.status == "D" else POLL_IDLE
-
-
-def _cli(workflow: Workflow, filters: JobFilter) -> str:
-    parts = [f"jobmon workflow jobs {workflow.pk}"]
-    for name in ("status", "tag"):
-        parts += [f"--{name} {value}" for value in filters.query.getlist(name) if value]
-    return " ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,11 @@ def tails_of(attempt: JobInstance | None) -> list[Tail]:
     if attempt is None or attempt.status in ("I", "B"):
         return []
     return [_tail(attempt, stream) for stream in ("stderr", "stdout")]
+
+
+def _none_yet(attempt: JobInstance | None) -> list[Tail] | None:
+    """The page asks for them once it stands: a file system that hangs must not hold it up. None where nothing is written."""
+    return [] if attempt is None or attempt.status in ("I", "B") else None
 
 
 def _tail(attempt: JobInstance, stream: str) -> Tail:
@@ -161,12 +168,16 @@ def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
     view = job_detail.view_job(job)
     failed = [neighbour.name for neighbour in view.upstreams.jobs if neighbour.status == "F"]
     upstreams = explain.Upstreams(view.upstreams.total, job.upstreams_left, failed)
-    frame = frame_of(request)
+    asks_for_tails = request.GET.get("tails") == "1"
+    if asks_for_tails and is_fragment(request) and "v" not in request.GET:
+        return show(request, "jobs/tails.html", {"view": view, "tails": tails_of(view.last)})
+    frame, now = frame_of(request), timezone.now()
+    why = explain.why(job, view.last, view.run, upstreams, now, frame.holds, frame.full)
     context = {
         "job": job,
         "workflow": workflow,
         "view": view,
-        "why": explain.why(job, view.last, view.run, upstreams, timezone.now(), frame.holds, frame.full),
+        "why": with_elapsed(why, explain.counted_from(view.last), now),
         "attempts": [(attempt, explain.ended_because(attempt)) for attempt in view.attempts],
         "look": looks.BLOCKED
         if job.status == "G" and (failed or getattr(job, "blocked_by_name", None))
@@ -174,13 +185,13 @@ def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
         "is_owner": is_owner(user_of(request), workflow),
         "may_operate": may_operate(user_of(request), workflow),
         "may_stop": may_stop(user_of(request), workflow),
-        "tails": tails_of(view.last),
+        "tails": tails_of(view.last) if is_fragment(request) or asks_for_tails else _none_yet(view.last),
         "last_failed": next((attempt for attempt in view.attempts if attempt.status == "E"), None),
         "neighbours": [
             ("Upstreams", "upstream_of", view.upstreams),
             ("Downstreams", "downstream_of", view.downstreams),
         ],
-        "live": poll(request, workflow.change_no, 0 if job.status == "D" else _poll_seconds(workflow)),
+        "live": poll(request, workflow.change_no, 0 if job.status == "D" else poll_seconds(workflow)),
         "crumbs": crumbs_of(workflow, Crumb("Jobs", f"/workflows/{workflow.pk}/jobs/"), Crumb(job.name)),
         "section": "workflows",
         "terminal": Terminal(f"jobmon job show {job.pk}", f"/api/v1/jobs/{job.pk}/"),

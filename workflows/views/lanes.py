@@ -14,6 +14,7 @@ from workflows.time_use import Timed, run_times
 from workflows.views import charts
 
 ROOM = 900
+ORDERS = ("tag", "host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Strand:
     reason: str
     y: float = 0
     height: float = 12
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,31 @@ def make_lanes(
     ]  # fmt: skip
 
 
+def in_order(attempts: Sequence[JobInstance], by: str, groups: Sequence[JobGroup]) -> list[tuple[JobInstance, str]]:
+    """As they were submitted, or those of a host or a tag together: each with the name of what begins there."""
+    if by not in ORDERS:
+        return [(attempt, "") for attempt in attempts]
+    place = {group.pk: (rank, group.name) for rank, group in enumerate(groups)}
+
+    def part(attempt: JobInstance) -> tuple[int, str]:
+        return (0, attempt.nodename or "no host yet") if by == "host" else place[attempt.job.group_id]
+
+    ordered = sorted(attempts, key=part)
+    names = [part(attempt)[1] for attempt in ordered]
+    return [
+        (attempt, name if name != last else "")
+        for attempt, name, last in zip(ordered, names, ["", *names], strict=False)
+    ]
+
+
 def row_height(count: int) -> float:
     """Comfortable for few attempts, thin for many: the picture never grows beyond one screen or so."""
     return round(max(3.0, min(18.0, ROOM / max(count, 1))), 1)
 
 
-def make_strand(attempt: JobInstance, begin: datetime, end: datetime, row: int, height: float) -> Strand:
+def make_strand(
+    attempt: JobInstance, begin: datetime, end: datetime, row: int, height: float, heading: str = ""
+) -> Strand:
     span = (end - begin).total_seconds()
     last = attempt.ended_at or max(end, attempt.submitted_date)
 
@@ -82,4 +103,5 @@ def make_strand(attempt: JobInstance, begin: datetime, end: datetime, row: int, 
         reason=explain.ended_because(attempt),
         y=round(charts.TOP + height * row, 1),
         height=round(height * 0.72, 1),
+        heading=heading,
     )

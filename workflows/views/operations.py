@@ -8,17 +8,22 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from workflows import bell, collecting, operations, words
+from workflows.digits import read_digits
 from workflows.filters import OperationFilter
 from workflows.models import Job, Operation, Workflow
 from workflows.queries import operations as queries
-from workflows.queries.keyset import Order
+from workflows.queries.counting import count_list
+from workflows.queries.keyset import Order, walk
+from workflows.queries.versions import digest
 from workflows.queries.workflows import find_workflow
 from workflows.views.base import (
     Crumb,
+    Terminal,
     actor_of,
     found,
     is_fragment,
@@ -29,12 +34,16 @@ from workflows.views.base import (
     show,
     user_of,
 )
-from workflows.views.confirm import Confirm, do_once, number_to_type, show_confirm, typed_wrong
+from workflows.views.confirm import Confirm, do_once, number_to_type, only_those, show_confirm, typed_wrong
+from workflows.views.export import TYPES
+from workflows.views.list_exports import export_operations
 from workflows.views.steering import read_requests
 from workflows.views.system import page_of
-from workflows.views.workflows import crumbs_of
+from workflows.views.terminal import list_terminal
+from workflows.views.workflows import POLL_IDLE, POLL_LIVE, crumbs_of
 
 NEWEST = Order("id", is_descending=True)
+BY_JOB = Order("job_id")
 MOST_TICKED = 1_000
 POLL_SECONDS = 2
 SUGGESTED = ("mem_free", "max_runtime")
@@ -44,16 +53,26 @@ ASKED = ("then", "note", "slots", *SUGGESTED, "max_attempts")
 
 @page
 @require_safe
-def operation_list(request: HttpRequest) -> HttpResponse:
+def operation_list(request: HttpRequest) -> HttpResponseBase:
     filters = OperationFilter(request.GET, queries.listed(user_of(request)))
+    if (kind := request.GET.get("export")) in TYPES:
+        return export_operations(request, walk(filters.rows, NEWEST), kind)
     this_page, wrong_cursor = page_of(request, filters.rows, NEWEST, 50)
+    rows = [(row, operations.ACTIONS[row.action], operations.is_expired(row)) for row in this_page.rows]
+    version = digest((row.pk, row.state, row.jobs, row.changed, row.skipped, expired) for row, _, expired in rows)
+    if is_unchanged(request, version):
+        return nothing_new()
+    is_any_live = any(row.state in ("collecting", "working") for row in this_page.rows)
     context = {
         "filters": filters,
         "page": this_page,
-        "rows": [(row, operations.ACTIONS[row.action], operations.is_expired(row)) for row in this_page.rows],
+        "total": count_list(filters.rows, this_page),
+        "rows": rows,
+        "live": poll(request, version, POLL_LIVE if is_any_live else POLL_IDLE),
         "wrong_cursor": wrong_cursor,
         "crumbs": [Crumb("Operations")],
         "section": "operations",
+        "terminal": list_terminal(filters, "/api/v1/operations/", "jobmon operation list", options="state workflow"),
     }
     return show(request, "operations/list.html", context)
 
@@ -69,7 +88,7 @@ def make_draft(request: HttpRequest, workflow_id: int) -> HttpResponse:
         messages.error(request, "Choose what to do with the jobs.")
         return HttpResponseRedirect(back)
     if not action.may_act(user_of(request), workflow):
-        raise PermissionDenied
+        raise PermissionDenied(only_those(action.may_act, workflow))
     return do_once(request, lambda: _freeze(request, workflow, back))
 
 
@@ -89,7 +108,7 @@ def _freeze(request: HttpRequest, workflow: Workflow, back: str) -> HttpResponse
 def _chosen(request: HttpRequest, workflow: Workflow) -> collecting.Selection | str:
     """The jobs and the selection in words, or what is wrong with it."""
     if request.POST.get("which") != "all":
-        ids = [int(text) for text in request.POST.getlist("job") if text.isdigit() and len(text) < 19]
+        ids = [number for text in request.POST.getlist("job") if (number := read_digits(text)) is not None]
         if not ids:
             return "No job is ticked; nothing was done. Tick some, or use the button for all that match."
         jobs = Job.objects.filter(dag_id=workflow.dag_id, pk__in=ids[:MOST_TICKED])
@@ -113,7 +132,7 @@ def operation_page(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     action = operations.ACTIONS[operation.action]
     if request.method == "POST":
         if not action.may_act(user_of(request), operation.workflow):
-            raise PermissionDenied
+            raise PermissionDenied(only_those(action.may_act, operation.workflow))
         if request.POST.get("do") == "stop":
             return _stop(request, operation)
     if operation.state == "draft" and not operations.is_expired(operation):
@@ -137,6 +156,7 @@ def _collecting(request: HttpRequest, operation: Operation, action: operations.A
         "live": poll(request, seen, POLL_SECONDS),
         "crumbs": crumbs_of(operation.workflow, Crumb(action.word)),
         "section": "operations",
+        "terminal": Terminal(f"jobmon operation show {operation.uuid}", f"/api/v1/operations/{operation.uuid}/"),
     }
     return show(request, "operations/collecting.html", context, fragment="operations/collecting_live.html")
 
@@ -165,10 +185,15 @@ def _draft_page(
         f"/workflows/{workflow.pk}/jobs/", rows=plan.rows, problem=problem,
         refusal="" if acted else f"None of them: {action.otherwise}.", is_dangerous=action.is_dangerous,
         must_type=must_type, form=action.form,
-        warnings=plan.warnings,
+        warnings=plan.warnings, note=_expiry(operation),
         values={name: (request.POST if request.method == "POST" else request.GET).get(name, "") for name in ASKED},
     )  # fmt: skip
-    return show_confirm(request, confirm, crumbs_of(workflow, Crumb(action.word)))
+    terminal = Terminal(f"jobmon operation show {operation.uuid}", f"/api/v1/operations/{operation.uuid}/")
+    return show_confirm(request, confirm, crumbs_of(workflow, Crumb(action.word)), terminal)
+
+
+def _expiry(operation: Operation) -> str:
+    return f"Nothing is done before you confirm. It expires {words.since(operations.expires_at(operation), timezone.now())}."
 
 
 def _read_options(data: QueryDict, action: str) -> tuple[dict[str, Any], str]:
@@ -185,7 +210,7 @@ def _read_options(data: QueryDict, action: str) -> tuple[dict[str, Any], str]:
 
 
 def _confirm(request: HttpRequest, operation: Operation, options: dict[str, Any]) -> HttpResponse:
-    if operations.confirm(operation, options):
+    if operations.confirm(operation, options, actor_of(request)):
         bell.send(operations.TASK, operation_id=operation.pk)
     return HttpResponseRedirect(request.path)
 
@@ -194,6 +219,20 @@ def _stop(request: HttpRequest, operation: Operation) -> HttpResponse:
     if operations.ask_stop(operation, actor_of(request)):
         messages.success(request, "The rest is left as it is.")
     return HttpResponseRedirect(request.path)
+
+
+def _outcomes(request: HttpRequest, operation: Operation) -> dict[str, object]:
+    """A page of the jobs of which one thing became; first the skipped ones, where there are any."""
+    over = operation.changed + operation.skipped
+    counts = {"skipped": operation.skipped, "changed": operation.changed, "waiting": operation.jobs - over}
+    asked = request.GET.get("outcome", "skipped")
+    shown = asked if asked in counts else "skipped"
+    if not counts[shown]:
+        return {"counts": counts, "shown": shown, "items": []}
+    this_page, wrong_cursor = page_of(request, queries.items_with(operation, shown), BY_JOB, 50)
+    names = queries.job_names(item.job_id for item in this_page.rows)
+    items = [(item.job_id, names.get(item.job_id, ""), item.why) for item in this_page.rows]
+    return {"counts": counts, "shown": shown, "items": items, "page": this_page, "wrong_cursor": wrong_cursor}
 
 
 def _progress(request: HttpRequest, operation: Operation, action: operations.Action) -> HttpResponse:
@@ -207,10 +246,11 @@ def _progress(request: HttpRequest, operation: Operation, action: operations.Act
         "is_expired": operations.is_expired(operation),
         "over": over,
         "left": operation.jobs - over,
-        "skipped": queries.skipped_items(operation),
+        **_outcomes(request, operation),
         "may_act": action.may_act(user_of(request), operation.workflow),
         "live": poll(request, version, POLL_SECONDS if operation.state == "working" else 0),
         "crumbs": [Crumb("Operations", "/operations/"), Crumb(f"{action.word}: {words.plural(operation.jobs, 'job')}")],
         "section": "operations",
+        "terminal": Terminal(f"jobmon operation show {operation.uuid}", f"/api/v1/operations/{operation.uuid}/"),
     }
     return show(request, "operations/detail.html", context, fragment="operations/detail_live.html")

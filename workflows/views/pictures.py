@@ -4,67 +4,61 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from workflows import explain, graph_layout
-from workflows.models import Job, JobGroup
+from workflows import dot, graph_folding, graph_layout, looks, words
+from workflows.models import Job
 from workflows.queries import graph as queries
-from workflows.queries.counts import Counts, add_shown, groups_of, shown_counts
+from workflows.queries.counts import add_shown, groups_of
 from workflows.queries.job_detail import find_job
 from workflows.queries.workflows import find_workflow
-from workflows.views.base import Crumb, Terminal, found, page, show, user_of
-from workflows.views.workflows import TABS, crumbs_of
+from workflows.views.base import Crumb, Terminal, found, is_unchanged, nothing_new, page, poll, show, user_of
+from workflows.views.graph_boxes import box_seconds, chain_words, dot_file, edge_labels, make_boxes, write_tags
+from workflows.views.workflows import TABS, crumbs_of, poll_seconds
 
 MOST_GROUPS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """One group in the drawing and in the table beside it."""
-
-    group: JobGroup
-    counts: Counts
-    place: graph_layout.Place | None
-    upstreams: list[tuple[str, int]]
-    why: list[str]
 
 
 @page
 @require_safe
 def workflow_graph(request: HttpRequest, workflow_id: int) -> HttpResponse:
     workflow = found(find_workflow(user_of(request), workflow_id))
+    if is_unchanged(request, workflow.change_no):
+        return nothing_new()
     groups = groups_of(workflow.dag_id)
     edges = queries.group_edges(workflow.dag_id)
-    is_drawn = len(groups) <= MOST_GROUPS
-    drawing = graph_layout.draw([group.pk for group in groups], edges) if is_drawn else None
-    names, by_id = {group.pk: group.name for group in groups}, {group.pk: group for group in groups}
-    boxes = [
-        Box(
-            group,
-            shown_counts(group),
-            drawing.places[group.pk] if drawing else None,
-            [(names[up], n) for (up, down), n in edges.items() if down == group.pk],
-            explain.why_tag(group, [by_id[up] for up, down in edges if down == group.pk and up != down]),
-        )
-        for group in groups
-    ]
+    total = sum(add_shown(groups).values())
+    under = request.GET.get("under", "")
+    whole = graph_folding.keep_under(groups, edges, under) if under else graph_folding.Folded(groups, edges)
+    if request.GET.get("export") == "dot":
+        return dot_file(f"workflow-{workflow.pk}", write_tags(whole.groups, whole.edges))
+    folded = graph_folding.fold(whole.groups, whole.edges, MOST_GROUPS)
+    seconds = box_seconds(folded, queries.run_times(workflow.pk, total))
+    is_drawn = len(folded.groups) <= MOST_GROUPS
+    drawing = (
+        graph_layout.draw([group.pk for group in folded.groups], folded.edges, seconds=seconds) if is_drawn else None
+    )
+    boxes = make_boxes(workflow.pk, folded, drawing.places if drawing else {}, seconds)
     context = {
         "workflow": workflow,
         "boxes": boxes,
         "drawing": drawing,
-        "inner": {up: n for (up, down), n in edges.items() if up == down},
-        "chain": [names[pk] for pk in drawing.chain] if drawing else [],
+        "labels": edge_labels(drawing, folded.edges) if drawing else [],
+        "chain": chain_words(drawing, boxes) if drawing else "",
         "most_groups": MOST_GROUPS,
-        "total": sum(add_shown(groups).values()),
+        "tags": len(whole.groups),
+        "under": under,
+        "is_folded": bool(folded.members),
+        "total": total,
+        "live": poll(request, workflow.change_no, poll_seconds(workflow)),
         "tab": "graph",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Graph")),
         "section": "workflows",
-        "terminal": Terminal(f"jobmon workflow graph {workflow.pk} --dot"),
+        "terminal": Terminal(f"jobmon workflow graph {workflow.pk} --dot", f"/api/v1/workflows/{workflow.pk}/graph/"),
     }
     return show(request, "pictures/workflow_graph.html", context)
 
@@ -84,6 +78,17 @@ def _count_statuses(nodes: Iterable[queries.Node]) -> Counter[str]:
     return counts
 
 
+def _text_of(node: queries.Node) -> str:
+    alike = f" ({words.plural(node.jobs, 'job')})" if node.jobs > 1 else ""
+    return f"{node.name}{alike}\n{looks.JOB[node.status].word}"
+
+
+def _write_jobs(near: queries.Neighbourhood) -> str:
+    """The jobs of the picture, those alike as one box, in the DOT language."""
+    texts = {pk: _text_of(node) for pk, node in near.nodes.items()}
+    return dot.write_dot(texts, [(up, down, "") for up, down in sorted(near.edges)])
+
+
 def _hops(text: str) -> int:
     return int(text) if text in ("0", "1", "2") else 1
 
@@ -92,8 +97,13 @@ def _hops(text: str) -> int:
 @require_safe
 def job_graph(request: HttpRequest, job_id: int) -> HttpResponse:
     job = found(find_job(user_of(request), job_id))
+    workflow = job.dag.workflow
+    if is_unchanged(request, workflow.change_no):
+        return nothing_new()
     up, down = _hops(request.GET.get("up", "1")), _hops(request.GET.get("down", "1"))
     near = queries.neighbourhood(job.pk, up, down)
+    if request.GET.get("export") == "dot":
+        return dot_file(f"jobs-around-{job.pk}", _write_jobs(near))
     drawing = graph_layout.draw(
         sorted(near.nodes), near.edges, graph_layout.Sizes(box_width=210, box_height=44, gap_y=12)
     )
@@ -107,8 +117,11 @@ def job_graph(request: HttpRequest, job_id: int) -> HttpResponse:
         "statuses": _count_statuses(near.nodes.values()),
         "up": up,
         "down": down,
-        "crumbs": crumbs_of(job.dag.workflow, Crumb(job.name, f"/jobs/{job.pk}/"), Crumb("Graph")),
+        "live": poll(request, workflow.change_no, poll_seconds(workflow)),
+        "crumbs": crumbs_of(workflow, Crumb(job.name, f"/jobs/{job.pk}/"), Crumb("Graph")),
         "section": "workflows",
-        "terminal": Terminal(f"jobmon job tree {job.pk}"),
+        "terminal": Terminal(
+            f"jobmon job tree {job.pk} --up {up} --down {down}", f"/api/v1/jobs/{job.pk}/tree/?up={up}&down={down}"
+        ),
     }
     return show(request, "pictures/job_graph.html", context)

@@ -6,16 +6,21 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from workflows import axes, resource_use, words
 from workflows.permissions import is_owner
 from workflows.queries import resources as queries
+from workflows.queries.counting import Total
 from workflows.queries.counts import groups_of
 from workflows.queries.workflows import find_workflow
-from workflows.views.base import Crumb, Terminal, found, page, show, user_of
-from workflows.views.workflows import TABS, crumbs_of
+from workflows.views.asked_run import read_asked
+from workflows.views.base import Crumb, found, is_unchanged, nothing_new, page, poll, show, user_of
+from workflows.views.export import TYPES
+from workflows.views.list_exports import export_use
+from workflows.views.terminal import page_terminal
+from workflows.views.workflows import POLL_IDLE, TABS, crumbs_of
 
 CELL_WIDTH, CELL_HEIGHT = 36, 18
 
@@ -34,23 +39,29 @@ class Field:
 
 @page
 @require_safe
-def resources(request: HttpRequest, workflow_id: int) -> HttpResponse:
+def resources(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     workflow = found(find_workflow(user_of(request), workflow_id))
+    if is_unchanged(request, workflow.change_no):
+        return nothing_new()
     groups = groups_of(workflow.dag_id)
     runs = queries.runs_with_ends(workflow.pk)
-    run = next((run for run in runs if str(run.pk) == request.GET.get("run", "")), runs[0] if runs else None)
-    tag = next((group for group in groups if group.name == request.GET.get("tag", "")), None)
+    asked = read_asked(request.GET, runs, lambda run_id: queries.find_run(workflow.pk, run_id), groups)
+    run, tag = asked.run, asked.tag
     jobs = sum(group.jobs for group in groups)
     use = queries.use_of_run(run.pk, tag.pk if tag else None, jobs) if run else queries.RunUse(0, [], [], is_cut=False)
+    if run and (kind := request.GET.get("export")) in TYPES:
+        return export_use(request, use.uses, kind, f"resources-of-run-{run.pk}")
     cells = use.cells
     context = {
         "workflow": workflow,
+        "filters": asked,
         "groups": groups,
-        "runs": runs,
+        "runs": runs if run in runs or run is None else [*runs, run],
         "run": run,
         "tag": tag,
         "use": use,
         "uses": use.uses,
+        "total": Total(len(use.uses)),
         "left": {group.name: group.jobs - group.count_d for group in groups},
         "may_change": is_owner(user_of(request), workflow),
         "once": uuid.uuid4().hex,
@@ -59,11 +70,14 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "height": resource_use.ROWS * CELL_HEIGHT,
         "memory_ticks": _memory_ticks(cells),
         "time_ticks": _time_ticks(cells),
+        "live": poll(
+            request, workflow.change_no, POLL_IDLE if workflow.status == "R" and (not run or run.status == "R") else 0
+        ),
         "tab": "resources",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Resources")),
         "section": "workflows",
-        "terminal": Terminal("", f"/api/v1/workflows/{workflow.pk}/jobs/"),
+        "terminal": page_terminal(request.GET, "tag", f"/api/v1/workflow-runs/{run.pk}/resources/") if run else None,
     }
     return show(request, "workflows/resources.html", context)
 

@@ -11,13 +11,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.views.decorators.http import require_http_methods
 
 from workflows import bell, lifecycle, planning
+from workflows.digits import read_digits
 from workflows.lifecycle.asking import GROWTH
 from workflows.models import Workflow
 from workflows.permissions import is_owner, may_operate
 from workflows.queries import workflows as queries
 from workflows.scope import Scope
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, show, user_of
-from workflows.views.confirm import do_once
+from workflows.views.confirm import do_once, number_to_type, only_operators, only_owner, typed_wrong
 from workflows.views.workflows import crumbs_of
 
 MOST_JOBS_NAMED = 1_000
@@ -44,16 +45,18 @@ def resume(request: HttpRequest, workflow_id: int) -> HttpResponse:
     if request.method != "POST":
         return _show(request, workflow, read_asked(request.GET))
     if not may_operate(user, workflow):
-        raise PermissionDenied
+        raise PermissionDenied(only_operators(workflow))
     asked = read_asked(request.POST)
     if asked.more.as_json() and not is_owner(user, workflow):
-        raise PermissionDenied
+        raise PermissionDenied(only_owner(workflow))
     if asked.problem:
         return _show(request, workflow, asked, status=409)
     plan = planning.plan_start(workflow, asked.scope, asked.resume, asked.more)
     if request.POST.get("seen") != plan.digest:
         messages.warning(request, "Meanwhile some jobs changed. Look at the numbers again, then confirm.")
         return _show(request, workflow, asked, before=request.POST.get("numbers", ""))
+    if wrong := typed_wrong(request, number_to_type(user, workflow, _to_do(plan))):
+        return _show(request, workflow, replace(asked, problem=wrong), status=409)
     return do_once(request, lambda: _start(request, workflow, asked))
 
 
@@ -71,9 +74,10 @@ def _read_number(text: str, label: str, most: int) -> tuple[int | None, str]:
     text = text.replace(",", "").strip()
     if not text:
         return None, ""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
+    number = read_digits(text)
+    if number is None or not 1 <= number <= most:
         return None, f"{label}: write a whole number from 1 to {most:,}, or leave it empty."
-    return int(text), ""
+    return number, ""
 
 
 def _read_scope(data: QueryDict) -> Asked:
@@ -81,7 +85,7 @@ def _read_scope(data: QueryDict) -> Asked:
     jobs = [number for text in data.getlist("job") for number in text.split(",") if number]
     group = data.get("error_group", "")
     mode = "hot" if data.get("resume") == "hot" else "cold"
-    if any(not number.isdigit() or len(number) > 18 for number in [*jobs, *([group] if group else [])]):
+    if any(read_digits(number) is None for number in [*jobs, *([group] if group else [])]):
         return Asked(Scope(), mode, "A number in the address is not one.")
     if len(jobs) > MOST_JOBS_NAMED:
         return Asked(Scope(), mode, f"At most {MOST_JOBS_NAMED:,} jobs can be named; choose tags instead.")
@@ -106,13 +110,17 @@ def _numbers(plan: planning.Plan) -> dict[str, int]:
     return {what: sum(row.jobs for row in plan.rows if row.what == what) for what in WHATS}
 
 
+def _to_do(plan: planning.Plan) -> int:
+    return sum(row.jobs for row in plan.rows if row.what in WHATS and row.what != planning.KEPT)
+
+
 def _differences(before: str, now: dict[str, int]) -> list[str]:
     """`tried again: 37 before, 36 now`, where the form of before showed other numbers."""
     old = dict(zip(WHATS, before.split("-"), strict=False))
     return [
         f"{what}: {old[what]} before, {count} now"
         for what, count in now.items()
-        if old.get(what, "").isdigit() and old[what] != str(count)
+        if read_digits(old.get(what, "")) not in (None, count)
     ]
 
 
@@ -121,7 +129,7 @@ def _show(
 ) -> HttpResponse:
     plan = planning.plan_start(workflow, asked.scope, asked.resume, asked.more)
     numbers = _numbers(plan)
-    to_do = sum(numbers.values()) - numbers[planning.KEPT]
+    to_do = _to_do(plan)
     scope = asked.scope
     verb = "Start" if workflow.status == "C" else "Resume"
     context = {
@@ -131,6 +139,7 @@ def _show(
         "numbers": "-".join(map(str, numbers.values())),
         "differences": _differences(before, numbers),
         "to_do": to_do,
+        "must_type": number_to_type(user_of(request), workflow, to_do),
         "kept": numbers[planning.KEPT],
         "tags": list(dict.fromkeys(row.tag for row in plan.rows)) if scope.tags or scope.is_everything else [],
         "jobs": ",".join(map(str, scope.job_ids)),

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.views.decorators.http import require_http_methods, require_POST
 
 from workflows import saved_filters
+from workflows.digits import read_digits
 from workflows.models import SavedFilter
 from workflows.tables import JobTable
+from workflows.url_filters import VIEW_NAMES, without_empty
 from workflows.views.base import Crumb, page, show, user_of
 
 BACK = "/account/filters/"
 
 
 def expand(request: HttpRequest, list_name: str) -> HttpResponse | None:
-    """`?filter=<slug>` leads to what it stands for. One that is not there stays in the address, as not understood."""
+    """`?filter=<slug>` leads to what it stands for, with the filters beside it. One that is not there stays in the
+    address, as not understood; so does one beside another value for the same name, which could mean either."""
     slug = request.GET.get("filter")
     found = saved_filters.find(user_of(request), slug, list_name) if slug else None
-    return HttpResponseRedirect(f"{request.path}?{found.query}") if found else None
+    if found is None:
+        return None
+    query, beside = QueryDict(found.query, mutable=True), without_empty(request.GET)
+    del beside["filter"]
+    for name, values in beside.lists():
+        if name in query and name not in VIEW_NAMES and set(query.getlist(name)) != set(values):
+            return None
+        query.setlist(name, values)
+    return HttpResponseRedirect(f"{request.path}?{query.urlencode()}")
 
 
 def _address(row: SavedFilter) -> str:
@@ -57,10 +68,10 @@ def _save(request: HttpRequest) -> HttpResponse:
 
 def _list_path(request: HttpRequest) -> str:
     """Of the page with the form. Only an id is taken from the form, so it leads nowhere else."""
-    workflow = request.POST.get("workflow", "")
     if request.POST.get("list") == "workflows":
         return "/workflows/"
-    return f"/workflows/{workflow}/jobs/" if workflow.isascii() and workflow.isdigit() and len(workflow) < 19 else BACK
+    workflow = read_digits(request.POST.get("workflow", ""))
+    return BACK if workflow is None else f"/workflows/{workflow}/jobs/"
 
 
 @page

@@ -26,7 +26,7 @@ def sharing(request: HttpRequest, workflow_id: int) -> HttpResponse:
     problem = ""
     if request.method == "POST":
         if not may_act:
-            raise PermissionDenied
+            raise PermissionDenied(only_owner(workflow))
         problem = _share(request, workflow)
         if not problem:
             return HttpResponseRedirect(f"/workflows/{workflow.pk}/")

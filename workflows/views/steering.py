@@ -59,7 +59,7 @@ def hold(request: HttpRequest, workflow_id: int) -> HttpResponse:
     wanted = "release" if is_release else "hold"
     if request.method == "POST":
         if not may_act:
-            raise PermissionDenied
+            raise PermissionDenied(only_operators_and_staff(workflow))
         if run is not None and request.POST.get("wanted") == wanted:
             return _hold(request, run, wanted)
         messages.info(request, "That was done already." if run else "No run is live any more.")
@@ -73,7 +73,8 @@ def hold(request: HttpRequest, workflow_id: int) -> HttpResponse:
         f"{wanted.capitalize()} workflow {workflow.pk}", sentence, f"{wanted.capitalize()} this run", back,
         hidden={"wanted": wanted}, refusal=refusal, form="" if is_release else "actions/hold.html",
     )  # fmt: skip
-    return show_confirm(request, confirm, crumbs_of(workflow, Crumb(wanted.capitalize())))
+    terminal = Terminal("", f"/api/v1/workflow-runs/{run.pk}/" if run else "")
+    return show_confirm(request, confirm, crumbs_of(workflow, Crumb(wanted.capitalize())), terminal)
 
 
 def _hold(request: HttpRequest, run: WorkflowRun, wanted: str) -> HttpResponse:
@@ -116,7 +117,7 @@ def limits(request: HttpRequest, workflow_id: int) -> HttpResponse:
     changes, problem = {}, ""
     if request.method == "POST":
         if not may_act:
-            raise PermissionDenied
+            raise PermissionDenied(only_operators(workflow))
         try:
             changes = _changes(workflow, tags, request.POST)
             problem = "" if changes else "Nothing is different from now."
@@ -175,7 +176,7 @@ def note(request: HttpRequest, workflow_id: int) -> HttpResponse:
     may_act = may_write_notes(user_of(request), workflow)
     if request.method == "POST":
         if not may_act:
-            raise PermissionDenied
+            raise PermissionDenied(only_operators_and_staff(workflow))
         text = request.POST.get("note", "").strip()[:5000]
         if text != workflow.note:
             lifecycle.set_note(workflow.pk, text, actor_of(request))
@@ -185,4 +186,5 @@ def note(request: HttpRequest, workflow_id: int) -> HttpResponse:
         f"Note on workflow {workflow.pk}", "For everybody who may see this workflow.", "Save", f"/workflows/{workflow.pk}/",
         form="actions/note.html", values={"note": workflow.note}, refusal="" if may_act else only_operators_and_staff(workflow),
     )  # fmt: skip
-    return show_confirm(request, confirm, crumbs_of(workflow, Crumb("Note")))
+    terminal = Terminal("", f"/api/v1/workflows/{workflow.pk}/")
+    return show_confirm(request, confirm, crumbs_of(workflow, Crumb("Note")), terminal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,18 +13,33 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from workflows import time_use
-from workflows.models import JobGroup, JobInstance, WorkflowRun
+from workflows.digits import read_digits
+from workflows.models import JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.queries import timeline as queries
 from workflows.queries.counts import groups_of
+from workflows.queries.frame import Frame
 from workflows.queries.run_events import EVENTS_READ, RunEvent, read_events
+from workflows.queries.versions import digest
 from workflows.queries.workflows import find_workflow
 from workflows.views import charts
-from workflows.views.base import Crumb, Terminal, found, page, show, user_of
+from workflows.views.asked_run import read_asked
+from workflows.views.base import (
+    Crumb,
+    found,
+    frame_of,
+    is_unchanged,
+    nothing_new,
+    page,
+    poll,
+    show,
+    user_of,
+)
 from workflows.views.export import TYPES
-from workflows.views.lanes import make_lanes, make_strand, row_height
+from workflows.views.lanes import ORDERS, in_order, make_lanes, make_strand, row_height
 from workflows.views.marks import height_with, make_marks
+from workflows.views.terminal import page_terminal
 from workflows.views.timeline_export import export_timeline
-from workflows.views.workflows import TABS, crumbs_of
+from workflows.views.workflows import POLL_IDLE, TABS, crumbs_of
 
 SHORTEST = timedelta(minutes=2)
 
@@ -63,13 +78,18 @@ class Picture:
 @page
 @require_safe
 def timeline(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
-    window = read_window(request.GET)
-    runs = queries.list_runs(user_of(request), workflow_id, window)
-    workflow = runs[0].workflow if runs else found(find_workflow(user_of(request), workflow_id))
-    asked = request.GET.get("run", "")
-    run = next((run for run in runs if str(run.pk) == asked), runs[0] if runs else None)
+    user, window = user_of(request), read_window(request.GET)
+    runs = queries.list_runs(user, workflow_id, window)
+    workflow = runs[0].workflow if runs else found(find_workflow(user, workflow_id))
+    version = _version(workflow, frame_of(request))
+    if is_unchanged(request, version):
+        return nothing_new()
     groups = groups_of(workflow.dag_id)
-    tag = next((group for group in groups if group.name == request.GET.get("tag")), None)
+    wrong = [*([] if window else ["from", "to"]), *([] if request.GET.get("by", "") in ("", *ORDERS) else ["by"])]
+    asked = read_asked(
+        request.GET, runs, lambda run_id: queries.find_run(user, workflow_id, run_id, window), groups, wrong
+    )
+    run, tag = asked.run, asked.tag
     picture = read_picture(run, tag, window) if run else None
     lanes = make_lanes(picture.tag_spans, picture.timed, groups, *picture.span) if picture else []
     if picture and (kind := request.GET.get("export")) in TYPES:
@@ -77,22 +97,36 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         return export_timeline(request, name, kind, picture.attempts, picture.minutes, lanes, picture.events)
     context = {
         "workflow": workflow,
+        "filters": asked,
         "run": run,
-        "runs": runs,
+        "runs": runs if run in runs or run is None else [*runs, run],
         "groups": groups,
         "tag": tag,
         "is_window": window is not None,
         "lanes": lanes,
         "drawn": queries.ATTEMPTS_DRAWN,
         "timed_read": queries.TIMED_READ,
-        **(_drawn(picture, request.GET, window) if picture else {}),
+        **(_drawn(picture, request.GET, window, groups) if picture else {}),
+        "live": poll(request, version, POLL_IDLE if _goes_on(run, window) else 0),
         "tab": "timeline",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Timeline")),
         "section": "workflows",
-        "terminal": Terminal("", f"/api/v1/workflows/{workflow.pk}/runs/"),
+        "terminal": page_terminal(request.GET, "tag from to", f"/api/v1/workflow-runs/{run.pk}/timeline/")
+        if run
+        else None,
     }
     return show(request, "pictures/timeline.html", context)
+
+
+def _version(workflow: Workflow, frame: Frame) -> int:
+    """Of a workflow that runs also the sweep, which writes its minutes: the picture grows although nothing moves."""
+    return digest([workflow.change_no, frame.swept_at if workflow.status == "R" else None])
+
+
+def _goes_on(run: WorkflowRun | None, window: queries.Window | None) -> bool:
+    """Whether a later picture may show more: not of a run that has ended, nor of a window that is over."""
+    return run is not None and run.status == "R" and (window is None or window[1] > timezone.now())
 
 
 def read_picture(run: Any, tag: JobGroup | None, window: queries.Window | None) -> Picture:
@@ -117,7 +151,9 @@ def _within(life: queries.Window) -> queries.Window:
     return life[0] + queries.MINUTE, life[1] - queries.MINUTE
 
 
-def _drawn(picture: Picture, query: QueryDict, window: queries.Window | None) -> dict[str, Any]:
+def _drawn(
+    picture: Picture, query: QueryDict, window: queries.Window | None, groups: Sequence[JobGroup]
+) -> dict[str, Any]:
     """What the template draws: columns or bars, marks, and the links that move the window."""
     begin, end = picture.span
     minutes, attempts = picture.minutes, picture.attempts
@@ -132,7 +168,11 @@ def _drawn(picture: Picture, query: QueryDict, window: queries.Window | None) ->
         "most": most,
         "levels": charts.make_levels(most) if minutes else [],
         "split": _split(picture),
-        "strands": [make_strand(attempt, begin, end, row, height) for row, attempt in enumerate(attempts)],
+        "strands": [
+            make_strand(attempt, begin, end, row, height, heading)
+            for row, (attempt, heading) in enumerate(in_order(attempts, query.get("by", ""), groups))
+        ],
+        "by": query.get("by", ""),
         "ticks": charts.make_ticks(begin, end) if attempts or minutes else [],
         "height": round(foot + 4),
         "picture_height": height_with(marks, foot + 6 if minutes else foot + 4),
@@ -145,10 +185,10 @@ def _drawn(picture: Picture, query: QueryDict, window: queries.Window | None) ->
 
 def read_window(query: QueryDict) -> queries.Window | None:
     """`?from=&to=` as epoch seconds; None for the whole run, or what makes no window."""
-    texts = query.get("from", ""), query.get("to", "")
-    if not all(text.isascii() and text.isdigit() and len(text) <= 11 for text in texts):
+    first, last = (read_digits(query.get(name, ""), 11) for name in ("from", "to"))
+    if first is None or last is None:
         return None
-    begin, end = (datetime.fromtimestamp(int(text), UTC) for text in texts)
+    begin, end = (datetime.fromtimestamp(number, UTC) for number in (first, last))
     return (begin, end) if end > begin else None
 
 

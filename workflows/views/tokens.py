@@ -18,7 +18,7 @@ from workflows.access import SCOPES, create_token, revoke_token
 from workflows.models import ApiToken
 from workflows.sessions import is_fresh
 from workflows.sign_in import has_directory
-from workflows.views.base import Crumb, actor_of, page, show, user_of
+from workflows.views.base import Crumb, Terminal, actor_of, page, show, user_of
 from workflows.views.confirm import is_first
 
 DAYS = (7, 30, 90)
@@ -86,6 +86,7 @@ def _show(request: HttpRequest, made: str = "", problem: str = "") -> HttpRespon
         "has_password": needs_password(user),
         "crumbs": [Crumb("Account", "/account/"), Crumb("Tokens")],
         "section": "account",
+        "terminal": Terminal("", "/api/v1/tokens/"),
     }
     return show(request, "account/tokens.html", context, status=409 if problem else 200)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from workflows import explain, words
+from workflows import bottlenecks, words
 from workflows.filters import WorkflowFilter
 from workflows.models import RunForecast, Workflow, WorkflowRun
 from workflows.permissions import may_operate, may_stop
 from workflows.queries import workflows as queries
+from workflows.queries.counting import Total
 from workflows.queries.counts import shown_counts
-from workflows.queries.keyset import CursorError
+from workflows.queries.frame import Frame
+from workflows.queries.keyset import CursorError, walk
+from workflows.queries.pace import read_facts
 from workflows.views.base import (
     Crumb,
     Terminal,
@@ -29,7 +32,10 @@ from workflows.views.base import (
     show,
     user_of,
 )
+from workflows.views.export import TYPES
+from workflows.views.list_exports import export_workflows
 from workflows.views.saved_filters import expand
+from workflows.views.terminal import list_terminal
 
 GROUPS_SHOWN = 25
 POLL_LIVE, POLL_IDLE = 10, 60
@@ -40,8 +46,16 @@ TABS = (
     ("graph", "Graph", "graph/"),
     ("timeline", "Timeline", "timeline/"),
     ("resources", "Resources", "resources/"),
+    ("runs", "Runs", "runs/"),
     ("activity", "Activity", "activity/"),
 )
+
+
+def poll_seconds(workflow: Workflow) -> int:
+    """How soon to ask again about a workflow: what is done changes no more."""
+    if workflow.status == "R":
+        return POLL_LIVE
+    return 0 if workflow.status == "D" else POLL_IDLE
 
 
 def home(_request: HttpRequest) -> HttpResponse:
@@ -50,14 +64,16 @@ def home(_request: HttpRequest) -> HttpResponse:
 
 @page
 @require_safe
-def workflow_list(request: HttpRequest) -> HttpResponse:
+def workflow_list(request: HttpRequest) -> HttpResponseBase:
     user = user_of(request)
     if (saved := expand(request, "workflows")) is not None:
         return saved
     filters = WorkflowFilter(request.GET, queries.listed(user), user)
-    digest = queries.change_digest(filters.rows)
+    number, digest = queries.count_and_digest(filters.rows)
     if is_unchanged(request, digest):
         return nothing_new()
+    if (kind := request.GET.get("export")) in TYPES:
+        return export_workflows(request, map(queries.rows_of, walk(filters.rows, queries.LIST_ORDER)), kind)
     wrong_cursor = ""
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     try:
@@ -71,6 +87,7 @@ def workflow_list(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": rows,
         "page": this_page,
+        "total": Total(number),
         "filters": filters,
         "wrong_cursor": wrong_cursor,
         "strip": strip,
@@ -79,7 +96,9 @@ def workflow_list(request: HttpRequest) -> HttpResponse:
         "without_mine": query_without(request.GET, "mine"),
         "crumbs": [Crumb("Workflows")],
         "section": "workflows",
-        "terminal": Terminal("jobmon workflow list" + (" --mine" if is_mine else ""), "/api/v1/workflows/"),
+        "terminal": list_terminal(
+            filters, "/api/v1/workflows/", "jobmon workflow list", options="mine status user name workflow_args"
+        ),
     }
     return show(request, "workflows/list.html", context, fragment="workflows/list_live.html")
 
@@ -107,6 +126,13 @@ def _forecast_words(run: WorkflowRun | None, now: datetime) -> str:
     return words.forecast_sentence(earliest, latest, found.bound_by, made, now)
 
 
+def _bottlenecks(view: queries.WorkflowView, now: datetime, frame: Frame) -> list[str]:
+    run = view.live_run
+    if run is None:
+        return []
+    return bottlenecks.explain_pace(run, view.groups, view.counts, now, read_facts(run, view.groups, frame))
+
+
 @page
 @require_safe
 def workflow_detail(request: HttpRequest, workflow_id: int) -> HttpResponse:
@@ -126,14 +152,14 @@ def workflow_detail(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "view": view,
         "run": run,
         "sentence": words.workflow_sentence(
-            workflow.status, view.counts, run.stopping if run else "", run.hold_reason if run else ""
+            workflow.status, view.counts, run.stopping if run else "", run.hold_reason if run else "", view.kinds
         ),
         "stall": getattr(run, "stall", None) if run else None,
         "forecast": _forecast_words(run, now),
         "total": sum(view.counts.values()),
         "groups": groups if shows_all else groups[:GROUPS_SHOWN],
         "groups_hidden": 0 if shows_all else max(0, len(groups) - GROUPS_SHOWN),
-        "bottlenecks": explain.bottlenecks(run, view.groups, view.counts, now, frame.holds, frame.full) if run else [],
+        "bottlenecks": _bottlenecks(view, now, frame),
         "may_operate": may_operate(user, workflow),
         "may_stop": may_stop(user, workflow),
         "live": poll(request, workflow.change_no, seconds),

@@ -102,6 +102,10 @@ class JobInstance(Plain):
     error = serializers.CharField(allow_null=True, allow_blank=True)
 
 
+class FileReference(Plain):
+    file = serializers.CharField()
+
+
 class Job(Plain):
     job_id = serializers.IntegerField()
     dag_id = serializers.IntegerField()
@@ -109,6 +113,7 @@ class Job(Plain):
     name = serializers.CharField()
     tag = serializers.CharField(allow_blank=True)
     command = serializers.CharField()
+    env_variables = serializers.DictField(child=FileReference())
     slots = serializers.IntegerField()
     mem_free = serializers.FloatField()
     max_runtime = serializers.IntegerField(allow_null=True)

@@ -49,6 +49,7 @@ class TagUse(Plain):
     time_asked = serializers.FloatField(allow_null=True)
     time = Spread()
     unused_gb_hours = serializers.FloatField()
+    unused_slot_hours = serializers.FloatField(allow_null=True)
     over_memory = serializers.IntegerField()
     over_time = serializers.IntegerField()
     memory_hint = RequestHint()

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from workflows.api.schema.base import Plain, Strict
 from workflows.operations import ACTIONS
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": {"file": {"type": "string", "pattern": "^/", "maxLength": 4096}},
+                "required": ["file"],
+                "additionalProperties": False,
+            },
+        ]
+    }
+)
+class VariableValue(serializers.JSONField):
+    """A variable's value, or the file on the node that holds it."""
 
 
 class JobInput(Plain):
@@ -20,6 +38,7 @@ class JobInput(Plain):
     resource_scale = serializers.FloatField(required=False, min_value=0)
     upstreams = serializers.ListField(required=False, child=serializers.CharField())
     attributes = serializers.DictField(required=False, child=serializers.CharField(allow_blank=True))
+    env_variables = serializers.DictField(required=False, allow_null=True, child=VariableValue())
 
 
 class WorkflowHeader(Plain):

@@ -3,6 +3,7 @@ asked for by name."""
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from workflows.audit import write_event
 from workflows.invariant_files import remove_temporaries
 from workflows.invariants import (
     INVARIANTS,
@@ -64,7 +66,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for name in options["repair"]:
             words, repair = REPAIRS[name]
-            self.stderr.write(f"{name}: {repair()} {words}.")
+            repaired = repair()
+            self.stderr.write(f"{name}: {repaired} {words}.")
+            write_event("repair", f"fsck {name}", name=getpass.getuser(), after={"repaired": repaired})
         chosen = choose(options["only"] or [*INVARIANTS_BY_NAME, SPOOL], options["ledger"])
         names = [invariant.name for invariant in chosen]
         findings = find_broken(chosen)

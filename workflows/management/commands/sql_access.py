@@ -43,6 +43,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", help="name of the account; by default the database's with _read")
         parser.add_argument("--from-host", action="append", help="where it may connect from (default: anywhere)")
+        parser.add_argument("--view", action="append", default=[], help="a view of this database that it may read too")
         parser.add_argument("--revoke", action="store_true", help="remove the account")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -55,7 +56,7 @@ class Command(BaseCommand):
             if options["revoke"]:
                 self._revoke(user)
             else:
-                self._grant(user, hosts)
+                self._grant(user, hosts, options["view"])
         except DatabaseError as error:
             raise CommandError(
                 f"The database refused: {error}. This needs an account that may create users and grant rights: "
@@ -72,14 +73,19 @@ class Command(BaseCommand):
             f"Only {getpass.getuser()} can read it, and it holds all tables. jobmon query needs no setting."
         )
 
-    def _grant(self, user: str, hosts: tuple[str, ...]) -> None:
+    def _grant(self, user: str, hosts: tuple[str, ...], views: list[str]) -> None:
+        there = list_views()
+        if missing := [view for view in views if view not in there]:
+            raise CommandError(f"There is no view {missing[0]} in this database; nothing was changed.")
         remove_account(user)
         password = secrets.token_urlsafe(24)
-        tables = (*TABLES, *list_views())
+        tables = (*TABLES, *views)
         for host in hosts:
             make_account(user, host, password, tables)
         self._print_account(user, password)
         self.stderr.write(f"It may read {', '.join(tables)}. The password is not stored: run this again for a new one.")
+        if left_out := sorted(set(there) - set(views)):
+            self.stderr.write(f"It may not read the views {', '.join(left_out)}; name those that it may with --view.")
 
     def _print_account(self, user: str, password: str) -> None:
         settings = connection.settings_dict
@@ -122,7 +128,7 @@ def choose_user(given: str | None) -> str:
 
 
 def list_views() -> list[str]:
-    """Views in this database; an administrator made them for people who ask in SQL."""
+    """Views in this database. One may show what its maker alone may read, so none is opened unless it is named."""
     return [name for (name,) in _run("SELECT table_name FROM information_schema.views WHERE table_schema = DATABASE()")]
 
 

@@ -1,0 +1,44 @@
+"""Reads that say what holds a live run back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from django.db.models import Case, CharField, OuterRef, QuerySet, Subquery, Value, When
+
+from workflows.bottlenecks import Facts, held_back
+from workflows.models import AuditEntry, Job, JobGroup, JobInstance, WorkflowRun
+from workflows.queries.frame import Frame
+
+READY_READ = 10_000
+
+
+def with_queue_facts(runs: QuerySet[WorkflowRun]) -> QuerySet[WorkflowRun]:
+    """Each with `oldest_queued`, since when the batch system has had what waits longest, and `held_by`, who holds it: two
+    index entries."""
+    queued = JobInstance.objects.filter(workflow_run_id=OuterRef("pk"), status="B").order_by("job_instance_id")
+    holds = AuditEntry.objects.filter(workflow_id=OuterRef("workflow_id"), action="hold", at__gte=OuterRef("held_at"))
+    holder = Subquery(holds.order_by("-id").values("actor")[:1])
+    nobody = Value("", output_field=CharField())
+    return runs.annotate(
+        oldest_queued=Subquery(queued.values("submitted_date")[:1]),
+        held_by=Case(When(hold_reason="", then=nobody), default=holder, output_field=CharField()),
+    )
+
+
+def read_facts(run: WorkflowRun, groups: Sequence[JobGroup], frame: Frame) -> Facts:
+    """Of a live run that was read with `with_queue_facts`. One query more where a limit is reached, of a bounded number
+    of index entries."""
+    limited = held_back(run, groups, frame.full)
+    rows = _read_ready([group.pk for group in limited]) if limited else []
+    return Facts(
+        frame.holds, frame.full, Counter(group_id for group_id, _ in rows), sum(letter == "G" for _, letter in rows),
+        len(rows) > READY_READ, getattr(run, "oldest_queued", None), getattr(run, "held_by", "") or "",
+    )  # fmt: skip
+
+
+def _read_ready(group_ids: Sequence[int]) -> list[tuple[int, str]]:
+    """Group and status of jobs of these groups that could start if they might, at most READY_READ and one."""
+    ready = Job.objects.filter(group_id__in=group_ids, status__in=["G", "Q"], upstreams_left=0).order_by()
+    return list(ready.values_list("group_id", "status")[: READY_READ + 1])
