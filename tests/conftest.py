@@ -9,10 +9,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.executors.cluster import sge_cluster, slurm_cluster  # noqa: F401 - one of each per process, for all folders
 from tests.services import EmbeddedServer, MariaDB, Unavailable, server_database
+
+# An example takes as long as the machine is busy: time decides nothing.
+hypothesis.settings.register_profile("jobmon", deadline=None)
+hypothesis.settings.load_profile("jobmon")
 
 ROOT = Path(os.environ["JOBMON_TEST_ROOT"])
 MARIADB = pytest.StashKey[MariaDB]()

@@ -102,7 +102,8 @@ def revoke_token(user: User, prefix: str, actor: Actor | None = None) -> bool:
     tokens = ApiToken.objects.filter(user=user, prefix=prefix, revoked_at=None)
     is_revoked = tokens.update(revoked_at=timezone.now()) == 1
     if is_revoked and actor is not None:
-        write_audit(actor, "revoke-token", f"token {prefix}")
+        of_another = {} if actor.user == user else {"owner": user.get_username()}
+        write_audit(actor, "revoke-token", f"token {prefix}", before=of_another)
     return is_revoked
 
 

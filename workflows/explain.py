@@ -31,7 +31,7 @@ NONE_FULL: Mapping[str, int] = {}
 class Upstreams:
     """What is known of a job's upstreams: how many, how many not done, and the names of failed ones."""
 
-    total: int
+    total: int | None  # None: not known
     not_done: int
     failed: Sequence[str]
 
@@ -142,6 +142,8 @@ def _not_started(
     if job.status == "G" and (cause := getattr(job, "blocked_by_name", None)):
         return f"Blocked: {cause}, further up, failed."
     if upstreams.not_done:
+        if upstreams.total is None:
+            return f"Waits for {words.plural(upstreams.not_done, 'upstream')}."
         return f"Waits for {upstreams.not_done:,} of {words.plural(upstreams.total, 'upstream')}, none of them failed."
     if run is None:
         return "Ready, but no run is live: resume the workflow to start it."
@@ -179,7 +181,7 @@ def why_tag(group: JobGroup, upstreams: Sequence[JobGroup]) -> list[str]:
         # Who waits for a failed job, near or far, is blocked; the others wait for what can still be done
         unfinished = [_unfinished(up) for up in upstreams if _pending(up) > 0]
         wait = "waits" if waiting == 1 else "wait"
-        found.append(f"{waiting:,} {wait} for {', '.join(unfinished)}" if unfinished else f"{waiting:,} ready")
+        found.append(f"{waiting:,} {wait} for {_few(unfinished)}" if unfinished else f"{waiting:,} ready")
     if blocked:
         found.append(f"{blocked:,} blocked by failed jobs")
     limit = group.max_concurrently_running
@@ -190,6 +192,11 @@ def why_tag(group: JobGroup, upstreams: Sequence[JobGroup]) -> list[str]:
     if group.count_e:
         found.append(f"{group.count_e:,} between attempts")
     return found
+
+
+def _few(tags: Sequence[str]) -> str:
+    """All of up to six, else three and how many more."""
+    return ", ".join(tags) if len(tags) <= 6 else f"{', '.join(tags[:3])} and {len(tags) - 3:,} more tags"
 
 
 def _pending(group: JobGroup) -> int:

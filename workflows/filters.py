@@ -7,7 +7,6 @@ filter that falls away must not widen what is shown as its result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import django_filters as df
@@ -17,6 +16,7 @@ from django.http import QueryDict
 
 from workflows import looks, words
 from workflows.models import (
+    ApiToken,
     AuditEntry,
     ErrorGroup,
     Job,
@@ -37,9 +37,12 @@ from workflows.url_filters import (
     ATTRIBUTE,
     FlagFilter,
     IdsFilter,
+    NumbersFilter,
     SinceFilter,
     TextsFilter,
     UrlFilterSet,
+    UuidsFilter,
+    WordsFilter,
     choice_filter,
 )
 
@@ -56,16 +59,16 @@ class WorkflowFilter(UrlFilterSet):
     mine = FlagFilter(label="mine", method="keep_mine")
     status = choice_filter("status", WORKFLOW_CHOICES)
     q = df.CharFilter(label="name or arguments begin with", method="keep_prefix")
-    owner = df.CharFilter(label="owner", field_name="user")
-    user = TextsFilter(label="user", lookup_expr="in")
-    name = TextsFilter(label="name", lookup_expr="in")
-    workflow_args = TextsFilter(label="arguments", lookup_expr="in")
-    executor = df.CharFilter(label="executor", field_name="executor")
+    owner = WordsFilter(label="owner", field_name="user")
+    user = TextsFilter(label="user")
+    name = TextsFilter(label="name")
+    workflow_args = TextsFilter(label="arguments")
+    executor = WordsFilter(label="executor", field_name="executor")
     created = SinceFilter(label="created since", field_name="created_date", lookup_expr="gte")
     changed = SinceFilter(label="changed since", field_name="status_date", lookup_expr="gte")
     needs = FlagFilter(label="needs a person", method="keep_needing")
     failures = FlagFilter(label="has failed jobs", method="keep_failures")
-    id = IdsFilter(label="ids", field_name="id", lookup_expr="in")
+    id = IdsFilter(label="ids", field_name="id")
 
     UNNAMED = frozenset({"mine"})
     HAS_ATTRIBUTES = True
@@ -105,19 +108,19 @@ class JobFilter(UrlFilterSet):
     tag = TextsFilter(label="tag", method="keep_tags")
     tag__n = TextsFilter(label="not tag", method="drop_tags")
     q = df.CharFilter(label="name begins with", method="keep_prefix")
-    name = TextsFilter(label="name", lookup_expr="in")
+    name = TextsFilter(label="name")
     reason = choice_filter("reason", REASON_CHOICES, method="keep_reasons")
-    host = df.CharFilter(label="host", method="keep_host")
-    batch = df.CharFilter(label="batch id", method="keep_batch")
-    error = df.NumberFilter(label="error group", field_name="error_group_id", min_value=1, max_value=2**63 - 1)
-    run = df.NumberFilter(label="run", method="keep_run", min_value=1, max_value=2**63 - 1)
+    host = WordsFilter(label="host", method="keep_hosts")
+    batch = WordsFilter(label="batch id", method="keep_batches")
+    error = NumbersFilter(label="error group", field_name="error_group_id")
+    run = NumbersFilter(label="run", method="keep_runs")
     attempts = df.NumberFilter(
         label="attempts at least", field_name="num_attempts", lookup_expr="gte", min_value=0, max_value=10**6
     )
     since = SinceFilter(label="changed since", field_name="status_date", lookup_expr="gte")
-    id = IdsFilter(label="ids", field_name="job_id", lookup_expr="in")
-    upstream_of = df.NumberFilter(label="upstream of", method="keep_upstreams", min_value=1, max_value=2**63 - 1)
-    downstream_of = df.NumberFilter(label="downstream of", method="keep_downstreams", min_value=1, max_value=2**63 - 1)
+    id = IdsFilter(label="ids", field_name="job_id")
+    upstream_of = NumbersFilter(label="upstream of", method="keep_upstreams")
+    downstream_of = NumbersFilter(label="downstream of", method="keep_downstreams")
 
     NARROW_FIRST = ("reason", "host", "batch", "run", "attempts")
     COUNTED = frozenset({"status", "blocked", "tag", "tag__n"})
@@ -181,28 +184,28 @@ class JobFilter(UrlFilterSet):
     def keep_reasons(self, rows: QuerySet[Job], _name: str, value: list[str]) -> QuerySet[Job]:
         return job_queries.with_attempt(rows, reason__in=value) if value else rows
 
-    def keep_host(self, rows: QuerySet[Job], _name: str, value: str) -> QuerySet[Job]:
-        return job_queries.with_attempt(rows, nodename=value)
+    def keep_hosts(self, rows: QuerySet[Job], _name: str, value: list[str]) -> QuerySet[Job]:
+        return job_queries.with_attempt(rows, nodename__in=value)
 
-    def keep_batch(self, rows: QuerySet[Job], _name: str, value: str) -> QuerySet[Job]:
-        return job_queries.with_attempt(rows, executor_id=value)
+    def keep_batches(self, rows: QuerySet[Job], _name: str, value: list[str]) -> QuerySet[Job]:
+        return job_queries.with_attempt(rows, executor_id__in=value)
 
-    def keep_run(self, rows: QuerySet[Job], _name: str, value: Any) -> QuerySet[Job]:
-        return job_queries.with_attempt(rows, workflow_run_id=int(value))
+    def keep_runs(self, rows: QuerySet[Job], _name: str, value: list[int]) -> QuerySet[Job]:
+        return job_queries.with_attempt(rows, workflow_run_id__in=value)
 
-    def keep_upstreams(self, rows: QuerySet[Job], _name: str, value: Any) -> QuerySet[Job]:
-        return rows.filter(job_id__in=JobEdge.objects.filter(downstream_id=int(value)).values("upstream_id"))
+    def keep_upstreams(self, rows: QuerySet[Job], _name: str, value: list[int]) -> QuerySet[Job]:
+        return rows.filter(job_id__in=JobEdge.objects.filter(downstream_id__in=value).values("upstream_id"))
 
-    def keep_downstreams(self, rows: QuerySet[Job], _name: str, value: Any) -> QuerySet[Job]:
-        return rows.filter(job_id__in=JobEdge.objects.filter(upstream_id=int(value)).values("downstream_id"))
+    def keep_downstreams(self, rows: QuerySet[Job], _name: str, value: list[int]) -> QuerySet[Job]:
+        return rows.filter(job_id__in=JobEdge.objects.filter(upstream_id__in=value).values("downstream_id"))
 
 
 class RunFilter(UrlFilterSet):
     """Runs of one workflow."""
 
     status = choice_filter("status", RUN_CHOICES)
-    user = TextsFilter(label="started by", lookup_expr="in")
-    executor = df.CharFilter(label="executor")
+    user = TextsFilter(label="started by")
+    executor = WordsFilter(label="executor")
     since = SinceFilter(label="created since", field_name="created_date", lookup_expr="gte")
 
     class Meta:
@@ -214,9 +217,9 @@ class ErrorFilter(UrlFilterSet):
     """Failed attempts of one workflow."""
 
     reason = choice_filter("reason", REASON_CHOICES)
-    run = df.NumberFilter(label="run", field_name="workflow_run_id", min_value=1, max_value=2**63 - 1)
+    run = NumbersFilter(label="run", field_name="workflow_run_id")
     tag = TextsFilter(label="tag", method="keep_tags")
-    host = df.CharFilter(label="host", field_name="nodename")
+    host = WordsFilter(label="host", field_name="nodename")
     since = SinceFilter(label="ended since", field_name="ended_at", lookup_expr="gte")
 
     class Meta:
@@ -231,9 +234,9 @@ class AttemptFilter(ErrorFilter):
     """All attempts of one workflow, whatever became of them."""
 
     status = choice_filter("status", INSTANCE_CHOICES)
-    job = df.NumberFilter(label="job", field_name="job_id", min_value=1, max_value=2**63 - 1)
-    batch = df.CharFilter(label="batch id", field_name="executor_id")
-    executor = df.CharFilter(label="executor", field_name="executor_type")
+    job = NumbersFilter(label="job", field_name="job_id")
+    batch = WordsFilter(label="batch id", field_name="executor_id")
+    executor = WordsFilter(label="executor", field_name="executor_type")
 
 
 class ErrorGroupFilter(UrlFilterSet):
@@ -251,12 +254,26 @@ class ErrorGroupFilter(UrlFilterSet):
 class OperationFilter(UrlFilterSet):
     state = choice_filter("state", [(state, state) for state in STATES])
     action = choice_filter("action", ACTION_CHOICES)
-    user = TextsFilter(label="who", field_name="user__username", lookup_expr="in")
-    workflow = df.NumberFilter(label="workflow", field_name="workflow_id", min_value=1, max_value=2**63 - 1)
+    user = TextsFilter(label="who", field_name="user__username")
+    workflow = NumbersFilter(label="workflow", field_name="workflow_id")
     since = SinceFilter(label="made since", field_name="created_at", lookup_expr="gte")
 
     class Meta:
         model = Operation
+        fields: list[str] = []
+
+
+class TokenFilter(UrlFilterSet):
+    """Tokens of other people, for administrators."""
+
+    owner = WordsFilter(label="owner", field_name="user__username")
+    name = WordsFilter(label="name")
+    prefix = WordsFilter(label="prefix", field_name="prefix")
+    scope = choice_filter("may", [(scope, scope) for scope in ("read", "submit", "operate")])
+    used = SinceFilter(label="used since", field_name="last_used_at", lookup_expr="gte")
+
+    class Meta:
+        model = ApiToken
         fields: list[str] = []
 
 
@@ -274,20 +291,20 @@ class OutcomeFilter(UrlFilterSet):
 
 
 class AuditFilter(UrlFilterSet):
-    actor = df.CharFilter(label="who")
-    via = df.CharFilter(label="via")
-    action = df.CharFilter(label="action")
-    workflow = df.NumberFilter(label="workflow", field_name="workflow_id", min_value=1, max_value=2**63 - 1)
-    result = df.CharFilter(label="result")
-    request = df.CharFilter(label="request id", field_name="request_id")
-    operation = df.UUIDFilter(label="operation", method="keep_operation")
+    actor = WordsFilter(label="who")
+    via = WordsFilter(label="via")
+    action = WordsFilter(label="action")
+    workflow = NumbersFilter(label="workflow", field_name="workflow_id")
+    result = WordsFilter(label="result")
+    request = WordsFilter(label="request id", field_name="request_id")
+    operation = UuidsFilter(label="operation", method="keep_operations")
     since = SinceFilter(label="since", field_name="at", lookup_expr="gte")
 
     class Meta:
         model = AuditEntry
         fields: list[str] = []
 
-    def keep_operation(self, rows: QuerySet[AuditEntry], _name: str, value: UUID) -> QuerySet[AuditEntry]:
+    def keep_operations(self, rows: QuerySet[AuditEntry], _name: str, value: list[UUID]) -> QuerySet[AuditEntry]:
         """An operation acts under the request that confirmed it; others may have stopped it."""
-        requests = Operation.objects.filter(uuid=value).exclude(request_id="").values("request_id")
-        return rows.filter(Q(request_id__in=requests) | Q(target=f"operation {value}"))
+        requests = Operation.objects.filter(uuid__in=value).exclude(request_id="").values("request_id")
+        return rows.filter(Q(request_id__in=requests) | Q(target__in=[f"operation {one}" for one in value]))

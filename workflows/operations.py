@@ -28,7 +28,7 @@ from workflows.transactions import write_transaction
 
 logger = logging.getLogger(__name__)
 CHUNK = 1_000
-LONGEST_PASS = 15.0
+LONGEST_PASS = 2.0  # then other tasks have their turn
 DRAFT_LIFE = timedelta(minutes=30)
 REMOVED_AT_ONCE = 5_000
 KEPT_DRAFTS = timedelta(days=1)

@@ -40,6 +40,11 @@ def may_read_audit(user: Person) -> bool:
     return is_let_in(user) and bool(user.is_superuser)
 
 
+def may_revoke_tokens(user: Person) -> bool:
+    """Other people's tokens, without their values: administrators."""
+    return is_let_in(user) and bool(user.is_superuser)
+
+
 def may_hold_executors(user: Person) -> bool:
     return is_staff(user) and not is_auditor(user)
 

@@ -26,12 +26,14 @@ class Attempt:
     reason: str
     slots: int = 1
     cpu: float | None = None
+    name: str = ""
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Attempt:
-        """From (job id, tag, memory asked, bytes used, seconds asked, seconds used, reason, slots, seconds of CPU)."""
-        job_id, tag, asked, used, longest, ran, reason, slots, cpu = row
-        return cls(job_id, tag, asked, None if used is None else used / GB, longest, ran, reason, slots, cpu)
+        """From (job id, tag, memory asked, bytes used, seconds asked, seconds used, reason, slots, seconds of CPU, name of
+        the job)."""
+        job_id, tag, asked, used, longest, ran, reason, slots, cpu, name = row
+        return cls(job_id, tag, asked, None if used is None else used / GB, longest, ran, reason, slots, cpu, name)
 
 
 @dataclass(frozen=True, slots=True)

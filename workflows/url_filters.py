@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import django_filters as df
 from django import forms
@@ -21,6 +22,8 @@ PLACE_NAMES = frozenset({"after", "before", "groups_after", "v", "export"})
 """Where one stands in a list, and how it is wanted: the only parameters that a change of its filters leaves behind"""
 VIEW_NAMES = PLACE_NAMES | {"fields", "per_page", "sort", "cols", "dag_id", "format"}
 MAX_VALUES = 50
+MOST_ID = 2**63 - 1
+ONE_VALUE = "write one value, once"
 ATTRIBUTE, MOST_ATTRIBUTES = "attr.", 10
 FEW_CHIPS, MOST_COUNTED = 3, 1_000
 
@@ -46,6 +49,35 @@ class ManyTexts(forms.Field):
         return texts
 
 
+class ManyWords(ManyTexts):
+    """The same, as people type them: blanks around them mean nothing."""
+
+    def to_python(self, value: Any) -> list[str]:
+        texts = super().to_python([str(item).strip() for item in value or ()])
+        if len(texts) < len(value or ()):
+            raise forms.ValidationError("write a value")
+        return texts
+
+
+class ManyNumbers(ManyWords):
+    """Any number of ids of one name."""
+
+    def to_python(self, value: Any) -> list[int]:  # type: ignore[override]
+        texts = super().to_python(value)
+        numbers = [number for text in texts if (number := read_digits(text)) and number <= MOST_ID]
+        if len(numbers) < len(texts):
+            raise forms.ValidationError("write a whole number, 1 or more")
+        return numbers
+
+
+class ManyUuids(ManyWords):
+    def to_python(self, value: Any) -> list[UUID]:  # type: ignore[override]
+        try:
+            return [UUID(text) for text in super().to_python(value)]
+        except ValueError as error:
+            raise forms.ValidationError("write the id as its page shows it") from error
+
+
 class SinceField(forms.CharField):
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
@@ -57,23 +89,43 @@ class SinceField(forms.CharField):
         return moment
 
 
-class TextsFilter(df.Filter):
+class ManyFilter(df.Filter):
+    """Several values of one name: what has any of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"lookup_expr": "in", **kwargs})
+
+
+class TextsFilter(ManyFilter):
     field_class = ManyTexts
 
 
-class IdsField(forms.CharField):
-    """Ids, separated by commas."""
+class WordsFilter(ManyFilter):
+    field_class = ManyWords
 
-    def clean(self, value: Any) -> Any:
-        text = super().clean(value)
-        parts = [part.strip() for part in text.split(",") if part.strip()]
+
+class NumbersFilter(ManyFilter):
+    field_class = ManyNumbers
+
+
+class UuidsFilter(ManyFilter):
+    field_class = ManyUuids
+
+
+class IdsField(forms.Field):
+    """Ids, separated by commas or each with the name before it."""
+
+    widget = forms.SelectMultiple
+
+    def to_python(self, value: Any) -> list[int]:
+        parts = [part.strip() for text in value or () for part in str(text).split(",") if part.strip()]
         numbers = [number for part in parts if (number := read_digits(part)) is not None]
-        if len(numbers) < len(parts) or len(parts) > 1000:
+        if len(numbers) < len(parts) or len(parts) > 1000 or (value and not parts):
             raise forms.ValidationError("write ids separated by commas")
         return numbers
 
 
-class IdsFilter(df.Filter):
+class IdsFilter(ManyFilter):
     field_class = IdsField
 
 
@@ -95,11 +147,16 @@ class SinceFilter(df.Filter):
     field_class = SinceField
 
 
+def takes_many(field: forms.Field) -> bool:
+    """Whether several values of one name mean "or"."""
+    return isinstance(field.widget, forms.SelectMultiple)
+
+
 def without_empty(data: QueryDict) -> QueryDict:
-    """What a form sends for its empty fields says nothing."""
+    """What a form sends for its empty fields says nothing, nor does a value that is said again."""
     query = data.copy()
     for name, values in data.lists():
-        query.setlist(name, [value for value in values if value])
+        query.setlist(name, [value for value in dict.fromkeys(values) if value])
         if not query.getlist(name):
             del query[name]
     return query
@@ -154,12 +211,20 @@ class UrlFilterSet(df.FilterSet):
     @property
     def unknown(self) -> list[str]:
         names = [name for name in self.query if name not in self.filters and name not in VIEW_NAMES]
-        return names + [name for name in self.form.errors if name in self.query]
+        return names + [name for name in self.errors if name in self.query]
+
+    @property
+    def errors(self) -> dict[str, list[str]]:
+        """What is wrong, by name. Where one value counts, a second one is: which of them is meant?"""
+        single = {name for name, field in self.form.fields.items() if not takes_many(field)}
+        asked = [(name, values) for name, values in self.query.lists() if name in single]
+        wrong = [name for name, values in asked if len(values) > 1 or not values[0].strip()]
+        return {**{name: [ONE_VALUE] for name in wrong}, **self.form.errors}
 
     @property
     def applied(self) -> list[str]:
         """The names of the filters that are set and understood."""
-        wrong = set(self.form.errors)
+        wrong = set(self.errors)
         return [
             name for name in self.query if name in self.filters and any(self.query.getlist(name)) and name not in wrong
         ]

@@ -26,6 +26,7 @@ from workflows.views import (
     system,
     timeline,
     tokens,
+    tokens_of_others,
     workflows,
 )
 
@@ -48,6 +49,8 @@ urlpatterns: list[URLPattern] = [
     path("account/mail/confirm/", mail.confirm, name="mail-confirm"),
     path("account/tokens/", tokens.tokens, name="tokens"),
     path("account/tokens/<slug:prefix>/revoke/", tokens.revoke, name="token-revoke"),
+    path("tokens/", tokens_of_others.others, name="tokens-of-others"),
+    path("tokens/<slug:prefix>/revoke/", tokens_of_others.revoke, name="token-of-other-revoke"),
     path("account/sessions/", sessions.sessions, name="sessions"),
     path("account/sessions/<slug:public_id>/end/", sessions.end, name="session-end"),
     path("account/sign-out-everywhere/", sessions.sign_out_everywhere, name="sign-out-everywhere"),

@@ -109,6 +109,7 @@ CALLS: dict[str, tuple[str, Prepare | None, dict[str, object]]] = {
     "POST account/mail/confirm/": (OWNER, proving, {}),
     "POST account/tokens/": (OWNER, None, {"name": "x", "scope": "read", "days": "30", **PASSWORD}),
     "POST account/tokens/<slug:prefix>/revoke/": (OWNER, None, {}),
+    "POST tokens/<slug:prefix>/revoke/": ("admin", None, {}),
     "POST account/sessions/<slug:public_id>/end/": (OWNER, None, {}),
     "POST account/sign-out-everywhere/": (OWNER, None, {}),
     "POST workflows/<id:workflow_id>/resume/": (OWNER, ended, {}),

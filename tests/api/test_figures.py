@@ -67,6 +67,7 @@ def test_resources_are_told_by_tag(api: Caller, run_id: int) -> None:
     assert fit["memory_asked"] == 4.0
     assert 2.0 < fit["memory"]["median"] < 4.0
     assert fit["memory_hint"]["sentence"]
+    assert body["outliers"] == []
     assert api.get(f"workflow-runs/{run_id}/resources/?tag=sum").body["tags"] == []
     assert api.get(f"workflow-runs/{run_id}/resources/?tag=none").code == "unknown-tag"
 

@@ -84,3 +84,23 @@ def test_small_runs_and_old_ones_are_left_alone(large: Made) -> None:
     WorkflowRun.objects.filter(pk=large.run.pk).update(status="E", ended_at=now - timedelta(hours=1))
     usage_facts.refresh_usage()
     assert RunUsage.objects.get(run=large.run, group=None).made_at >= now
+
+
+def test_jobs_that_stood_out_are_kept_when_newer_ones_are_read(large: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    JobInstance.objects.filter(workflow_run=large.run).update(maxvmem=2 * 10**9, wallclock=600.0)
+    done = [job for job in large.jobs["fit"] if job.status == "D"]
+    JobInstance.objects.filter(job=done[0], status="D").update(maxvmem=30 * 10**9)
+    read = use(large)
+    usage_facts.refresh_usage()
+    for tag in ("", "fit"):
+        assert [(one.name, one.times) for one in use(large, tag).outliers] == [(done[0].name, 15.0)]
+    assert use(large).outliers == read.outliers
+    monkeypatch.setattr(usage_facts, "DONE_READ", 8)
+    monkeypatch.setattr(usage_facts, "LEAST_READ", 1)
+    RunUsage.objects.update(made_at=timezone.now() - timedelta(hours=1))
+    usage_facts.refresh_usage()
+    assert use(large).attempts < read.attempts
+    assert [one.job_id for one in use(large).outliers] == [done[0].pk]
+    assert use(large, "end").outliers == []
+    RunUsage.objects.update(outliers=None)
+    assert use(large).outliers == []

@@ -132,6 +132,7 @@ def pages_of_the_site(made: Made) -> dict[str, str]:
         "account": "/account/",
         "mail": "/account/mail/",
         "tokens": "/account/tokens/",
+        "tokens-of-others": "/tokens/",
         "sessions": "/account/sessions/",
         "filters": "/account/filters/",
         "nothing-matches": "/workflows/?mine=1&q=nothing-like-this&status=E",

@@ -46,6 +46,17 @@ def test_a_run_of_another_workflow_is_not_shown(client: Client, made: Made, page
     assert shown.context["run"] is None
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_of_two_runs_or_tags_none_is_shown(client: Client, made: Made, page: str) -> None:
+    first, last = WorkflowRun.objects.order_by("pk").first().pk, WorkflowRun.objects.order_by("pk").last().pk
+    for query in (f"run={first}&run={last}", "tag=fit&tag=fitt"):
+        shown = client.get(f"/workflows/{made.workflow.pk}/{page}/?{query}")
+        assert shown.context["run"] is None, query
+        assert [chip.is_understood for chip in shown.context["filters"].chips] == [False], query
+    again = client.get(f"/workflows/{made.workflow.pk}/{page}/?run={first}&run={first}")
+    assert again.context["run"].pk == first
+
+
 def test_half_a_window_of_time_is_named(client: Client, made: Made) -> None:
     shown = client.get(f"/workflows/{made.workflow.pk}/timeline/?from=5")
     assert [chip.label for chip in shown.context["filters"].chips] == ["not understood: from=5"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from django.utils import timezone
 from tests.factories import Made, Tag, acts, make_user, make_workflow
 from workflows import executor_control
 from workflows.actor import Actor
+from workflows.lifecycle.runs import SUBMIT_TRIES, hold_run, note_submit_failure
 from workflows.models import (
     AuditEntry,
     ErrorGroup,
@@ -267,3 +269,36 @@ def test_an_executor_tells_of_runs_in_back_off(client: Client, owner: User) -> N
     soon = timezone.now() + timedelta(minutes=3)
     WorkflowRun.objects.filter(workflow=made.workflow).update(backoff_until=soon, submit_failures=2)
     assert "1 run: handing over failed; the next try is" in client.get("/executors/sge/").content.decode()
+
+
+def breaker(client: Client) -> str:
+    found = re.search(r"<dt>Breaker</dt><dd>(.*?)</dd>", client.get("/executors/sge/").content.decode())
+    assert found is not None
+    return " ".join(re.sub(r"<[^>]*>", "", found[1]).split())
+
+
+def test_what_stands_for_a_breaker(client: Client, owner: User) -> None:
+    """Closed, half open while runs wait for the next try, open once one was held for it, or all are by a person."""
+    made = make_workflow(owner, [Tag("fit", {"G": 3})], executor="sge")
+    ExecutorState.objects.create(name="sge", kind="sge")
+    assert breaker(client) == "closed: jobs are handed over"
+    run = made.run
+    assert run is not None
+    note_submit_failure(run.pk, "commlib error")
+    assert breaker(client) == "half open: 1 of 1 run waits for the next try"
+    for _ in range(SUBMIT_TRIES):
+        note_submit_failure(run.pk, "commlib error")
+    assert breaker(client).startswith("open for 1 run, the first since ")
+    hold_run(run.pk, "", Actor(owner, "page"))
+    assert breaker(client) == "closed: jobs are handed over"
+    ExecutorState.objects.update(hold_reason="repair", held_by="root", held_at=timezone.now())
+    assert re.match("open since .*: held by root", breaker(client))
+
+
+def test_an_executor_that_does_not_answer_says_when_it_last_did(client: Client, owner: User) -> None:
+    now = timezone.now()
+    state = ExecutorState.objects.create(name="sge", kind="sge", failed_at=now, failures_in_a_row=7, failure="no")
+    assert "it never did" in client.get("/executors/sge/").content.decode()
+    ExecutorState.objects.filter(pk=state.pk).update(polled_at=now - timedelta(minutes=12))
+    text = re.sub(r"<[^>]*>", "", client.get("/executors/sge/").content.decode())
+    assert "It does not answer (7 times in a row); it last did 12 min ago" in text

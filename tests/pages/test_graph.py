@@ -11,9 +11,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.factories import Tag, make_workflow
-from workflows import dot
+from workflows import dot, explain
 from workflows.graph_folding import beginnings, fold, keep_under
 from workflows.graph_layout import draw
+from workflows.graph_thinning import thin
 from workflows.models import JobGroup
 
 pytestmark = pytest.mark.django_db
@@ -122,3 +123,41 @@ def test_the_page_says_how_long_the_longest_chain_takes(client: Client, owner: U
     assert "longest by run time: a → slow, about 1 h" in text
     unrun = make_workflow(owner, [Tag("a", {"G": 1}), Tag("b", {"G": 1}, ("a",))], status="C")
     assert "longest chain: a → b" in client.get(f"/workflows/{unrun.workflow.pk}/graph/").content.decode()
+
+
+@pytest.mark.parametrize("shape", ["each waits for all before it", "two halves"])
+def test_a_dense_picture_of_sixty_boxes_stays_small(client: Client, owner: User, shape: str) -> None:
+    names = [f"estimate_{number:02d}" for number in range(60)]
+    halves = shape == "two halves"
+    before = [names[:30] if place >= 30 else [] for place in range(60)] if halves else [names[:n] for n in range(60)]
+    made = make_workflow(owner, [Tag(name, {"D": 1}, tuple(ups)) for name, ups in zip(names, before, strict=True)])
+    edges = 900 if halves else 60 * 59 // 2
+    answer = client.get(f"/workflows/{made.workflow.pk}/graph/")
+    text = answer.content.decode()
+    assert len(answer.content) <= 60 * 1024
+    drawn = text.count('<path class="edge')
+    assert (drawn == 59) if not halves else (30 <= drawn < 900)
+    assert text.count("data-box=") == 60
+    assert f"{drawn} of {edges:,} lines are drawn" in text
+    assert f"and {27 if halves else 56} more" in text
+    dot_text = client.get(f"/workflows/{made.workflow.pk}/graph/?export=dot").content.decode()
+    assert dot_text.count("->") == edges
+
+
+def test_a_dense_graph_keeps_every_way_and_its_longest_chain() -> None:
+    edges = {(up, down): 1 for up in range(1, 30) for down in range(up + 1, 31)}
+    assert sorted(thin(range(1, 31), edges)) == [(number, number + 1) for number in range(1, 30)]
+    assert thin(range(1, 31), {(1, 2): 5, (2, 3): 5, (1, 3): 5}) == {(1, 2): 5, (2, 3): 5, (1, 3): 5}
+    seconds = {number: float(number) for number in range(1, 31)}
+    whole, thinned = (draw(range(1, 31), some, seconds=seconds) for some in (edges, thin(range(1, 31), edges)))
+    assert whole.chain == thinned.chain
+    assert (30, 1) in thin(range(1, 31), {**edges, (30, 1): 1})
+
+
+def test_what_is_waited_for_is_named_in_few_words() -> None:
+    ups = [JobGroup(pk=pk, name=f"up_{pk}", jobs=4, count_d=2) for pk in range(1, 9)]
+    waiting = JobGroup(pk=9, name="end", jobs=5, count_g=5)
+    told = ", ".join(f"up_{pk} (2 to come)" for pk in range(1, 7))
+    assert explain.why_tag(waiting, ups[:6]) == [f"5 wait for {told}"]
+    named = "up_1 (2 to come), up_2 (2 to come), up_3 (2 to come)"
+    assert explain.why_tag(waiting, ups) == [f"5 wait for {named} and 5 more tags"]

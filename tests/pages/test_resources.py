@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from tests.factories import Tag, make_user, make_workflow
 from workflows import operations, resource_use
-from workflows.models import Job, Operation, RunMinute, WorkflowRun
+from workflows.models import Job, JobInstance, Operation, RunMinute, WorkflowRun
 from workflows.queries import hosts, timeline
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -146,3 +146,19 @@ def test_the_numbers_can_be_taken_along(client: Client, owner: User) -> None:
     row = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
     assert (row["attempts"], row["memory_asked"]) == ("60", "4.0")
     assert float(row["unused_slot_hours"]) > 0
+
+
+@pytest.mark.django_db
+def test_jobs_that_stand_out_are_named(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 30}), Tag("end", {"D": 6}, ("fit",))])
+    JobInstance.objects.filter(workflow_run=made.run).update(maxvmem=2 * 10**9, wallclock=600.0)
+    job = made.jobs["fit"][3]
+    JobInstance.objects.filter(job=job, status="D").update(maxvmem=30 * 10**9)
+    url = f"/workflows/{made.workflow.pk}/resources/"
+    for query in ("", "?tag=fit"):
+        text = client.get(url + query).content.decode()
+        box = text[text.index("Jobs that stand out") : text.index("Memory and run time together")]
+        assert box.count("<tr><th") == 2
+        assert f'<a href="/jobs/{job.pk}/">{job.name}</a>' in box
+        assert "15.0</td>" in box
+    assert "No measured attempt of end did." in client.get(f"{url}?tag=end").content.decode()

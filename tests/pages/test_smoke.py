@@ -21,7 +21,7 @@ from workflows.models import ExecutorState, HostExclusion, Job, Operation
 pytestmark = pytest.mark.django_db
 BUDGETS = json.loads((Path(__file__).parents[1] / "query_counts.json").read_text(encoding="utf-8"))
 MOST_BYTES = 60 * 1024
-LARGER = {"job-graph": 2 * MOST_BYTES, "job-graph, two hops": 2 * MOST_BYTES, "workflow-timeline": 6 * MOST_BYTES}
+LARGER = {"job-graph": 2 * MOST_BYTES, "job-graph, two hops": 2 * MOST_BYTES, "workflow-timeline": 4 * MOST_BYTES}
 
 
 @pytest.fixture
@@ -70,6 +70,7 @@ def urls_of(made: Made) -> dict[str, str]:
         "operation, draft": f"/operations/{draft.uuid}/",
         "operation, collecting": f"/operations/{collected.uuid}/",
         "tokens": "/account/tokens/",
+        "tokens-of-others": "/tokens/",
         "sessions": "/account/sessions/",
         "job-retry": f"/jobs/{job}/retry/",
         "job-rerun": f"/jobs/{job}/rerun/",

@@ -92,7 +92,9 @@ COMPARED: dict[str, tuple[OfPage, OfAnswer]] = {
     ),
 }  # fmt: skip
 """How the ids of a page and those of an answer are found, by the first word of the page's name"""
-WITHOUT = frozenset({"account", "filters", "mail", "sessions", "executor-hold", "executor-limit", "host-exclude"})
+WITHOUT = frozenset(
+    {"account", "filters", "mail", "sessions", "tokens-of-others", "executor-hold", "executor-limit", "host-exclude"}
+)
 """Pages with nothing that the terminal knows: their link stands alone"""
 LISTS = frozenset(
     {"workflow-list", "workflow-jobs", "workflow-runs", "workflow-errors", "workflow-activity", "audit", "operations"}

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.factories import Made, Tag, make_workflow
-from workflows.models import JobInstance, RunMinute
+from workflows.models import JobInstance, RunMinute, WorkflowRun
 from workflows.queries import timeline as queries
 from workflows.views.timeline import read_window
 
@@ -99,3 +99,34 @@ def test_attempts_of_a_host_or_a_tag_can_stand_together(client: Client, owner: U
     assert headings("tag") == ["clean", "fit"]
     assert headings("host") == ["c041", "c042", "c043", "c044"]
     assert headings("") == headings("nonsense") == []
+
+
+def test_jobs_over_time_are_told_by_tag_in_few_bytes(client: Client, owner: User) -> None:
+    """Twelve tags, none of whose minutes is like the one before: the largest picture of bins there is."""
+    made = make_workflow(owner, [Tag(f"estimate_{number:02d}", {"D": 30}) for number in range(12)])
+    groups = [jobs[0].group_id for jobs in made.jobs.values()]
+    begin = NOW - timedelta(minutes=300)
+    WorkflowRun.objects.filter(pk=made.run.pk).update(created_date=begin)
+    RunMinute.objects.bulk_create(
+        RunMinute(
+            run=made.run, group_id=group, minute=begin + timedelta(minutes=minute),
+            queued=1000 + (minute * 7919 + place * 131) % 977, running=2000 + (minute * 104729 + place * 17) % 991,
+        )
+        for minute in range(1, 300) for place, group in enumerate(groups) if minute % 40
+    )  # fmt: skip
+    url = f"/workflows/{made.workflow.pk}/timeline/"
+    answer = client.get(url)
+    text = answer.content.decode()
+    assert len(answer.content) <= 60 * 1024
+    legend = re.findall(r'<svg class="swatch.*?</svg>([^<]*)</li>', text)
+    assert (len(legend), legend[-1]) == (9, "others")
+    table = text[text.index("Show as a table") :]
+    header = re.findall(r'<th scope="col">([^<]*)</th>', table)
+    assert header == ["From", "All, queued / running", *legend]
+    row = re.findall(r"<td>([\d,]+) / ([\d,]+)</td>", table[: table.index("</tr>", table.index("<tbody>"))])
+    numbers = [[int(number.replace(",", "")) for number in pair] for pair in row]
+    assert numbers[0] == [sum(side) for side in zip(*numbers[1:], strict=True)]
+    rows = b"".join(client.get(url, {"export": "csv"}).streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    kinds = [row.partition(",")[0] for row in rows]
+    seen = sum(row.startswith("minutes,") and ",,,,,,,," not in row for row in rows)
+    assert kinds.count("minutes by tag") == 9 * seen > 0

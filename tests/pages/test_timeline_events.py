@@ -99,7 +99,7 @@ def test_a_picture_of_a_whole_run_begins_and_ends_with_it(client: Client, made: 
     WorkflowRun.objects.filter(pk=made.run.pk).update(created_date=begin)
     text = client.get(url_of(made)).content.decode()
     assert places_of(text)[0] == 0
-    first = re.search(r'class="strand-wait" x="([\d.]+)"', text)
+    first = re.search(r'class="strands"><a [^>]*><title>[^<]*</title><path [^>]*d="M([\d.]+) ', text)
     assert first is not None
     assert float(first[1]) > 500
 

@@ -90,6 +90,7 @@ class RunResourcesView(ApiView):
                 "truncated": use.is_cut,
                 "made_at": iso(use.made_at),
                 "tags": [asdict(tag) for tag in use.uses],
+                "outliers": [asdict(outlier) for outlier in use.outliers],
             }
         )
 

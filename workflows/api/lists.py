@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from workflows.api.base import demand_understood, next_link, per_page
 from workflows.api.unchanged import is_known, make_tag, not_modified
 from workflows.queries.keyset import Order, paginate
-from workflows.url_filters import TextsFilter, UrlFilterSet
+from workflows.url_filters import NumbersFilter, UrlFilterSet, takes_many
 
 M = TypeVar("M", bound=Model)
 NEWEST = Order("id", is_descending=True)
@@ -37,14 +37,15 @@ def describe_list(filters: type[UrlFilterSet] | None = None, *more: OpenApiParam
 
 def _describe(name: str, field: df.Filter) -> OpenApiParameter:
     choices = [value for value, _ in field.extra.get("choices", ())]
-    takes_many = isinstance(field, df.MultipleChoiceFilter | TextsFilter)
-    kind = int if isinstance(field, df.NumberFilter) else str
-    return OpenApiParameter(name, kind, many=takes_many, enum=choices or None, description=str(field.label))
+    kind = int if isinstance(field, df.NumberFilter | NumbersFilter) else str
+    return OpenApiParameter(
+        name, kind, many=takes_many(field.field), enum=choices or None, description=str(field.label)
+    )
 
 
 def demand_rows(filters: UrlFilterSet) -> QuerySet[Any]:
     """The filtered rows. Raises Problem for a filter that is not understood."""
-    demand_understood(filters.unknown, filters.form.errors)
+    demand_understood(filters.unknown, filters.errors)
     return filters.rows
 
 

@@ -49,7 +49,7 @@ def choose_jobs(workflow: Workflow, wanted: dict[str, Any]) -> collecting.Select
     selection = collecting.select(workflow, query)
     assert selection.filters is not None
     understood = set(selection.filters.applied)
-    demand_understood([name for name in wanted["filters"] if name not in understood], selection.filters.form.errors)
+    demand_understood([name for name in wanted["filters"] if name not in understood], selection.filters.errors)
     return selection
 
 

@@ -218,7 +218,8 @@ class RunMinute(models.Model):
 
 class RunUsage(models.Model):
     """What the newest ended attempts of a large run asked for and used, as the sweep last summed it up: of one group,
-    or of all (`group` null). `uses` and `cells` are those of `workflows.resource_use`, `attempts` how many were read."""
+    or of all (`group` null). `uses` and `cells` are those of `workflows.resource_use`, `attempts` how many were read. `outliers` are
+    those of `workflows.outliers`, over all that was ever read of the run; null: by an older version."""
 
     run = models.ForeignKey(WorkflowRun, on_delete=models.CASCADE, related_name="usage")
     group = models.ForeignKey(
@@ -228,6 +229,7 @@ class RunUsage(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     uses = models.JSONField(default=list, blank=True)
     cells = models.JSONField(default=list, blank=True)
+    outliers = models.JSONField(null=True, blank=True)
 
     class Meta:
         db_table = "run_usage"

@@ -28,7 +28,7 @@ MINUTE_COLUMNS = ("minute", "waiting", "running")
 @dataclass(frozen=True, slots=True)
 class ExecutorView:
     """`live`: letter → our attempts; `slots`: those that running ones hold; `backing_off`: runs whose submissions failed,
-    the first of which tries again at `next_try`."""
+    the first of which tries again at `next_try`; `given_up`: those that were held for it, the first at `given_up_at`."""
 
     state: ExecutorState
     live: dict[str, int] = field(default_factory=dict)
@@ -36,6 +36,8 @@ class ExecutorView:
     runs: int = 0
     backing_off: int = 0
     next_try: datetime | None = None
+    given_up: int = 0
+    given_up_at: datetime | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -74,11 +76,16 @@ def list_executors() -> list[ExecutorView]:
     """Two queries, for any number of executors."""
     runs = WorkflowRun.objects.filter(status="R", executor=OuterRef("name")).order_by().values("executor")
     number = Coalesce(Subquery(runs.annotate(n=Count("pk")).values("n")), 0)
-    waiting = runs.filter(backoff_until__gt=timezone.now())
+    waiting = runs.filter(backoff_until__gt=timezone.now(), hold_reason="")
+    held = runs.filter(submit_failures__gt=0).exclude(hold_reason="")  # a person's hold begins the count anew
     in_backoff = Coalesce(Subquery(waiting.annotate(n=Count("pk")).values("n")), 0)
     soonest = Subquery(waiting.annotate(first=Min("backoff_until")).values("first"))
+    given_up = Coalesce(Subquery(held.annotate(n=Count("pk")).values("n")), 0)
+    since = Subquery(held.annotate(first=Min("held_at")).values("first"))
     states = list(
-        ExecutorState.objects.annotate(live_runs=number, in_backoff=in_backoff, soonest=soonest).order_by("name")
+        ExecutorState.objects.annotate(live_runs=number, in_backoff=in_backoff, soonest=soonest)
+        .annotate(given_up=given_up, given_up_at=since)
+        .order_by("name")
     )
     live = JobInstance.objects.filter(executor_type__in=[state.name for state in states], status__in=LIVE_LETTERS)
     counts: dict[str, dict[str, int]] = {}
@@ -96,6 +103,8 @@ def list_executors() -> list[ExecutorView]:
             getattr(state, "live_runs", 0),
             getattr(state, "in_backoff", 0),
             getattr(state, "soonest", None),
+            getattr(state, "given_up", 0),
+            getattr(state, "given_up_at", None),
         )
         for state in states
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -11,6 +12,7 @@ from django.db.models import F, OuterRef, Subquery, Sum
 from workflows.models import Job, JobEdge, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.permissions import visible_workflows
 from workflows.queries.counting import Total, count_expression, read_count
+from workflows.queries.limits import read_box
 from workflows.queries.workflows import with_error_text
 from workflows.state_machine import Reason
 
@@ -35,6 +37,7 @@ class Neighbours:
     total: int
     is_exact: bool
     jobs: list[Neighbour]
+    is_late: bool = False  # reading them took too long; nothing of the above is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,12 @@ def neighbours(job_id: int, side: str) -> Neighbours:
     return Neighbours(dict(Counter(row[2] for row in rows)), len(rows), is_exact, jobs)
 
 
-def view_job(job: Job) -> JobView:
+def neighbours_in_box(job_id: int, side: str) -> Neighbours:
+    """The same for a page, which goes without them where they take too long."""
+    return read_box(lambda: neighbours(job_id, side)) or Neighbours({}, 0, False, [], is_late=True)
+
+
+def view_job(job: Job, read_side: Callable[[int, str], Neighbours] = neighbours) -> JobView:
     """Run, attempts and both sides: four queries."""
     workflow = job.dag.workflow
     runs = WorkflowRun.objects.filter(workflow=workflow).order_by("-id")
@@ -110,7 +118,7 @@ def view_job(job: Job) -> JobView:
         workflow,
         run,
         attempts_of(job.job_id),
-        neighbours(job.job_id, "upstream"),
-        neighbours(job.job_id, "downstream"),
+        read_side(job.job_id, "upstream"),
+        read_side(job.job_id, "downstream"),
         read_count(getattr(run, "jobs_alike", 0)) if job.error_group_id else None,
     )

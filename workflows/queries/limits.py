@@ -4,9 +4,10 @@ callback of the connection, on MariaDB and MySQL a few words in the statement it
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,10 +16,12 @@ from django.db import OperationalError, connection
 T = TypeVar("T")
 READ_SECONDS = 2.0
 EXPORT_SECONDS = 30.0  # for each piece of it
+BOX_SECONDS = 0.8  # for each statement of one part of a page: two of them leave time for the rest
 _STEPS = 20_000
 _OVER_TIME = frozenset({1969, 3024})  # MariaDB, MySQL
 _READ = re.compile(r"[\s(]*(SELECT|WITH)\b", re.IGNORECASE)
 _SELECT = re.compile(r"\bSELECT\b", re.IGNORECASE)
+_open = threading.local()  # `clock`: the innermost limit of this thread
 
 
 class TooSlow(Exception):
@@ -35,26 +38,41 @@ def is_over_time(error: BaseException) -> bool:
 
 @dataclass(slots=True)
 class _Clock:
-    """The time that is left: of all statements together, or of each."""
+    """The time that is left: of all statements together, or of each; inside another limit never more than that has."""
 
     seconds: float
     is_for_each: bool
     deadline: float
+    outer: _Clock | None
     is_mariadb: bool = False
 
     def is_over(self) -> bool:
-        return time.monotonic() > self.deadline
+        return self.left() < 0
 
-    def run(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        """As Django's execute wrappers do it."""
+    def left(self) -> float:
+        left = self.deadline - time.monotonic()
+        return left if self.outer is None else min(left, self.outer.left())
+
+    def begin_statement(self) -> None:
         if self.is_for_each:
             self.deadline = time.monotonic() + self.seconds
-        if connection.vendor == "mysql" and _READ.match(sql):
-            left = self.deadline - time.monotonic()
+        if self.outer is not None:
+            self.outer.begin_statement()
+
+
+def _run(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    """As Django's execute wrappers do it."""
+    clock: _Clock = _open.clock
+    clock.begin_statement()
+    if _READ.match(sql):
+        if clock.seconds <= 0:
+            raise TooSlow
+        if connection.vendor == "mysql":
+            left = clock.left()
             if left <= 0:
                 raise TooSlow
-            sql = limit_statement(sql, left, self.is_mariadb)
-        return execute(sql, params, many, context)
+            sql = limit_statement(sql, left, clock.is_mariadb)
+    return execute(sql, params, many, context)
 
 
 def limit_statement(sql: str, seconds: float, is_mariadb: bool) -> str:
@@ -67,16 +85,30 @@ def limit_statement(sql: str, seconds: float, is_mariadb: bool) -> str:
 @contextmanager
 def read_limit(seconds: float, *, is_for_each: bool = False) -> Iterator[None]:
     """Give up statements that still run when the time is over, of all together or of each. Raises TooSlow."""
-    clock = _Clock(seconds, is_for_each, time.monotonic() + seconds)
+    outer: _Clock | None = getattr(_open, "clock", None)
+    clock = _Clock(seconds, is_for_each, time.monotonic() + seconds, outer)
     try:
         # Asked before the wrapper is there: a new connection finds it out by a statement, which would ask again.
         clock.is_mariadb = connection.vendor == "mysql" and connection.mysql_is_mariadb  # type: ignore[attr-defined]
-        with _progress_watched(clock), connection.execute_wrapper(clock.run):
+        wrapped = connection.execute_wrapper(_run) if outer is None else nullcontext()
+        with _progress_watched(clock), wrapped:
+            _open.clock = clock
             yield
     except OperationalError as error:
         if is_over_time(error):
             raise TooSlow from error
         raise
+    finally:
+        _open.clock = outer
+
+
+def read_box(read: Callable[[], T]) -> T | None:
+    """What one part of a page shows; None where reading it took too long: then it alone is left out."""
+    try:
+        with read_limit(BOX_SECONDS, is_for_each=True):
+            return read()
+    except TooSlow:
+        return None
 
 
 @contextmanager
@@ -91,7 +123,7 @@ def _progress_watched(clock: _Clock) -> Iterator[None]:
     try:
         yield
     finally:
-        raw.set_progress_handler(None, 0)
+        raw.set_progress_handler(clock.outer.is_over if clock.outer else None, _STEPS if clock.outer else 0)
 
 
 def limit_each(pieces: Iterable[T], seconds: float) -> Iterator[T]:

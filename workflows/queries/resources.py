@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q
 
 from workflows.models import JobInstance, RunUsage, WorkflowRun
+from workflows.outliers import Outlier, find_outliers, pick, read_outlier
 from workflows.resource_use import Attempt, Cell, TagUse, by_tag, make_map, read_cell, read_use
 
 # The attempts of larger graphs are summed up by the sweep.
 READ_AT_ONCE_UP_TO = 2_000
 DONE_READ, FAILED_READ = 4_000, 1_000
 RUNS_OFFERED = 10
-COLUMNS = ("job_id", "job__group__name", "mem_free", "maxvmem", "max_runtime", "wallclock", "reason", "slots", "cpu")
+COLUMNS = (
+    "job_id", "job__group__name", "mem_free", "maxvmem", "max_runtime", "wallclock", "reason", "slots", "cpu", "job__name",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class RunUse:
     cells: Sequence[Cell]
     is_cut: bool
     made_at: datetime | None = None
+    outliers: Sequence[Outlier] = field(default_factory=tuple)
 
 
 def runs_with_ends(workflow_id: int) -> list[WorkflowRun]:
@@ -47,7 +51,8 @@ def use_of_run(run_id: int, group_id: int | None, jobs: int) -> RunUse:
     if stored is not None:
         return stored
     attempts = ended_attempts(run_id, group_id)
-    return RunUse(len(attempts), by_tag(attempts), make_map(attempts), len(attempts) >= DONE_READ)
+    is_cut = len(attempts) >= DONE_READ
+    return RunUse(len(attempts), by_tag(attempts), make_map(attempts), is_cut, outliers=pick(find_outliers(attempts)))
 
 
 def _stored_use(run_id: int, group_id: int | None) -> RunUse | None:
@@ -56,7 +61,8 @@ def _stored_use(run_id: int, group_id: int | None) -> RunUse | None:
     if row is None:
         return None
     uses, cells = [read_use(use) for use in row.uses], [read_cell(cell) for cell in row.cells]
-    return RunUse(row.attempts, uses, cells, is_cut=True, made_at=row.made_at)
+    far = pick(map(read_outlier, row.outliers or []))
+    return RunUse(row.attempts, uses, cells, is_cut=True, made_at=row.made_at, outliers=far)
 
 
 def ended_attempts(run_id: int, group_id: int | None = None) -> list[Attempt]:

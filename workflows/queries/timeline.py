@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,12 +36,14 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Minutes:
-    """Bins of equal width over what was read; `is_cut` says that older minutes were left out."""
+    """Bins of equal width over what was read; `is_cut` says that older minutes were left out. `by_tag`: queued and
+    running of each group in each minute that was read."""
 
     bins: list[Bin]
     width: timedelta
     is_cut: bool
     spans: dict[int, Window] = field(default_factory=dict)
+    by_tag: Mapping[datetime, Mapping[int, tuple[int, int]]] = field(default_factory=dict)
 
 
 def list_runs(user: User | AnonymousUser, workflow_id: int, window: Window | None = None) -> list[Any]:
@@ -84,27 +87,39 @@ def read_drawn(timed: Sequence[Timed]) -> list[JobInstance]:
 
 
 def read_minutes(
-    run_id: int, group_id: int | None = None, window: Window | None = None, cover: Window | None = None
+    run_id: int,
+    group_id: int | None = None,
+    window: Window | None = None,
+    cover: Window | None = None,
+    most: int = MOST_BINS,
 ) -> Minutes:
-    """The newest minutes of a run, or of a window of it: one read of at most 10,000 rows. `cover` is for `fold`."""
+    """The newest minutes of a run, or of a window of it: one read of at most 10,000 rows. `cover`, `most`: for `fold`."""
     rows = RunMinute.objects.filter(run_id=run_id).order_by("-minute", "-group_id")
     if window is not None:
         rows = rows.filter(minute__gte=window[0], minute__lt=window[1])
     found = list(rows.values_list("minute", "group_id", "queued", "running")[: ROWS_READ + 1])
     is_cut, found = len(found) > ROWS_READ, found[:ROWS_READ]
-    sums: dict[datetime, tuple[int, int]] = {}
+    by_tag: dict[datetime, dict[int, tuple[int, int]]] = defaultdict(dict)
     spans: dict[int, Window] = {}
     for minute, group, queued, running in found:
         if queued or running:
             spans[group] = (minute, spans.get(group, (minute, minute + MINUTE))[1])
-        old = sums.get(minute, (0, 0))
-        counts = (queued, running) if group_id is None or group == group_id else (0, 0)
-        sums[minute] = (old[0] + counts[0], old[1] + counts[1])
-    return replace(fold(sorted(sums.items()), is_cut, cover), spans=spans)
+        by_tag[minute].update({group: (queued, running)} if group_id in (None, group) else {})
+    sums = [(minute, _add_up(counts)) for minute, counts in sorted(by_tag.items())]
+    return replace(fold(sums, is_cut, cover, most), spans=spans, by_tag=by_tag)
 
 
-def fold(minutes: Sequence[tuple[datetime, tuple[int, int]]], is_cut: bool, cover: Window | None = None) -> Minutes:
-    """At most MOST_BINS bins from the first to the last minute, or over all of `cover` where that is more; minutes that
+def _add_up(counts: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
+    return sum(queued for queued, _ in counts.values()), sum(running for _, running in counts.values())
+
+
+def fold(
+    minutes: Sequence[tuple[datetime, tuple[int, int]]],
+    is_cut: bool,
+    cover: Window | None = None,
+    most: int = MOST_BINS,
+) -> Minutes:
+    """At most `most` bins from the first to the last minute, or over all of `cover` where that is more; minutes that
     were left out are not covered."""
     if not minutes:
         return Minutes([], MINUTE, is_cut)
@@ -113,7 +128,7 @@ def fold(minutes: Sequence[tuple[datetime, tuple[int, int]]], is_cut: bool, cove
         first = first if is_cut else min(first, _minute_of(cover[0]))
         last = max(last, _minute_of(cover[1] - timedelta.resolution))
     count = int((last - first) / MINUTE) + 1
-    per_bin = -(-count // MOST_BINS)
+    per_bin = -(-count // most)
     seen: dict[int, tuple[int, int]] = {}
     for minute, (queued, running) in minutes:
         index = int((minute - first) / MINUTE) // per_bin

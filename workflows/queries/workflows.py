@@ -16,6 +16,7 @@ from workflows.models.execution import LIVE_LETTERS
 from workflows.permissions import visible_workflows
 from workflows.queries.counts import Counts, add_shown, groups_of, shown_of_dags
 from workflows.queries.keyset import Order, Page, paginate
+from workflows.queries.limits import read_box
 from workflows.queries.offers import most_used
 from workflows.queries.pace import with_queue_facts
 
@@ -64,7 +65,7 @@ class WorkflowView:
     groups: list[JobGroup]
     counts: Counts
     runs: list[WorkflowRun]
-    error_groups: list[ErrorGroup]
+    error_groups: list[ErrorGroup] | None  # None: reading them took too long
     leftovers: Leftovers = field(default_factory=Leftovers)
 
     @property
@@ -183,7 +184,7 @@ def view_workflow(workflow: Workflow) -> WorkflowView:
             "-id"
         )[:RUNS_SHOWN]
     )
-    error_groups = biggest_error_groups(workflow.pk) if runs else []
+    error_groups = read_box(lambda: biggest_error_groups(workflow.pk)) if runs else []
     return WorkflowView(workflow, groups, add_shown(groups), runs, error_groups, leftovers(workflow, runs))
 
 

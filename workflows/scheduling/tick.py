@@ -24,7 +24,9 @@ from workflows.scheduling.reconcile import cancel
 from workflows.scheduling.submit import start_jobs
 from workflows.state_machine import RunStatus
 
-LONGEST_PASS = 10.0
+# A thread works on one run at a time, and the other runs wait for their turn: with 20 busy runs and 4 threads a run waits
+# for four such passes, as does every listing. A pass costs its lease and one message, some milliseconds.
+LONGEST_PASS = 2.0
 # A pass costs much the same for one outcome as for a hundred. While the back end has enough to do we let outcomes
 # gather, for as long as it stays busy even if it ends 2,000 attempts a second; a short job in a chain is waited for.
 SHORTEST_GATHER, LONGEST_GATHER, GATHER_PER_LIVE = 0.02, 0.5, 0.0005

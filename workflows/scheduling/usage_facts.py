@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from workflows.models import Job, JobGroup, JobInstance, RunUsage, WorkflowRun
+from workflows.outliers import Outlier, find_outliers, pick, read_outlier
 from workflows.queries.attempts import count_attempts
 from workflows.queries.resources import COLUMNS, READ_AT_ONCE_UP_TO
 from workflows.resource_use import Attempt, by_tag, make_map
@@ -41,8 +42,13 @@ def sum_up(run: WorkflowRun, now: datetime) -> None:
     groups = list(JobGroup.objects.filter(dag_id=run.workflow.dag_id).order_by("rank", "name"))
     found = {group: list(_newest_ended(run.pk, group, len(groups))) for group in groups}
     everything = [attempt for attempts in found.values() for attempt in attempts]
-    rows = [_row(run, None, everything, now)]
-    rows += [_row(run, group, attempts, now) for group, attempts in found.items() if attempts]
+    far = find_outliers(everything, _known_outliers(run))
+    rows = [_row(run, None, everything, now, pick(far))]
+    rows += [
+        _row(run, group, attempts, now, [one for one in far if one.tag == group.name])
+        for group, attempts in found.items()
+        if attempts
+    ]
     tallies = [[tally.status, tally.reason, tally.attempts] for tally in count_attempts(run.pk)]
     _store(run, rows, tallies)
 
@@ -57,7 +63,15 @@ def _newest_ended(run_id: int, group: JobGroup, groups: int) -> Iterator[Attempt
                 yield Attempt.from_row(row)
 
 
-def _row(run: WorkflowRun, group: JobGroup | None, attempts: Sequence[Attempt], now: datetime) -> RunUsage:
+def _known_outliers(run: WorkflowRun) -> list[Outlier]:
+    """Those of the last sum, of every tag: their attempts may no longer be among the newest."""
+    rows = RunUsage.objects.filter(run=run, group__isnull=False).values_list("outliers", flat=True)
+    return [read_outlier(stored) for outliers in rows for stored in outliers or []]
+
+
+def _row(
+    run: WorkflowRun, group: JobGroup | None, attempts: Sequence[Attempt], now: datetime, far: Sequence[Outlier]
+) -> RunUsage:
     return RunUsage(
         run=run,
         group=group,
@@ -65,6 +79,7 @@ def _row(run: WorkflowRun, group: JobGroup | None, attempts: Sequence[Attempt], 
         attempts=len(attempts),
         uses=[asdict(use) for use in by_tag(attempts)],
         cells=[asdict(cell) for cell in make_map(attempts)],
+        outliers=[asdict(outlier) for outlier in far],
     )
 
 

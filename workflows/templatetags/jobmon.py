@@ -210,11 +210,6 @@ def add_to(value: float, more: float) -> float:
 
 
 @register.filter
-def at_least(value: float, least: float) -> float:
-    return max(value, least)
-
-
-@register.filter
 def clock(moment: datetime) -> str:
     return f"{timezone.localtime(moment):%H:%M:%S}"
 
@@ -229,10 +224,13 @@ def sort_of(table: JobTable, column: str) -> dict[str, str] | None:
     return table.sort_of(column)
 
 
-@register.inclusion_tag("parts/kept_filters.html")
-def kept_filters(filters: UrlFilterSet, fields: str) -> dict[str, Any]:
-    """`{% kept_filters filters "status q" %}`: the form has fields for these; whatever else narrows the list is sent along."""
-    return {"kept": filters.kept_beside(fields.split())}
+@register.inclusion_tag("parts/kept_filters.html", takes_context=True)
+def kept_filters(context: Context, filters: UrlFilterSet, chosen: str, typed: str) -> dict[str, Any]:
+    """`{% kept_filters filters "status tag" "q host" %}`: the form has fields for these; whatever else narrows the list
+    is sent along. What is chosen stands in its field whole; of what is typed, only the last value does."""
+    shown = context["request"].GET
+    kept = filters.kept_beside(chosen.split())
+    return {"kept": [(name, value) for name, value in kept if name not in typed.split() or value != shown.get(name)]}
 
 
 @register.inclusion_tag("parts/choose_many.html")

@@ -40,8 +40,9 @@ def read_asked(
     missing = {"run": run, "tag": tag}
     unknown = [name for name in query if name not in NAMES | VIEW_NAMES or name in wrong]
     unknown += [name for name, text in names.items() if text and missing[name] is None]
+    unknown += [name for name, values in query.lists() if name in NAMES and len(values) > 1]  # which of them is meant?
     if unknown:
-        return Asked(chips=[_chip(query, name) for name in unknown])
+        return Asked(chips=[_chip(query, name) for name in dict.fromkeys(unknown)])
     return Asked(run, tag)
 
 

@@ -11,21 +11,24 @@ from django.http import HttpResponse
 
 from workflows import dot, explain, graph_layout, words
 from workflows.graph_folding import Edges, Folded
+from workflows.graph_thinning import MOST_LINES
 from workflows.models import JobGroup
 from workflows.queries.counts import Counts, shown_counts
 
 MOST_LABELLED = 100
+MOST_NAMED = 3  # of what each waits for, in a dense graph
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One tag, or several of like names. `tags`: how many. `seconds`: what one job of it usually takes."""
+    """One tag, or several of like names. `tags`: how many. `more_upstreams`: how many are not named. `seconds`: what one job of it usually takes."""
 
     group: JobGroup
     tags: int
     counts: Counts
     place: graph_layout.Place | None
     upstreams: list[tuple[str, int]]
+    more_upstreams: int
     why: list[str]
     url: str
     seconds: float | None
@@ -55,18 +58,25 @@ def make_boxes(
     workflow_id: int, folded: Folded, places: Mapping[int, graph_layout.Place], seconds: Mapping[int, float]
 ) -> list[Box]:
     by_id = {group.pk: group for group in folded.groups}
+    named = MOST_NAMED if len(folded.edges) > MOST_LINES else len(folded.groups)
     before: dict[int, list[tuple[JobGroup, int]]] = defaultdict(list)
     for (up, down), number in folded.edges.items():
         before[down].append((by_id[up], number))
     return [
         Box(
             group, len(folded.members.get(group.pk, [group])), shown_counts(group), places.get(group.pk),
-            [(up.name, number) for up, number in before[group.pk]],
+            _name_upstreams(before[group.pk], named), max(0, len(before[group.pk]) - named),
             explain.why_tag(group, [up for up, _ in before[group.pk] if up.pk != group.pk]),
             _url(workflow_id, group, is_folded=group.pk in folded.members), seconds.get(group.pk),
         )
         for group in folded.groups
     ]  # fmt: skip
+
+
+def _name_upstreams(before: Sequence[tuple[JobGroup, int]], most: int) -> list[tuple[str, int]]:
+    """All of few, of many those it has most dependencies on."""
+    named = before if len(before) <= most else sorted(before, key=lambda pair: -pair[1])[:most]
+    return [(up.name, number) for up, number in named]
 
 
 def _url(workflow_id: int, group: JobGroup, *, is_folded: bool) -> str:
@@ -76,13 +86,13 @@ def _url(workflow_id: int, group: JobGroup, *, is_folded: bool) -> str:
     return f"/workflows/{workflow_id}/jobs/?{urlencode({'tag': group.name})}"
 
 
-def edge_labels(drawing: graph_layout.Drawing, edges: Edges) -> list[EdgeLabel]:
+def edge_labels(lines: Sequence[graph_layout.Line], edges: Edges) -> list[EdgeLabel]:
     """None where there are so many lines that nobody could tell which is meant; the table has them all."""
-    if len(drawing.lines) > MOST_LABELLED:
+    if len(lines) > MOST_LABELLED:
         return []
     return [
         EdgeLabel(line.middle.x, line.middle.y, words.number(edges[line.start, line.end]))
-        for line in drawing.lines
+        for line in lines
         if edges[line.start, line.end] > 1
     ]
 

@@ -165,9 +165,9 @@ def job_page(request: HttpRequest, job_id: int) -> HttpResponse:
     workflow = job.dag.workflow
     if is_unchanged(request, workflow.change_no):
         return nothing_new()
-    view = job_detail.view_job(job)
+    view = job_detail.view_job(job, job_detail.neighbours_in_box)
     failed = [neighbour.name for neighbour in view.upstreams.jobs if neighbour.status == "F"]
-    upstreams = explain.Upstreams(view.upstreams.total, job.upstreams_left, failed)
+    upstreams = explain.Upstreams(None if view.upstreams.is_late else view.upstreams.total, job.upstreams_left, failed)
     asks_for_tails = request.GET.get("tails") == "1"
     if asks_for_tails and is_fragment(request) and "v" not in request.GET:
         return show(request, "jobs/tails.html", {"view": view, "tails": tails_of(view.last)})

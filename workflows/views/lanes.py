@@ -14,6 +14,7 @@ from workflows.time_use import Timed, run_times
 from workflows.views import charts
 
 ROOM = 900
+LEAST_WIDTH = 1.5
 ORDERS = ("tag", "host")
 
 
@@ -30,6 +31,19 @@ class Strand:
     y: float = 0
     height: float = 12
     heading: str = ""
+
+    @property
+    def wait_path(self) -> str:
+        return self._write_path(self.x, self.wait)
+
+    @property
+    def run_path(self) -> str:
+        """Never so short that it cannot be seen."""
+        return self._write_path(self.x + self.wait, max(self.run, LEAST_WIDTH))
+
+    def _write_path(self, x: float, width: float) -> str:
+        """A rectangle in few characters: there are up to 600 of them."""
+        return f"M{round(x, 1):g} {self.y:g}h{width:g}v{self.height:g}h-{width:g}z"
 
 
 @dataclass(frozen=True, slots=True)

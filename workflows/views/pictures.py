@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from workflows import dot, graph_folding, graph_layout, looks, words
+from workflows import dot, graph_folding, graph_layout, graph_thinning, looks, words
 from workflows.models import Job
 from workflows.queries import graph as queries
 from workflows.queries.counts import add_shown, groups_of
@@ -38,15 +38,17 @@ def workflow_graph(request: HttpRequest, workflow_id: int) -> HttpResponse:
     folded = graph_folding.fold(whole.groups, whole.edges, MOST_GROUPS)
     seconds = box_seconds(folded, queries.run_times(workflow.pk, total))
     is_drawn = len(folded.groups) <= MOST_GROUPS
-    drawing = (
-        graph_layout.draw([group.pk for group in folded.groups], folded.edges, seconds=seconds) if is_drawn else None
-    )
+    nodes = [group.pk for group in folded.groups]
+    drawing = graph_layout.draw(nodes, graph_thinning.thin(nodes, folded.edges), seconds=seconds) if is_drawn else None
+    lines = graph_thinning.choose_lines(drawing, folded.edges) if drawing else []
     boxes = make_boxes(workflow.pk, folded, drawing.places if drawing else {}, seconds)
     context = {
         "workflow": workflow,
         "boxes": boxes,
         "drawing": drawing,
-        "labels": edge_labels(drawing, folded.edges) if drawing else [],
+        "lines": lines,
+        "all_lines": sum(up != down for up, down in folded.edges),
+        "labels": edge_labels(lines, folded.edges),
         "chain": chain_words(drawing, boxes) if drawing else "",
         "most_groups": MOST_GROUPS,
         "tags": len(whole.groups),

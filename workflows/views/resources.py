@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from workflows import axes, resource_use, words
+from workflows import axes, outliers, resource_use, words
 from workflows.permissions import is_owner
 from workflows.queries import resources as queries
 from workflows.queries.counting import Total
@@ -62,6 +62,9 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "use": use,
         "uses": use.uses,
         "total": Total(len(use.uses)),
+        "far": outliers.FAR,
+        "listed": outliers.LISTED,
+        "fewest": outliers.FEWEST,
         "left": {group.name: group.jobs - group.count_d for group in groups},
         "may_change": is_owner(user_of(request), workflow),
         "once": uuid.uuid4().hex,

@@ -23,6 +23,7 @@ from workflows.queries.versions import digest
 from workflows.queries.workflows import find_workflow
 from workflows.views import charts
 from workflows.views.asked_run import read_asked
+from workflows.views.bands import count_bins, make_stack, name_bands
 from workflows.views.base import (
     Crumb,
     found,
@@ -90,11 +91,13 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         request.GET, runs, lambda run_id: queries.find_run(user, workflow_id, run_id, window), groups, wrong
     )
     run, tag = asked.run, asked.tag
-    picture = read_picture(run, tag, window) if run else None
+    picture = read_picture(run, tag, window, len(groups)) if run else None
     lanes = make_lanes(picture.tag_spans, picture.timed, groups, *picture.span) if picture else []
     if picture and (kind := request.GET.get("export")) in TYPES:
         name = f"timeline-of-run-{picture.run.pk}"
-        return export_timeline(request, name, kind, picture.attempts, picture.minutes, lanes, picture.events)
+        names = {group.pk: group.name for group in groups}
+        bands = name_bands(picture.minutes, names) if picture.minutes else []
+        return export_timeline(request, name, kind, picture.attempts, picture.minutes, bands, lanes, picture.events)
     context = {
         "workflow": workflow,
         "filters": asked,
@@ -129,14 +132,16 @@ def _goes_on(run: WorkflowRun | None, window: queries.Window | None) -> bool:
     return run is not None and run.status == "R" and (window is None or window[1] > timezone.now())
 
 
-def read_picture(run: Any, tag: JobGroup | None, window: queries.Window | None) -> Picture:
-    """Times of the attempts, then attempts or minutes, then events: three queries."""
+def read_picture(run: Any, tag: JobGroup | None, window: queries.Window | None, tags: int) -> Picture:
+    """Of one tag, or of all `tags`. Times of the attempts, then attempts or minutes, then events: three queries."""
     now = timezone.now()
     group_id, life = tag.pk if tag else None, (run.created_date, run.ended_at or now)
     timed = queries.read_times(run.pk, window, group_id)
     is_cut = len(timed) > queries.ATTEMPTS_DRAWN
     minutes = (
-        queries.read_minutes(run.pk, group_id, window, window or _within(life)) if run.has_minutes and is_cut else None
+        queries.read_minutes(run.pk, group_id, window, window or _within(life), count_bins(1 if tag else tags))
+        if run.has_minutes and is_cut
+        else None
     )
     minutes = minutes if minutes and minutes.bins else None
     attempts = [] if minutes else queries.read_drawn(timed)
@@ -164,7 +169,7 @@ def _drawn(
     return {
         "zooms": _zooms(query, *(window or picture.span), window) if attempts or minutes else [],
         "minutes": minutes,
-        "columns": charts.make_columns(minutes) if minutes else [],
+        "stack": make_stack(minutes, {group.pk: group.name for group in groups}, most) if minutes else None,
         "most": most,
         "levels": charts.make_levels(most) if minutes else [],
         "split": _split(picture),

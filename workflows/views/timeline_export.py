@@ -12,6 +12,7 @@ from workflows import explain
 from workflows.models import JobInstance
 from workflows.queries.run_events import RunEvent
 from workflows.queries.timeline import Minutes
+from workflows.queries.timeline_bands import Band
 from workflows.views.export import export
 from workflows.views.lanes import Lane
 
@@ -28,11 +29,12 @@ def export_timeline(
     kind: str,
     attempts: Sequence[JobInstance],
     minutes: Minutes | None,
+    bands: Sequence[tuple[str, Band]],
     lanes: Sequence[Lane],
     events: Sequence[RunEvent],
 ) -> HttpResponseBase:
-    """`kind` of a row: attempt, minutes (numbers are empty where nobody looked), tag or event."""
-    rows = [*map(_attempt, attempts), *_minutes(minutes), *map(_tag, lanes), *map(_event, events)]
+    """`kind` of a row: attempt, minutes (numbers are empty where nobody looked), minutes by tag, tag or event."""
+    rows = [*map(_attempt, attempts), *_minutes(minutes, bands), *map(_tag, lanes), *map(_event, events)]
     return export(request, sorted(rows, key=_moment), COLUMNS, kind, name)
 
 
@@ -53,11 +55,15 @@ def _attempt(one: JobInstance) -> Values:
     )  # fmt: skip
 
 
-def _minutes(minutes: Minutes | None) -> Iterator[Values]:
+def _minutes(minutes: Minutes | None, bands: Sequence[tuple[str, Band]]) -> Iterator[Values]:
     if minutes is None:
         return
-    for bin in minutes.bins:
-        yield _row("minutes", bin.at, until=bin.at + minutes.width, queued=bin.queued, running=bin.running)
+    for index, bin in enumerate(minutes.bins):
+        until = bin.at + minutes.width
+        yield _row("minutes", bin.at, until=until, queued=bin.queued, running=bin.running)
+        for name, band in bands if bin.running is not None else ():
+            queued, running = band.queued[index], band.running[index]
+            yield _row("minutes by tag", bin.at, until=until, what=name, queued=queued, running=running)
 
 
 def _tag(lane: Lane) -> Values:

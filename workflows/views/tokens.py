@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from workflows.access import SCOPES, create_token, revoke_token
 from workflows.models import ApiToken
+from workflows.permissions import may_revoke_tokens
 from workflows.sessions import is_fresh
 from workflows.sign_in import has_directory
 from workflows.views.base import Crumb, Terminal, actor_of, page, show, user_of
@@ -84,6 +85,7 @@ def _show(request: HttpRequest, made: str = "", problem: str = "") -> HttpRespon
         "scopes": [(scope, SCOPE_WORDS[scope]) for scope in SCOPES],
         "days": [days for days in DAYS if days <= settings.MOST_TOKEN_DAYS],
         "has_password": needs_password(user),
+        "may_revoke_others": may_revoke_tokens(user),
         "crumbs": [Crumb("Account", "/account/"), Crumb("Tokens")],
         "section": "account",
         "terminal": Terminal("", "/api/v1/tokens/"),

@@ -56,12 +56,22 @@ class TagUse(Plain):
     time_hint = RequestHint()
 
 
+class Outlier(Plain):
+    job_id = serializers.IntegerField()
+    name = serializers.CharField()
+    tag = serializers.CharField()
+    kind = serializers.ChoiceField(["memory", "time"])
+    used = serializers.FloatField()
+    usual = serializers.FloatField()
+
+
 class RunUse(Plain):
     run_id = serializers.IntegerField()
     attempts = serializers.IntegerField()
     truncated = serializers.BooleanField()
     made_at = serializers.DateTimeField(allow_null=True)
     tags = TagUse(many=True)
+    outliers = Outlier(many=True)
 
 
 class Stall(Plain):
