@@ -169,10 +169,8 @@ def _thin_batch(workflow_id: int, before: datetime, model: type[Model], ids: lis
         return False
     for chunk in chunked(ids):
         rows = model._default_manager.filter(pk__in=chunk)
-        if model is Job:
-            rows.update(
-                error_group=None
-            )  # jobs go later; a deletion of their error groups would touch them all at once
+        if model is Job:  # they go later; the deletion of their error groups would touch them all at once
+            rows.update(error_group=None)
         else:
             _delete(rows)
     return True
