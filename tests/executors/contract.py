@@ -114,6 +114,7 @@ class ExecutorContract:
         spec = harness.spec(harness.lasts())
         harness.executor.submit([spec])
         harness.wait_for_phase(spec.name, Phase.RUNNING)
+        wait_until(lambda: evidence(harness, spec).token, 60, "the token of the first")
         first = evidence(harness, spec).token
         harness.executor.submit([spec])
         assert list(harness.executor.poll()).count(spec.name) == 1

@@ -205,8 +205,8 @@ def test_times_go_on_in_the_words_of_the_server(open_page: OpenPage, owner: User
     assert page.locator("main > time").all_inner_texts() == [
         since(moment - timedelta(seconds=seconds), moment) for seconds in SECONDS
     ]
-    page.clock.set_fixed_time("2020-01-01T05:00:00Z")
     before = started.inner_text()
+    page.clock.set_fixed_time("2020-01-01T05:00:00Z")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     assert re.fullmatch(r"\d+ h( \d+ min)?", started.inner_text())
     assert started.inner_text() != before
