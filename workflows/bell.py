@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
+from typing import Any
 
 from celery import current_app
+
+from executors import processes
 
 logger = logging.getLogger(__name__)
 lost_bells = 0
@@ -28,10 +32,23 @@ def ring_soon(run_id: int) -> None:
         send("workflows.tasks.advance", countdown=LOOK_AGAIN, run_id=run_id)
 
 
+def rung_at(request: Any) -> float:
+    """When the bell was rung that a task's request carries, by this machine's monotonic clock. A bell of another machine,
+    and one that says nothing, counts as rung now: nothing that was done before answers it."""
+    machine, moment = request.get("rung") or ("", 0.0)
+    return float(moment) if machine == _machine() else time.monotonic()
+
+
+_machine = functools.cache(processes.boot_id)
+
+
 def send(task: str, countdown: float | None = None, **kwargs: object) -> None:
     global lost_bells
+    rung = {"rung": [_machine(), time.monotonic()]}
     try:
-        current_app.send_task(task, kwargs=kwargs, ignore_result=True, retry=False, countdown=countdown, expires=60)
+        current_app.send_task(
+            task, kwargs=kwargs, headers=rung, ignore_result=True, retry=False, countdown=countdown, expires=60
+        )
     except Exception as error:  # noqa: BLE001 - whatever the broker's client raises: the sweep makes good
         lost_bells += 1
         logger.warning("bell lost: %s: %s", task, error)

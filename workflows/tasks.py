@@ -15,10 +15,10 @@ from workflows.scheduling.watcher import Watcher
 watcher = Watcher()
 
 
-@shared_task(name="workflows.tasks.advance")
-def advance(*, run_id: int) -> None:
+@shared_task(name="workflows.tasks.advance", bind=True)
+def advance(self: Any, *, run_id: int) -> None:
     """Move one run on. While another process is at it, look again soon: what rang may have come after their look."""
-    progress = tick.advance(run_id)
+    progress = tick.advance(run_id, bell.rung_at(self.request))
     if progress is None and (live := tick.find_live(run_id)) is not None:
         bell.ring_soon(live)
     elif progress is not None and progress.needs_another_look:

@@ -17,27 +17,18 @@ from executors.base import AttemptRef
 from workflows import executor_control, lifecycle
 from workflows.models import JobGroup, JobInstance, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
-from workflows.scheduling import back_ends, epoch, owners
+from workflows.scheduling import back_ends, epoch, owners, turns
 from workflows.scheduling.collect import collect
 from workflows.scheduling.ready import find_limits, select_ready
 from workflows.scheduling.reconcile import cancel
 from workflows.scheduling.submit import start_jobs
 from workflows.state_machine import RunStatus
 
-# A thread works on one run at a time, and the other runs wait for their turn: with 20 busy runs and 4 threads a run waits
-# for four such passes, as does every listing. A pass costs its lease and one message, some milliseconds.
-LONGEST_PASS = 2.0
 # A pass costs much the same for one outcome as for a hundred. While the back end has enough to do we let outcomes
 # gather, for as long as it stays busy even if it ends 2,000 attempts a second; a short job in a chain is waited for.
 SHORTEST_GATHER, LONGEST_GATHER, GATHER_PER_LIVE = 0.02, 0.5, 0.0005
 SHORTEST_STEP, LONGEST_STEP, STEP_PER_LIVE = 0.002, 0.02, 0.0001
 HOST = socket.gethostname()
-# Runs that a thread of this process is advancing: their hints need no bell. A bell for one of them is answered when that
-# thread is through, by one more look: were each answered by a bell of its own a little later, the bells of a long run
-# would grow in number until nothing else was done.
-advancing: set[int] = set()
-_rung_again: set[int] = set()
-_turn = threading.Lock()
 _pause = threading.Event()
 
 
@@ -56,15 +47,21 @@ class Progress:
         return bool(self.ended or self.started) and self.outcome is None
 
 
-def advance(run_id: int) -> Progress | None:
-    """Take the run under a lease and move it on until it has to wait. None: another process is at it, or it is over."""
-    if not _take_in_hand(run_id):
+def advance(run_id: int, rung: float | None = None) -> Progress | None:
+    """Take the run under a lease and move it on until it has to wait. None: another process is at it, or it is over.
+
+    `rung`: when it was asked for, by the monotonic clock; a look that began later has answered it."""
+    rung = time.monotonic() if rung is None else rung
+    if turns.has_looked_since(run_id, rung) or not turns.take(run_id, rung):
         return Progress()
     progress = None
     try:
         progress = _advance_under_lease(run_id)
+    except BaseException:
+        turns.forget(run_id)
+        raise
     finally:
-        is_asked_again = _put_down(run_id)
+        is_asked_again = turns.put_down(run_id)
     if progress is None:
         return None
     return replace(progress, needs_another_look=progress.needs_another_look or is_asked_again)
@@ -80,25 +77,6 @@ def _advance_under_lease(run_id: int) -> Progress | None:
         return _advance_for_a_while(run_id)
     finally:
         lifecycle.release_lease(run_id, owner)
-
-
-def _take_in_hand(run_id: int) -> bool:
-    """False: another thread of this process is at it, and will know that somebody has rung."""
-    with _turn:
-        if run_id in advancing:
-            _rung_again.add(run_id)
-            return False
-        advancing.add(run_id)
-        return True
-
-
-def _put_down(run_id: int) -> bool:
-    """Whether somebody has rung since it was taken up."""
-    with _turn:
-        advancing.discard(run_id)
-        is_asked_again = run_id in _rung_again
-        _rung_again.discard(run_id)
-        return is_asked_again
 
 
 def release_dead_leases() -> int:
@@ -119,12 +97,14 @@ def find_live(run_id: int) -> int | None:
 
 
 def _advance_for_a_while(run_id: int) -> Progress:
-    deadline = time.monotonic() + min(LONGEST_PASS, settings.LEASE_SECONDS / 3)
+    begun = time.monotonic()
     ended = started = 0
     while True:
+        turns.note_look(run_id)
         progress = tick(run_id)
         ended, started = ended + progress.ended, started + progress.started
-        is_late = progress.has_moved and time.monotonic() > deadline
+        longest = min(turns.longest_turn(), settings.LEASE_SECONDS / 3)
+        is_late = progress.has_moved and time.monotonic() > begun + longest
         if is_late or not progress.has_moved or not gather(run_id, progress.live):
             return Progress(ended, started, progress.live, progress.outcome, is_late)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from workflows import bell
 from workflows.models import JobInstance, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
-from workflows.scheduling import back_ends, tick
+from workflows.scheduling import back_ends, turns
 from workflows.scheduling.set_clock import SweepWatch
 from workflows.state_machine import RunStatus
 
@@ -87,7 +87,7 @@ class Watcher:
             self._busy_until = now + 5.0
         if now >= self._busy_until:
             return CALM_PAUSE
-        return SHARED_PAUSE if tick.advancing else BUSY_PAUSE
+        return SHARED_PAUSE if turns.in_hand else BUSY_PAUSE
 
     def _look_for_live(self, now: float) -> None:
         self._next_look = now + LOOK_EVERY
@@ -114,7 +114,7 @@ class Watcher:
             counts = store.count_hints()
             for run_id in counts:
                 hinted.setdefault(run_id, set())
-            if counts.keys() <= tick.advancing:  # they look for themselves
+            if counts.keys() <= turns.in_hand:  # they look for themselves
                 continue
             for hint in store.hints():
                 hinted.setdefault(hint.run_id, set()).add(hint.instance_id)
@@ -125,11 +125,11 @@ class Watcher:
         return bool(hinted)
 
     def _ring(self, run_id: int, instance_ids: frozenset[int], now: float) -> None:
-        """At once for something new, then ever more seldom while the same hints stay unanswered."""
-        if run_id in tick.advancing:
+        """At once for something new, then ever more seldom while nobody has looked or the same hints stay unanswered."""
+        if run_id in turns.in_hand:
             return
         last, gap, seen = self._rung.get(run_id, (0.0, RING_GAP, frozenset()))
-        is_new = not instance_ids <= seen
+        is_new = not instance_ids <= seen and (not last or turns.has_looked_since(run_id, last))
         if now - last < (RING_GAP if is_new else gap):
             return
         self._rung[run_id] = (now, RING_GAP if is_new else min(gap * 2, LONGEST_GAP), instance_ids)
