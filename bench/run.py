@@ -8,6 +8,7 @@
     script       from a control script to a running workflow, against executemany of the same rows
     server       whole workflows through a real server with the dashboard open (see server_scale.py)
     shapes       the engine alone: what a job costs in graphs of many sizes and shapes
+    fairness     how long a busy run waits beside nineteen others
     idle         a server to which nobody comes
 
 Each measurement has a fresh temporary server (SQLite unless said otherwise). Ratios are what to compare between runs.
@@ -26,6 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from control_script import measure_script
+from fairness import measure_fairness
 from local_jobs import measure_chain, measure_idle, measure_throughput
 from server_scale import measure_server
 from services import DATABASES, SLOTS, Result
@@ -42,6 +44,7 @@ def read_options() -> tuple[argparse.Namespace, dict[str, Callable[[], list[Resu
     parser.add_argument("--rounds", type=int, default=3, help="of the control script")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000], help="of the workflows on a server")
     parser.add_argument("--shapes", nargs="+", default=list(DEFAULT), help="SHAPE:JOBS")
+    parser.add_argument("--runs", type=int, default=20, help="of the fairness")
     parser.add_argument("--idle", type=float, default=60.0, help="seconds")
     parser.add_argument("--database", choices=DATABASES, default="sqlite", help="of script and server")
     measurements: dict[str, Callable[[], list[Result]]] = {
@@ -50,6 +53,7 @@ def read_options() -> tuple[argparse.Namespace, dict[str, Callable[[], list[Resu
         "script": lambda: measure_script(options.register, options.rounds, options.database),
         "server": lambda: measure_server(options.sizes, options.database),
         "shapes": lambda: measure_shapes(options.shapes),
+        "fairness": lambda: measure_fairness(options.runs),
         "idle": lambda: measure_idle(options.idle),
     }
     parser.add_argument("--only", choices=list(measurements), nargs="+", help="some of the measurements")
