@@ -44,9 +44,9 @@ bench-load: setup-dev ## browsers, submitters and a large run at once, on SQLite
 screenshots: setup-dev ## a picture of every page, those of the guide in docs/screenshots, the others in build/ (needs Chromium)
 	@$(PY) -m pytest tests/pages/screenshots.py -n0 -q
 
-chaos: setup-dev ## 200 rounds of faults on each database and executor (goes on where it was stopped), and the long fault tests
+chaos: setup-dev ## 200 rounds of faults on each database and executor (goes on where it was stopped), and all slow tests
 	@$(PY) -m tests.chaos --nightly $(or $(CHAOS),.run/chaos)
-	@$(PY) -m pytest tests/chaos tests/e2e tests/executors -m slow -p no:randomly --timeout 1800 -rP
+	@$(PY) -m pytest tests -m slow -p no:randomly --timeout 1800 -rP
 
 cluster-up: ## a one-node Grid Engine and Slurm on this machine, for tests (root)
 	@deploy/cluster/sge_up

@@ -129,7 +129,8 @@ class Site:
 
     `max_live`: attempts handed over at a time (None: the engine's own number). `memory_cap` (GB) and `runtime_cap`
     (seconds): how far a retry may raise its request. `has_accounting`: usage can be had after the end. A failed
-    attempt's verdict waits for its accounting record, at most `accounting_wait` seconds.
+    attempt's verdict waits for its accounting record, at most `accounting_wait` seconds. `reason_interval`: how many
+    seconds lie between two questions why attempts wait, for an executor with `explain_queue`; 0: it is never asked.
     """
 
     max_live: int | None = None
@@ -137,6 +138,16 @@ class Site:
     runtime_cap: int | None = None
     has_accounting: bool = False
     accounting_wait: float = 0.0
+    reason_interval: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueReasons:
+    """Why attempts wait, by name: those that were asked about, '' where nothing is said. `advice`: what an administrator
+    may change when the batch system is set up to say nothing, else ''."""
+
+    by_name: Mapping[str, str]
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +247,9 @@ class Executor(Protocol):
     """All a back end must be able to do. Calls block for at most their own time-outs and never touch the database.
 
     An executor may also have `site`, a `Site`, and `check()`: a sentence about what makes it unable to run any job, or
-    None. It is asked when the server starts; raises ExecutorUnavailable.
+    None. It is asked when the server starts; raises ExecutorUnavailable. One whose listing does not say why attempts
+    wait may have `explain_queue(waiting: Sequence[Listed]) -> QueueReasons`: for a few of them, seldom, in one command
+    with a short limit; raises ExecutorUnavailable.
     """
 
     name: str

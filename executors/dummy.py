@@ -157,6 +157,7 @@ class DummyExecutor:
     def submit(self, specs: Sequence[JobSpec]) -> SubmitResult:
         self.advance()
         faults.point("pause_before_submit")
+        faults.point("submit_refused")
         result = self._accept(specs)
         faults.point("after_submit")
         with self.store.lock:
@@ -240,6 +241,7 @@ class DummyExecutor:
         self.store.record_exit(spec.instance_id, Exit(script.code, signal, now), visible_at, usage, script.over)
         if script.said:
             self.store.write(spec.instance_id, "stderr" if script.code else "stdout", script.said.encode() + b"\n")
+        faults.point("before_hint")
         self.store.ring(Hint(spec.run_id, spec.instance_id), visible_at)
 
     @locked
@@ -270,6 +272,7 @@ class DummyExecutor:
         if self.faults.strikes("cancel_fails"):
             raise ExecutorUnavailable("the dummy executor was told not to cancel")
         for ref in refs:
+            faults.point("in_kill")
             attempt = self._live.get(ref.name)
             if attempt is None:
                 continue

@@ -7,7 +7,8 @@ import os
 import pwd
 import re
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from executors.script import SHELL, job_environment, refuse_environment, refuse_
 from executors.secret_files import is_installed
 from executors.shell import MINIMAL_ENVIRONMENT
 
+LONGEST_PIECE = 1.0  # seconds
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 # A disk that is full or gone is nobody's fault and passes; no attempt is used up.
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -65,27 +67,43 @@ class LocalExecutor:
         return [[position] for position in range(len(resources))]
 
     def submit(self, specs: Sequence[JobSpec]) -> SubmitResult:
-        """An attempt that is prepared or void already is in neither answer: somebody else has decided about it."""
+        """An attempt that is prepared or void already is in neither answer: somebody else has decided about it. On a
+        slow disk they are handed over in pieces: what was prepared first would be taken for lost before the last is."""
+        accepted: dict[str, str] = {}
+        rejected: dict[str, str] = {}
         with self._client.connect() as dialogue:
-            rejected: dict[str, str] = {}
-            prepared: list[dict[str, Any]] = []
-            failure: OSError | None = None
-            for spec in specs:
+            for prepared, failure in self._prepare_pieces(specs, rejected):
                 try:
-                    environment = _environment(spec)
-                    reason = self._refuse_spec(spec, environment) or _make_output_folders(spec)
-                    if reason is not None:
-                        rejected[spec.name] = reason
-                    elif self._spool.prepare(spec.instance_id, spec.command):
-                        prepared.append(self._render(spec, environment))
-                except OSError as error:
-                    failure = error
-                    break
-            accepted = self._hand_over(dialogue, prepared, rejected)
-        if failure is not None:
-            where = failure.filename or self._spool.root
-            raise ExecutorUnavailable(f"cannot prepare attempts at {where}: {failure.strerror}", accepted)
+                    accepted |= self._hand_over(dialogue, prepared, rejected)
+                except ExecutorUnavailable as error:
+                    raise ExecutorUnavailable(str(error), accepted) from error
+                if failure is not None:
+                    where = failure.filename or self._spool.root
+                    raise ExecutorUnavailable(f"cannot prepare attempts at {where}: {failure.strerror}", accepted)
         return SubmitResult(accepted, rejected)
+
+    def _prepare_pieces(
+        self, specs: Sequence[JobSpec], rejected: dict[str, str]
+    ) -> Iterator[tuple[list[dict[str, Any]], OSError | None]]:
+        """What took about a second to prepare, again and again; with the last piece why the rest could not be."""
+        prepared: list[dict[str, Any]] = []
+        failure: OSError | None = None
+        begun = time.monotonic()
+        for spec in specs:
+            try:
+                environment = _environment(spec)
+                reason = self._refuse_spec(spec, environment) or _make_output_folders(spec)
+                if reason is not None:
+                    rejected[spec.name] = reason
+                elif self._spool.prepare(spec.instance_id, spec.command):
+                    prepared.append(self._render(spec, environment))
+            except OSError as error:
+                failure = error
+                break
+            if time.monotonic() - begun > LONGEST_PIECE:
+                yield prepared, None
+                prepared, begun = [], time.monotonic()
+        yield prepared, failure
 
     def _hand_over(
         self, dialogue: Dialogue, prepared: list[dict[str, Any]], rejected: dict[str, str]

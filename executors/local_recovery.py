@@ -73,6 +73,14 @@ def recover(runs: Runs, entries: Iterable[Entry]) -> None:
     runs.unsettled = unsettled
 
 
+def give_up(runs: Runs) -> None:
+    """What has not started by now never will: whoever makes the token first decides. What turns out to have started
+    stays, and is adopted at the next look; of the others the next listing tells."""
+    tokens = runs.spool.void((entry.instance_id for entry in runs.unsettled), "shepherd")
+    started = {instance_id for instance_id, token in tokens.items() if token.kind is TokenKind.START}
+    runs.unsettled = [entry for entry in runs.unsettled if entry.instance_id in started]
+
+
 def _adopt(runs: Runs, entry: Entry, pid: int) -> None:
     """Started then, watched from now on. If it ends this moment, the first look at its descriptor tells."""
     started = time.monotonic() - max(0.0, time.time() - entry.started_at)

@@ -14,6 +14,7 @@ from executors.base import (
     JobSpec,
     Listed,
     PartlyUnavailable,
+    QueueReasons,
     Resources,
     SubmitResult,
 )
@@ -21,6 +22,7 @@ from executors.batch import BatchExecutor
 from executors.run_as import ACCOUNT, RunAs
 from executors.run_as_batch import OwnedSge, OwnedSlurm, make_owned
 from executors.run_as_store import Owners, RoutedStore
+from executors.sge import SgeExecutor
 
 T = TypeVar("T")
 NO_ACCOUNT = "its workflow's owner has no Unix account, and no job runs as the service"
@@ -103,6 +105,12 @@ class RunAsExecutor:
         if words:
             raise PartlyUnavailable("; ".join(words), found, unasked)
         return found
+
+    def explain_queue(self, waiting: Sequence[Listed]) -> QueueReasons:
+        """A public question: the server asks it itself, once for the jobs of all owners."""
+        if isinstance(self.base, SgeExecutor):
+            return self.base.explain_queue(waiting)
+        return QueueReasons({})
 
     def exit_info(self, refs: Sequence[AttemptRef]) -> dict[str, ExitInfo]:
         return self._merge(refs, lambda executor, own: executor.exit_info(own))

@@ -8,16 +8,27 @@ from pathlib import Path
 
 from executors import sge_accounting, sge_parse
 from executors.accounting_tail import AccountingTail
-from executors.base import AttemptRef, ExecutorUnavailable, ExitInfo, JobSpec, Phase, Resources
-from executors.batch import SMALLEST, BatchExecutor, Row, batch_of
+from executors.base import (
+    AttemptRef,
+    ExecutorUnavailable,
+    ExitInfo,
+    JobSpec,
+    Listed,
+    Phase,
+    QueueReasons,
+    Resources,
+)
+from executors.batch import SMALLEST, BatchExecutor, Row, batch_of, check_ids
 from executors.batch_config import refuse_resources
 from executors.sge_accounting import Record
 from executors.sge_config import SgeConfig
+from executors.sge_reasons import TURNED_OFF, explain_job
 from executors.shell import Completed
 from executors.spool import Spool
 
 QACCT_LIMIT = 50
 REASONS_PER_COMMAND = 100
+EXPLAIN_SECONDS = 5.0
 
 
 class SgeExecutor(BatchExecutor):
@@ -29,6 +40,7 @@ class SgeExecutor(BatchExecutor):
     def __init__(self, config: SgeConfig, store: Spool | None = None) -> None:
         super().__init__(config, config.environment, store)
         self.config = config
+        self.site = replace(self.site, reason_interval=config.reason_interval)
         self._reasons: dict[tuple[str, int], str] = {}
         self._accounting = AccountingTail(
             config.accounting_path, self._is_ours, config.name_prefix, config.accounting_limit, config.accounting_keep
@@ -68,6 +80,15 @@ class SgeExecutor(BatchExecutor):
     def list_rows(self) -> list[Row]:
         answer = self.ask_listing([self.binary("qstat"), "-xml", "-u", self.config.user])
         return self._explain(sge_parse.read_listing(answer))
+
+    def explain_queue(self, waiting: Sequence[Listed]) -> QueueReasons:
+        """What the scheduler says of these, in one command. Anybody may ask it about anybody's jobs."""
+        jobs = {one.name: one.executor_id.partition(".")[0] for one in waiting}
+        ids = check_ids(dict.fromkeys(jobs.values()))
+        seconds = min(EXPLAIN_SECONDS, self.config.query_timeout)
+        info = sge_parse.read_scheduler_info(self.run([self.binary("qstat"), "-xml", "-j", ",".join(ids)], seconds))
+        reasons = {name: explain_job(info, job) for name, job in jobs.items()}
+        return QueueReasons(reasons, TURNED_OFF if info.is_turned_off else "")
 
     def cancel_argv(self, ids: Sequence[str]) -> list[str]:
         return [self.binary("qdel"), *ids]

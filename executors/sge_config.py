@@ -23,6 +23,7 @@ class SgeConfig(BatchConfig):
     `memory_is_per_slot` a job's memory is divided by its slots. `verify` refuses what no queue could ever run
     (`qsub -w e`); it needs memory resources that hosts define in `complex_values`, for a resource known from load
     reports alone is unknown to that check. `accounting_limit`: how many bytes of an old accounting file are read.
+    `reason_interval`: seconds between two questions why jobs wait; 0: none are asked.
     """
 
     name: str = "sge"
@@ -38,6 +39,7 @@ class SgeConfig(BatchConfig):
     verify: bool = True
     accounting_limit: int = 256 * 2**20
     accounting_keep: int = 200_000
+    reason_interval: float = 60.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +58,8 @@ class SgeConfig(BatchConfig):
         for label, value in names:
             if not OBJECT_NAME.fullmatch(value):
                 raise ValueError(f"{label}: {value!r} must be a letter followed by letters, digits, _ . @ -")
+        if not 0 <= self.reason_interval < float("inf"):
+            raise ValueError(f"reason_interval: {self.reason_interval!r} must be a number of seconds, 0 for never")
         for label, port in (("qmaster_port", self.qmaster_port), ("execd_port", self.execd_port)):
             if port is not None and not 1 <= port <= 65535:
                 raise ValueError(f"{label}: {port} is not a port number")

@@ -16,6 +16,7 @@ from pathlib import Path
 from executors.base import ExecutorUnavailable, JobSpec, Phase, Resources, SubmitRejected
 from executors.batch import Row, check_host
 from executors.sge_config import SgeConfig
+from executors.sge_reasons import SchedulerInfo
 from executors.shell import Completed
 
 MAX_TASK = 10_000_000
@@ -203,3 +204,21 @@ def read_error_reasons(answer: Completed) -> dict[tuple[str, int], str]:
             if messages:
                 reasons[number, int(task.findtext("JAT_task_number") or 1)] = " / ".join(messages).replace("%lt;", "<")
     return reasons
+
+
+def read_scheduler_info(answer: Completed) -> SchedulerInfo:
+    """What the scheduler says of the jobs of `qstat -xml -j`, and of all jobs. Raises ExecutorUnavailable."""
+    root = _parse_xml(answer, ["detailed_job_info", "message", "unknown_jobs"])
+    info = SchedulerInfo()
+    for one in root.iterfind(".//SME_message_list/element"):
+        for number in one.iterfind("MES_job_number_list//ULNG_value"):
+            info.own.setdefault(number.text or "", []).append(_read_message(one))
+    info.of_all.extend(map(_read_message, root.iterfind(".//SME_global_message_list/element")))
+    for job in root.iterfind("djob_info/element"):
+        names = (name.text or "" for name in job.iterfind("JB_hard_queue_list//QR_name"))
+        info.queues[job.findtext("JB_job_number") or ""] = [name for name in names if name]
+    return info
+
+
+def _read_message(element: ElementTree.Element) -> str:
+    return " ".join((element.findtext("MES_message") or "").replace("%lt;", "<").split())

@@ -10,6 +10,7 @@ a signal, 2 bad arguments or folders, 3 another shepherd serves this spool.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
@@ -28,7 +29,7 @@ if not __package__:  # started as a file, isolated: the package's parent folder 
 from executors import unix_socket
 from executors.local_journal import Journal, replay
 from executors.local_queue import Attempt, Machine, megabytes
-from executors.local_recovery import SETTLE_SECONDS, recover
+from executors.local_recovery import SETTLE_SECONDS, give_up, recover
 from executors.local_runs import Run, Runs
 from executors.local_spool import LocalSpool
 from executors.processes import read_process
@@ -117,11 +118,12 @@ class Shepherd:
     # adopted attempts
 
     def _settle(self) -> None:
-        """Look again at what may just have been starting; after a while nobody waits for it any more."""
+        """Look again at what may just have been starting; after a while it may not start any more."""
         if self._runs.unsettled:
             recover(self._runs, self._runs.unsettled)
-            if time.monotonic() >= self._settle_by:
-                self._runs.unsettled = []
+        if self._runs.unsettled and time.monotonic() >= self._settle_by:
+            with contextlib.suppress(OSError):  # a full disk: the next turn tries again
+                give_up(self._runs)
 
     def _watch_adopted(self) -> None:
         """Register the descriptors of adopted attempts, and see at once who lacks one because it has ended."""

@@ -148,7 +148,7 @@ class Client:
         return self._post(f"workflow-runs/{run_id}/stop/", {"mode": mode}, query=DRY_RUN)
 
     def hold_run(self, run_id: int, reason: str) -> dict[str, Any]:
-        """Start nothing new until `release_run`; what runs goes on."""
+        """Submit nothing more until `release_run`; what is submitted or runs goes on."""
         return self._post(f"workflow-runs/{run_id}/hold/", {"reason": reason}, is_repeatable=True)
 
     def release_run(self, run_id: int) -> dict[str, Any]:

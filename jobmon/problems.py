@@ -19,6 +19,7 @@ from jobmon.exceptions import (
     WorkflowInUse,
     WorkflowRunning,
 )
+from jobmon.plain import clean
 
 if TYPE_CHECKING:
     from jobmon.transport import Answer
@@ -111,4 +112,4 @@ def error_for(answer: Answer, what: str) -> JobmonError:
     detail = str(problem.get("detail") or problem.get("title") or f"HTTP status {answer.status}").rstrip(". ")
     listed = describe_errors(problem)
     message = f"{detail} ({what}). {advice}".rstrip() + (f"\n{listed}" if listed else "")
-    return kind(message, status=answer.status, code=code, problem=problem)
+    return kind(clean(message), status=answer.status, code=code, problem=problem)

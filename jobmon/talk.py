@@ -7,6 +7,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
+from jobmon.plain import clean
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,5 +33,5 @@ def tell(message: str, level: int = logging.INFO) -> None:
     if logger.hasHandlers() and logger.isEnabledFor(level):
         logger.log(level, "%s", message)
     else:
-        sys.stderr.write(f"jobmon: {message}\n")
+        sys.stderr.write(f"jobmon: {clean(message)}\n")
         sys.stderr.flush()

@@ -80,6 +80,7 @@ MIDDLEWARE = [
     "jobmon_site.observe.ObserveMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "workflows.middleware.SlashMiddleware",
+    "workflows.middleware.UnseenMiddleware",
     "workflows.middleware.GzipRequestMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import collections
 import os
 import shutil
+import signal
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -15,8 +18,11 @@ import pytest
 from tests.executors.cluster import sge_cluster, slurm_cluster  # noqa: F401 - one of each per process, for all folders
 from tests.services import EmbeddedServer, MariaDB, Unavailable, server_database
 
-# An example takes as long as the machine is busy: time decides nothing.
-hypothesis.settings.register_profile("jobmon", deadline=None)
+# An example takes as long as the machine is busy: time decides nothing. Nor does chance: a run is like the one before.
+# `--hypothesis-profile=explore` looks for other examples.
+PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("explore", **PATIENT)
+hypothesis.settings.register_profile("jobmon", **PATIENT, derandomize=True, database=None)
 hypothesis.settings.load_profile("jobmon")
 
 ROOT = Path(os.environ["JOBMON_TEST_ROOT"])
@@ -33,10 +39,25 @@ def _is_controller(config: pytest.Config) -> bool:
     return not hasattr(config, "workerinput")
 
 
+def _be_like_everywhere() -> None:
+    """Whatever whoever starts the tests has set."""
+    os.umask(0o022)
+    _let_children_hear()
+
+
+def _let_children_hear() -> None:
+    """What is started in the background, or by nohup, ignores SIGINT or SIGHUP, and so does all that it starts: no Ctrl-C
+    would reach a server of a test. A handler that does nothing is not inherited by other programs."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The server must be there before xdist starts its processes; they inherit its address."""
     if not _is_controller(config) or config.option.collectonly:
         return
+    _be_like_everywhere()
     if os.environ.get("JOBMON_TEST_DATABASE") == "mariadb":
         server = MariaDB(ROOT / "mariadb")
         config.stash[MARIADB] = server
@@ -66,6 +87,33 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("REAL PARTS NOT TESTED", sep="=", red=True, bold=True)
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"{count:5} skipped: {reason}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _reads_have_time() -> Iterator[None]:
+    """The server gives up what takes long to read, after two seconds and less: on a busy machine that may be any page.
+    Tests of these limits set their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("workflows.views.base.READ_SECONDS", "workflows.api.base.READ_SECONDS",
+                     "workflows.queries.limits.BOX_SECONDS", "workflows.logs.FIND_SECONDS"):  # fmt: skip
+            patch.setattr(name, 60.0)
+        patch.setattr("workflows.logs._in_time.__defaults__", (60.0,))
+        yield
+
+
+# What a worker remembers by the ids of rows, which begin anew with each test.
+MEMORIES = {
+    "accounting": "_settled", "bad_hosts": "_newest_seen", "blocked": "_seen", "epoch": "_fine_until",
+    "failing_runs": "_change_seen", "housekeeping": "_verified", "retention": "_swept",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered() -> None:
+    """Of the tests before, which are others in each process of the suite."""
+    for module, name in MEMORIES.items():
+        if loaded := sys.modules.get(f"workflows.scheduling.{module}"):
+            getattr(loaded, name).clear()
 
 
 @pytest.fixture

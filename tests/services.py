@@ -78,7 +78,7 @@ class MariaDB:
                  "--innodb-flush-log-at-trx-commit=2", "--performance-schema=OFF", "--skip-name-resolve", *user],
                 stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_the_tests(),
             )  # fmt: skip
-        wait_until(self.is_answering, 60, f"MariaDB answers; its log is {self.folder / 'log'}")
+        wait_until(self.is_answering, 120, f"MariaDB answers; its log is {self.folder / 'log'}")
 
     def is_answering(self) -> bool:
         assert self.process is not None
@@ -180,7 +180,7 @@ class EmbeddedServer:
             assert process.poll() is None, f"serve ended with {process.returncode}:\n{self.output}"
             return self.server_file.get("pid") == process.pid
 
-        wait_until(is_up, 90, "server.json is there")
+        wait_until(is_up, 150, "server.json is there")
         self.parts  # noqa: B018 - remember them, to clear up
         return self
 
@@ -232,7 +232,7 @@ class EmbeddedServer:
             pid = self.parts.get(name, old)
             return pid if pid != old and is_living(pid) else 0
 
-        return wait_until(find_new, 60, f"{name} runs again")
+        return wait_until(find_new, 120, f"{name} runs again")
 
     def kill_everything(self) -> None:
         """As a crash of the machine's user session: the supervisor and all parts at once. Jobs go on."""
@@ -275,7 +275,7 @@ class EmbeddedServer:
         if token:
             request.add_header("Authorization", f"Bearer {token}")
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()

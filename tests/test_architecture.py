@@ -47,7 +47,7 @@ def test_the_quick_checks_find_nothing(command: str) -> None:
     """Those of `make check` that take seconds; a test run without them would tell of a fault too late."""
     program, *words = command.split()
     done = subprocess.run(
-        [Path(sys.executable).parent / program, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
+        [Path(sys.executable).parent / program, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

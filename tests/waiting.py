@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], deadline: float = 30.0, what: str = "", pause: float = 0.05) -> T:
+def wait_until(condition: Callable[[], T], deadline: float = 60.0, what: str = "", pause: float = 0.05) -> T:
     """Ask until the answer is true, and return it. After `deadline` seconds fails with the last answer."""
     end = time.monotonic() + deadline
     while True:

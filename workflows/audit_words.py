@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from workflows import looks, words
+from workflows.directions import fenced
 
 Values = Mapping[str, object]
 ACTIONS = {
@@ -50,7 +51,7 @@ def change_words(action: str, before: Values, after: Values) -> str:
 
 
 def _change(action: str, name: str, before: Values, after: Values) -> str:
-    label = NAMES.get(name) or name.replace("_", " ")
+    label = NAMES.get(name) or fenced(name.replace("_", " "))
     if name == "statuses":
         return _counts(action, before.get(name) or after.get(name))
     if name not in after:
@@ -66,26 +67,26 @@ def _value(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key.replace('_', ' ')} {_value(key, one)}" for key, one in value.items()) or "none"
+        return ", ".join(f"{fenced(key.replace('_', ' '))} {_value(key, one)}" for key, one in value.items()) or "none"
     if isinstance(value, list | tuple):
         return " or ".join(_value(name, one) for one in value) or "none"
     if name == "status" and value in looks.WORKFLOW:
         return looks.WORKFLOW[str(value)].word
-    return f"{value:,}" if isinstance(value, int) and name not in ("run", "pid") else str(value)
+    return f"{value:,}" if isinstance(value, int) and name not in ("run", "pid") else fenced(value)
 
 
 def _counts(action: str, counts: object) -> str:
     """`3 failed, 1 done`: in which statuses the jobs were, or the attempts that were killed."""
     known = looks.INSTANCE if action == "kill-attempts" else looks.JOB
     told = counts.items() if isinstance(counts, Mapping) else ()
-    return ", ".join(f"{count:,} {known[letter].word if letter in known else letter}" for letter, count in told)
+    return ", ".join(f"{count:,} {known[letter].word if letter in known else fenced(letter)}" for letter, count in told)
 
 
 def limits_changed(before: Values, after: Values) -> str:
     """`all 100 → 500, fit none → 20`; what stayed is not told."""
     changed = [name for name in after if after[name] != before.get(name)]
     told = (
-        f"{'all' if name == 'run' else name} {_value(name, _limit(before, name))} → {_value(name, _limit(after, name))}"
+        f"{'all' if name == 'run' else fenced(name)} {_value(name, _limit(before, name))} → {_value(name, _limit(after, name))}"
         for name in changed
     )
     return ", ".join(told)
@@ -111,15 +112,15 @@ def _kill(before: Values, after: Values) -> str:
 
 def _stop(before: Values, _after: Values) -> str:
     earlier = before.get("stopping")
-    return f"before: {STOP.get(str(earlier), earlier)}" if earlier else ""
+    return f"before: {STOP.get(str(earlier)) or fenced(earlier)}" if earlier else ""
 
 
 SAID: dict[str, Callable[[Values, Values], str]] = {
     "set-limits": lambda before, after: limits_changed(before, after) or "as they were",
-    "hold": lambda _before, after: str(after.get("hold") or ""),
-    "hold-executor": lambda _before, after: str(after.get("hold") or ""),
-    "release": lambda before, _after: f"was held: {before['hold']}" if before.get("hold") else "",
-    "release-executor": lambda before, _after: f"was held: {before['hold']}" if before.get("hold") else "",
+    "hold": lambda _before, after: fenced(after.get("hold") or ""),
+    "hold-executor": lambda _before, after: fenced(after.get("hold") or ""),
+    "release": lambda before, _after: f"was held: {fenced(before['hold'])}" if before.get("hold") else "",
+    "release-executor": lambda before, _after: f"was held: {fenced(before['hold'])}" if before.get("hold") else "",
     "kill-attempts": _kill,
     "stop-drain": _stop,
     "stop-kill": _stop,

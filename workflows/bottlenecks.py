@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from workflows import words
+from workflows.directions import fenced
 from workflows.models import JobGroup, WorkflowRun
+
+OF_THIS_MACHINE = ("local", "sequential")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known beside the stored counts. `holds`: executors that take nothing new, and why. `full`: executors that
     hold as many attempts as they may, and how many that is. `ready`: jobs that could start, by group, `ready_waiting` of
-    them not queued yet; `is_cut`: there are more than were counted. `oldest_queued`: since when the batch system has had what waits longest."""
+    them not queued yet; `is_cut`: there are more than were counted. `oldest_queued`: since when its executor,
+    `queued_with`, has had what waits longest."""
 
     holds: Mapping[str, str] = field(default_factory=dict)
     full: Mapping[str, int] = field(default_factory=dict)
@@ -23,6 +27,7 @@ class Facts:
     is_cut: bool = False
     oldest_queued: datetime | None = None
     held_by: str = ""
+    queued_with: str = ""
 
     def ready_words(self, groups: Sequence[JobGroup]) -> str:
         """`; 431 more are ready`; '' where none are, or nobody counted."""
@@ -56,17 +61,10 @@ def explain_pace(
 ) -> list[str]:
     """Why a live run is not faster: what holds it as a whole, the limits that are reached, failures, queue, upstreams."""
     found = _holds(run, now, facts) + _limits(run, groups, counts, facts)
-    if counts.get("F", 0):
-        failed = words.plural(counts["F"], "failed job")
-        found.append(
-            f"{words.plural(counts['B'], 'job')} blocked by {failed}."
-            if counts.get("B", 0)
-            else f"{words.plural(counts['F'], 'job')} failed for good; whatever needs them waits for a resume."
-        )
-    if counts.get("I", 0):
-        oldest = facts.oldest_queued
-        age = f", the oldest for {words.duration((now - oldest).total_seconds())}" if oldest else ""
-        found.append(f"{words.plural(counts['I'], 'job')} with the batch system, not started yet{age}.")
+    if failed := counts.get("F", 0):
+        found.append(_failures(failed, counts.get("B", 0)))
+    if submitted := counts.get("I", 0):
+        found.append(_submitted(run, submitted, now, facts))
     if counts.get("E", 0):
         found.append(f"{words.plural(counts['E'], 'job')} between two attempts.")
     waiting = counts.get("G", 0) - facts.ready_waiting
@@ -77,15 +75,36 @@ def explain_pace(
     return found
 
 
+def _failures(failed: int, blocked: int) -> str:
+    if not blocked:
+        it = "it is" if failed == 1 else "they are"
+        return f"{words.plural(failed, 'job')} failed for good; {it} tried again only if a person asks for it."
+    # Not every failed job blocks one, and nobody has counted those that do
+    return f"{words.plural(blocked, 'job')} blocked by {'the failed job' if failed == 1 else 'failed jobs'}."
+
+
+def _submitted(run: WorkflowRun, count: int, now: datetime, facts: Facts) -> str:
+    """What the executors have and have not started; a hold does not keep that from starting."""
+    age = ""
+    if facts.oldest_queued:
+        what = "for slots or memory of this machine" if facts.queued_with in OF_THIS_MACHINE else "in the queue"
+        name = "" if facts.queued_with in ("", *OF_THIS_MACHINE) else f" of {fenced(facts.queued_with)}"
+        age = f"; the oldest has waited {words.duration((now - facts.oldest_queued).total_seconds())} {what}{name}"
+    goes_on = ", and may start though the run is on hold" if run.hold_reason else ""
+    return f"{words.plural(count, 'job')} submitted, not started yet{goes_on}{age}."
+
+
 def _holds(run: WorkflowRun, now: datetime, facts: Facts) -> list[str]:
     found: list[str] = []
     if run.stopping:
-        found.append(f"Being stopped: asked by {run.stop_asked_by or 'a person'}; nothing new starts.")
+        found.append(f"Being stopped: asked by {fenced(run.stop_asked_by or 'a person')}; nothing more is submitted.")
     if run.hold_reason:
         age = f" for {words.duration((now - run.held_at).total_seconds())}" if run.held_at else ""
-        found.append(f"On hold{age}{f', by {facts.held_by}' if facts.held_by else ''}: {run.hold_reason}")
+        found.append(
+            f"On hold{age}{f', by {fenced(facts.held_by)}' if facts.held_by else ''}: {fenced(run.hold_reason)}"
+        )
     if run.executor in facts.holds:
-        found.append(f"The executor {run.executor} is on hold: {facts.holds[run.executor]}")
+        found.append(f"The executor {fenced(run.executor)} is on hold: {fenced(facts.holds[run.executor])}")
     if run.backoff_until is not None and run.backoff_until > now:
         wait = words.duration((run.backoff_until - now).total_seconds())
         found.append(f"Submission failed {words.plural(run.submit_failures, 'time')}; next try in {wait}.")
@@ -100,7 +119,7 @@ def _limits(run: WorkflowRun, groups: Sequence[JobGroup], counts: Mapping[str, i
         more = facts.ready_words(groups)
         found.append(f"The limit of the run is reached: {at_once:,} of {limit:,} jobs at once{more}.")
     found += [
-        f"The limit of {group.name} is reached: {active(group):,} of {group.max_concurrently_running:,} at once"
+        f"The limit of {fenced(group.name)} is reached: {active(group):,} of {group.max_concurrently_running:,} at once"
         f"{facts.ready_words([group])}."
         for group in groups
         if is_full(group)
@@ -108,6 +127,6 @@ def _limits(run: WorkflowRun, groups: Sequence[JobGroup], counts: Mapping[str, i
     if run.executor in facts.full and any(counts.get(letter, 0) for letter in "GQE"):
         most, more = facts.full[run.executor], facts.ready_words(groups)
         found.append(
-            f"The limit of the executor {run.executor} is reached: {most:,} at once, of all runs together{more}."
+            f"The limit of the executor {fenced(run.executor)} is reached: {most:,} at once, of all runs together{more}."
         )
     return found

@@ -17,7 +17,7 @@ from django.utils import timezone
 from workflows import bell, operations
 from workflows.actor import Actor
 from workflows.bulk import insert_rows
-from workflows.filters import JobFilter
+from workflows.job_filters import JobFilter
 from workflows.models import Job, Operation, Workflow
 from workflows.queries.counts import groups_of
 from workflows.queries.jobs import jobs_of

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def write_dot(boxes: Mapping[int, str], edges: Iterable[tuple[int, int, str]]) -> str:
@@ -21,5 +24,6 @@ def _key(number: int) -> str:
 
 
 def quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """A string of the language. Control characters would end the text, or make a picture that is no XML."""
+    escaped = _CONTROL.sub("\ufffd", text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

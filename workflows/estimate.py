@@ -28,6 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from workflows.directions import fenced
 from workflows.tag_chain import longest_chain
 
 MIN_SAMPLES = 30
@@ -124,21 +125,21 @@ def estimate(tags: Sequence[TagState], limits: Limits, now: datetime) -> Estimat
 
 def _find_unknown(left: Sequence[TagState], limits: Limits) -> str:
     if left and limits.hold:
-        return f"Not known while the run is held: {limits.hold}"
+        return f"Not known while the run is held: {fenced(limits.hold)}"
     if limits.run == 0 and any(tag.to_start for tag in left):
         return "Not known while the limit of the run is 0."
     for tag in left:
         if tag.limit == 0 and tag.to_start:
-            return f"Not known while the limit of {tag.name} is 0."
+            return f"Not known while the limit of {fenced(tag.name)} is 0."
         if limits.executors.get(tag.executor, 1) <= 0 and tag.to_start:
-            return f"Not known while {tag.executor} has no slot for this run."
+            return f"Not known while {fenced(tag.executor)} has no slot for this run."
     return ""
 
 
 def _find_unseen(left: Sequence[TagState]) -> str:
     for tag in left:
         if tag.known < tag.needed:
-            return f"Not known yet: {tag.known} of the {tag.needed} ended jobs of {tag.name} that an estimate needs."
+            return f"Not known yet: {tag.known} of the {tag.needed} ended jobs of {fenced(tag.name)} that an estimate needs."
     return ""
 
 
@@ -216,11 +217,11 @@ def _shares(outlooks: Mapping[str, _Outlook], limits: Limits, index: int) -> Ite
         yield f"the limit of {limits.run:,}", total / limits.run
     for one in outlooks.values():
         if one.tag.limit:
-            yield f"the limit of {one.tag.name} ({one.tag.limit:,})", one.work[index] / one.tag.limit
+            yield f"the limit of {fenced(one.tag.name)} ({one.tag.limit:,})", one.work[index] / one.tag.limit
     for name, slots in limits.executors.items():
         own = [one for one in outlooks.values() if one.tag.executor == name]
         if own and slots > 0:
-            yield f"the slots of {name}", math.fsum(one.work[index] * one.tag.slots for one in own) / slots
+            yield f"the slots of {fenced(name)}", math.fsum(one.work[index] * one.tag.slots for one in own) / slots
 
 
 def _lower(outlooks: Mapping[str, _Outlook], edges: Mapping[str, Sequence[str]], limits: Limits) -> float:

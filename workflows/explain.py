@@ -9,11 +9,11 @@ from datetime import datetime
 from django.forms.models import model_to_dict
 
 from workflows import words
-from workflows.bottlenecks import active
+from workflows.bottlenecks import OF_THIS_MACHINE, active
+from workflows.directions import fenced
 from workflows.models import Job, JobGroup, JobInstance, WorkflowRun
 
 MOST_FAILED_NAMED = 3
-OF_THIS_MACHINE = ("local", "sequential")
 QUEUE_REASONS = {
     "Resources": "it waits for free nodes",
     "Priority": "jobs of a higher priority come first",
@@ -24,6 +24,7 @@ QUEUE_REASONS = {
     "ReqNodeNotAvail": "nodes that it needs are away",
 }
 NO_HOLDS: Mapping[str, str] = {}
+NO_NAMES: Mapping[str, str] = {}
 NONE_FULL: Mapping[str, int] = {}
 
 
@@ -54,16 +55,16 @@ def why(
 ) -> str:
     """One or two sentences that answer: why is this job not done yet, or how did it end? `holds`: executors that take
     nothing new, and why. `full`: executors that hold as many attempts as they may, and how many that is."""
-    is_live = run is not None and run.status == "R"
+    live = run if run is not None and run.status == "R" else None
     if job.status == "D":
         return _done(job, last)
     if job.status == "F":
         return _failed(job, last)
     if job.status in ("I", "R"):
-        return _in_flight(job, last, now)
+        return _in_flight(job, last, now, is_held=bool(live and live.hold_reason))
     if job.status == "E":
         return f"Attempt {job.num_attempts} of {job.max_attempts} failed{_because(last)}. Another one follows."
-    return _not_started(job, run if is_live else None, upstreams, now, holds) or _ready(job, run, full)
+    return _not_started(job, live, upstreams, now, holds) or _ready(job, run, full)
 
 
 def counted_from(last: JobInstance | None) -> datetime | None:
@@ -80,13 +81,13 @@ def _because(last: JobInstance | None) -> str:
 
 def _done(job: Job, last: JobInstance | None) -> str:
     if job.marked_done_by:
-        return f"Marked done by {job.marked_done_by}: a person's word, not a run."
+        return f"Marked done by {fenced(job.marked_done_by)}: a person's word, not a run."
     if last is None or last.status != "D":
         return "Done."
     ran = words.duration(
         last.wallclock if last.wallclock is not None else words.seconds_between(last.started_at, last.ended_at)
     )
-    host = f" on {last.nodename}" if last.nodename else ""
+    host = f" on {fenced(last.nodename)}" if last.nodename else ""
     return f"Done in {ran}{host}, with attempt {last.attempt}."
 
 
@@ -96,31 +97,31 @@ def _failed(job: Job, last: JobInstance | None) -> str:
     text = ended_because(last) or "The last attempt failed"
     if last.reason == "refused":
         return f"{text}. It will not be tried again in this run."
-    return f"{text}. All {words.plural(job.max_attempts, 'attempt')} are used up."
+    if last.reason == "killed":
+        return f"{text}, and left failed; {words.attempts(job.num_attempts, job.max_attempts, is_live=False)}."
+    return f"{text}. {words.all_attempts(job.max_attempts)} used up."
 
 
-def _in_flight(job: Job, last: JobInstance | None, now: datetime) -> str:
+def _in_flight(job: Job, last: JobInstance | None, now: datetime, *, is_held: bool) -> str:
     if last is None:
         return "Being submitted."
-    name = f" as {last.executor_id}" if last.executor_id else ""
+    name = f" as {fenced(last.executor_id)}" if last.executor_id else ""
     if last.phase in ("stuck", "held"):
-        return (
-            f"{last.phase.capitalize()} in {last.executor_type}{name}: {last.phase_message or 'it does not say why'}."
-        )
+        return f"{last.phase.capitalize()} in {fenced(last.executor_type)}{name}: {fenced(last.phase_message or 'it does not say why')}."
     if last.absent_since is not None:
         away = words.duration((now - last.absent_since).total_seconds())
-        return f"Checking: not listed by {last.executor_type} for {away}. Not listed is not gone yet."
+        return f"Checking: not listed by {fenced(last.executor_type)} for {away}. Not listed is not gone yet."
     if last.kill_asked_at is not None:
         who = last.kill_asked_by or "a person"
-        return f"Kill asked by {who}; waiting for {last.executor_type} to confirm that it is gone."
+        return f"Kill asked by {fenced(who)}; waiting for {fenced(last.executor_type)} to confirm that it is gone."
     if last.status == "R":
         ran = words.duration((now - last.started_at).total_seconds()) if last.started_at else "a while"
-        host = f" on {last.nodename}" if last.nodename else ""
+        host = f" on {fenced(last.nodename)}" if last.nodename else ""
         return f"Running for {ran}{host}, attempt {last.attempt} of {job.max_attempts}."
     waited = words.duration((now - last.submitted_date).total_seconds())
     if last.status == "B":
-        return f"In the batch queue of {last.executor_type}{name} for {waited}{_queue_words(last)}."
-    return f"Being submitted to {last.executor_type} for {waited}."
+        return f"In the queue of {fenced(last.executor_type)}{name} for {waited}{_queue_words(last)}.{' It may start though the run is on hold.' if is_held else ''}"
+    return f"Being submitted to {fenced(last.executor_type)} for {waited}."
 
 
 def _queue_words(last: JobInstance) -> str:
@@ -128,7 +129,7 @@ def _queue_words(last: JobInstance) -> str:
     text, meaning = last.phase_message.strip().rstrip("."), QUEUE_REASONS.get(last.phase_message, "")
     if not text and last.executor_type in OF_THIS_MACHINE:
         return ", until this machine has slots and memory for it"
-    return f", because it says: {text}{f' ({meaning})' if meaning else ''}" if text else ""
+    return f", because it says: {fenced(text)}{f' ({meaning})' if meaning else ''}" if text else ""
 
 
 def _not_started(
@@ -136,11 +137,11 @@ def _not_started(
 ) -> str:
     """What keeps it from being ready, or from being submitted at all; '' if it only waits for room."""
     if upstreams.failed:
-        named = ", ".join(upstreams.failed[:MOST_FAILED_NAMED])
+        named = ", ".join(map(fenced, upstreams.failed[:MOST_FAILED_NAMED]))
         more = len(upstreams.failed) - MOST_FAILED_NAMED
         return f"Blocked: {named}{f' and {more:,} more' if more > 0 else ''} failed."
     if job.status == "G" and (cause := getattr(job, "blocked_by_name", None)):
-        return f"Blocked: {cause}, further up, failed."
+        return f"Blocked: {fenced(cause)}, further up, failed."
     if upstreams.not_done:
         if upstreams.total is None:
             return f"Waits for {words.plural(upstreams.not_done, 'upstream')}."
@@ -150,9 +151,9 @@ def _not_started(
     if run.stopping:
         return "Ready, but the run is being stopped: nothing new starts."
     if run.hold_reason:
-        return f"Ready, but the run is on hold: {run.hold_reason}"
+        return f"Ready, but the run is on hold: {fenced(run.hold_reason)}"
     if (executor := job.executor or run.executor) in holds:
-        return f"Ready, but the executor {executor} is on hold: {holds[executor]}"
+        return f"Ready, but the executor {fenced(executor)} is on hold: {fenced(holds[executor])}"
     if run.backoff_until is not None and run.backoff_until > now:
         wait = words.duration((run.backoff_until - now).total_seconds())
         return f"Ready. Submission failed {words.plural(run.submit_failures, 'time')}; next try in {wait}."
@@ -164,39 +165,63 @@ def _not_started(
 def _ready(job: Job, run: WorkflowRun | None, full: Mapping[str, int]) -> str:
     """Which limit it waits for: that of its tag, of the run or of the executor."""
     if job.group.max_concurrently_running is not None and active(job.group) >= job.group.max_concurrently_running:
-        return f"Ready; the limit of {job.group.max_concurrently_running:,} for {job.group.name} is reached."
+        return f"Ready; the limit of {job.group.max_concurrently_running:,} for {fenced(job.group.name)} is reached."
     limit = run.max_concurrently_running if run else None
     if limit is not None and (getattr(job, "live_in_graph", None) or 0) >= limit:
         return f"Ready; the run's limit of {limit:,} jobs at once is reached."
     if run and (executor := job.executor or run.executor) in full:
-        return f"Ready; the limit of the executor {executor} is reached: it holds {full[executor]:,} at once, of all runs together."
+        return f"Ready; the limit of the executor {fenced(executor)} is reached: it holds {full[executor]:,} at once, of all runs together."
     return "Ready: it is submitted as soon as there is room." if job.status == "G" else "Next to be submitted."
 
 
-def why_tag(group: JobGroup, upstreams: Sequence[JobGroup]) -> list[str]:
-    """Why the jobs of a tag that are not done are not running, from the stored counts of it and of the tags before it."""
-    found: list[str] = []
+def why_tag(
+    group: JobGroup,
+    upstreams: Sequence[JobGroup],
+    names: Mapping[str, str] = NO_NAMES,
+    ready: int | None = None,
+    *,
+    is_brief: bool = False,
+) -> list[str]:
+    """Why the jobs of a tag that are not done are not running, from the stored counts of it and of the tags before it.
+    `names`: shorter ones of these. `ready`: how many of its waiting jobs could start (None: nobody has counted them).
+    Briefly: one of the tags is named, and what the counts by status say is left to them."""
     blocked = max(0, min(group.count_blocked, group.count_g))
-    if waiting := group.count_g - blocked:
-        # Who waits for a failed job, near or far, is blocked; the others wait for what can still be done
-        unfinished = [_unfinished(up) for up in upstreams if _pending(up) > 0]
-        wait = "waits" if waiting == 1 else "wait"
-        found.append(f"{waiting:,} {wait} for {_few(unfinished)}" if unfinished else f"{waiting:,} ready")
-    if blocked:
+    # Who waits for a failed job, near or far, is blocked; the others wait for what can still be done
+    unfinished = [_unfinished(up, names) for up in upstreams if _pending(up) > 0]
+    found = _ready_and_waiting(group, blocked, _few(unfinished, *((1, 1) if is_brief else (6, 3))), ready)
+    if group.count_r and not is_brief:
+        found.append(f"{group.count_r:,} running")
+    if blocked and not is_brief:
         found.append(f"{blocked:,} blocked by failed jobs")
     limit = group.max_concurrently_running
     if limit is not None and active(group) >= limit and group.count_d + group.count_f + active(group) < group.jobs:
         found.append(f"the limit of {limit:,} is reached")
-    if group.count_i:
-        found.append(f"{group.count_i:,} with the batch system, not started")
-    if group.count_e:
+    if group.count_i and not is_brief:
+        found.append(f"{group.count_i:,} submitted, not started")
+    if group.count_e and not is_brief:
         found.append(f"{group.count_e:,} between attempts")
+    if group.count_f and not is_brief:
+        found.append(f"{group.count_f:,} failed")
     return found
 
 
-def _few(tags: Sequence[str]) -> str:
-    """All of up to six, else three and how many more."""
-    return ", ".join(tags) if len(tags) <= 6 else f"{', '.join(tags[:3])} and {len(tags) - 3:,} more tags"
+def _ready_and_waiting(group: JobGroup, blocked: int, before: str, ready: int | None) -> list[str]:
+    """`2 ready`, `94 wait for fit (41 to come)`: the queued jobs are among the ready ones. `before`: what comes first."""
+    waiting = group.count_g - blocked
+    could_start = waiting if ready is None and not before else min(waiting, ready or 0)
+    rest = waiting - could_start
+    found = [f"{could_start + group.count_q:,} ready"] if could_start + group.count_q else []
+    if rest:
+        limit = "a limit or " if ready is None else ""
+        found.append(f"{rest:,} {'waits' if rest == 1 else 'wait'} for {limit}{before or 'others of the same tag'}")
+    return found
+
+
+def _few(tags: Sequence[str], most: int, of_more: int) -> str:
+    """All of up to `most`, else some and how many more."""
+    if len(tags) <= most:
+        return ", ".join(tags)
+    return f"{', '.join(tags[:of_more])} and {words.plural(len(tags) - of_more, 'more tag')}"
 
 
 def _pending(group: JobGroup) -> int:
@@ -204,6 +229,6 @@ def _pending(group: JobGroup) -> int:
     return group.jobs - group.count_d - group.count_f - max(0, min(group.count_blocked, group.count_g))
 
 
-def _unfinished(group: JobGroup) -> str:
+def _unfinished(group: JobGroup, names: Mapping[str, str]) -> str:
     """`fit (52 to come)`."""
-    return f"{group.name} ({_pending(group):,} to come)"
+    return f"{fenced(names.get(group.name, group.name))} ({_pending(group):,} to come)"

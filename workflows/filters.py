@@ -6,7 +6,6 @@ filter that falls away must not widen what is shown as its result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 import django_filters as df
@@ -19,9 +18,6 @@ from workflows.models import (
     ApiToken,
     AuditEntry,
     ErrorGroup,
-    Job,
-    JobEdge,
-    JobGroup,
     JobInstance,
     Operation,
     OperationItem,
@@ -31,10 +27,8 @@ from workflows.models import (
 from workflows.models.operations import STATES
 from workflows.operations import ACTIONS
 from workflows.queries import jobs as job_queries
-from workflows.queries.counting import Total, count_up_to_limit
 from workflows.queries.workflows import has_failures, needs_a_person
 from workflows.url_filters import (
-    ATTRIBUTE,
     FlagFilter,
     IdsFilter,
     NumbersFilter,
@@ -46,7 +40,6 @@ from workflows.url_filters import (
     choice_filter,
 )
 
-JOB_CHOICES = [(letter, look.word) for letter, look in looks.JOB.items()]
 WORKFLOW_CHOICES = [(letter, look.word) for letter, look in looks.WORKFLOW.items()]
 RUN_CHOICES = [(letter, word) for letter, word in WORKFLOW_CHOICES if letter != "C"]
 INSTANCE_CHOICES = [(letter, look.word) for letter, look in looks.INSTANCE.items()]
@@ -98,106 +91,6 @@ class WorkflowFilter(UrlFilterSet):
 
     def keep_failures(self, rows: QuerySet[Workflow], _name: str, value: bool) -> QuerySet[Workflow]:
         return rows.filter(has_failures()) if value else rows
-
-
-class JobFilter(UrlFilterSet):
-    """Filters of the jobs of one graph. `groups` are its groups: a tag is looked up there, not in the job table."""
-
-    status = choice_filter("status", JOB_CHOICES)
-    blocked = FlagFilter(label="blocked", method="keep_blocked")
-    tag = TextsFilter(label="tag", method="keep_tags")
-    tag__n = TextsFilter(label="not tag", method="drop_tags")
-    q = df.CharFilter(label="name begins with", method="keep_prefix")
-    name = TextsFilter(label="name")
-    reason = choice_filter("reason", REASON_CHOICES, method="keep_reasons")
-    host = WordsFilter(label="host", method="keep_hosts")
-    batch = WordsFilter(label="batch id", method="keep_batches")
-    error = NumbersFilter(label="error group", field_name="error_group_id")
-    run = NumbersFilter(label="run", method="keep_runs")
-    attempts = df.NumberFilter(
-        label="attempts at least", field_name="num_attempts", lookup_expr="gte", min_value=0, max_value=10**6
-    )
-    since = SinceFilter(label="changed since", field_name="status_date", lookup_expr="gte")
-    id = IdsFilter(label="ids", field_name="job_id")
-    upstream_of = NumbersFilter(label="upstream of", method="keep_upstreams")
-    downstream_of = NumbersFilter(label="downstream of", method="keep_downstreams")
-
-    NARROW_FIRST = ("reason", "host", "batch", "run", "attempts")
-    COUNTED = frozenset({"status", "blocked", "tag", "tag__n"})
-    HAS_ATTRIBUTES = True
-
-    class Meta:
-        model = Job
-        fields: list[str] = []
-
-    def __init__(self, data: QueryDict, queryset: QuerySet[Job], dag_id: int, groups: Sequence[JobGroup]) -> None:
-        self.dag_id = dag_id
-        self.groups = groups
-        super().__init__(data, queryset)
-
-    def again(self, query: QueryDict) -> JobFilter:
-        return JobFilter(query, self.queryset, self.dag_id, self.groups)
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether the stored counts can answer how many rows match."""
-        return set(self.applied) <= self.COUNTED and not self.unknown
-
-    def total(self) -> Total:
-        if not self.is_counted:
-            return count_up_to_limit(self.rows)
-        values = self.form.cleaned_data
-        return job_queries.count_from_groups(
-            self.groups,
-            set(values.get("tag") or ()),
-            set(values.get("tag__n") or ()),
-            values.get("status") or (),
-            values.get("blocked"),
-        )
-
-    @property
-    def too_wide(self) -> list[str]:
-        """Filters without an index of their own; they want a status or a tag beside them in a large graph."""
-        applied = set(self.applied)
-        if applied & {"status", "blocked", "id", "tag", "name", "error", "upstream_of", "downstream_of"}:
-            return []
-        slow = [*self.NARROW_FIRST, *(name for name in self.applied if name.startswith(ATTRIBUTE))]
-        return [self.label_of(name) for name in slow if name in applied]
-
-    def _ids(self, names: Sequence[str]) -> list[int]:
-        return [group.pk for group in self.groups if group.name in names]
-
-    def keep_tags(self, rows: QuerySet[Job], _name: str, value: list[str]) -> QuerySet[Job]:
-        return rows.filter(group_id__in=self._ids(value)) if value else rows
-
-    def drop_tags(self, rows: QuerySet[Job], _name: str, value: list[str]) -> QuerySet[Job]:
-        return rows.exclude(group_id__in=self._ids(value)) if value else rows
-
-    def keep_blocked(self, rows: QuerySet[Job], _name: str, value: bool) -> QuerySet[Job]:
-        return job_queries.keep_blocked(rows, value)
-
-    def keep_prefix(self, rows: QuerySet[Job], _name: str, value: str) -> QuerySet[Job]:
-        if value.startswith("*"):
-            return rows.filter(name__contains=value[1:])
-        return job_queries.name_starts_with(rows, value)
-
-    def keep_reasons(self, rows: QuerySet[Job], _name: str, value: list[str]) -> QuerySet[Job]:
-        return job_queries.with_attempt(rows, reason__in=value) if value else rows
-
-    def keep_hosts(self, rows: QuerySet[Job], _name: str, value: list[str]) -> QuerySet[Job]:
-        return job_queries.with_attempt(rows, nodename__in=value)
-
-    def keep_batches(self, rows: QuerySet[Job], _name: str, value: list[str]) -> QuerySet[Job]:
-        return job_queries.with_attempt(rows, executor_id__in=value)
-
-    def keep_runs(self, rows: QuerySet[Job], _name: str, value: list[int]) -> QuerySet[Job]:
-        return job_queries.with_attempt(rows, workflow_run_id__in=value)
-
-    def keep_upstreams(self, rows: QuerySet[Job], _name: str, value: list[int]) -> QuerySet[Job]:
-        return rows.filter(job_id__in=JobEdge.objects.filter(downstream_id__in=value).values("upstream_id"))
-
-    def keep_downstreams(self, rows: QuerySet[Job], _name: str, value: list[int]) -> QuerySet[Job]:
-        return rows.filter(job_id__in=JobEdge.objects.filter(upstream_id__in=value).values("downstream_id"))
 
 
 class RunFilter(UrlFilterSet):

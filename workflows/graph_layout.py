@@ -8,13 +8,14 @@ Boxes are named by numbers that are not negative; negative ones are the empty pl
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 Node = int
 Edge = tuple[Node, Node]
 SWEEPS = 6
+ARROW = 7  # how far the arrow at the end of a line reaches
 NO_TIMES: Mapping[Node, float] = {}
 
 
@@ -37,7 +38,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Line:
     """An edge as an SVG path. `is_longest`: on the longest chain; `is_back`: it closes a cycle; `middle`: of its first
-    piece, where words may stand."""
+    piece, where words may stand; `source`: where it begins; `tip`: of its arrow; `is_direct`: from one layer to the next."""
 
     start: Node
     end: Node
@@ -45,6 +46,9 @@ class Line:
     is_longest: bool
     is_back: bool
     middle: Place
+    source: Place
+    tip: Place
+    is_direct: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +177,9 @@ def _places(rows: list[list[Node]], real: dict[Node, int], sizes: Sizes) -> tupl
     places: dict[Node, Place] = {}
     for index, row in enumerate(rows):
         x = sizes.margin + index * (sizes.box_width + sizes.gap_x)
-        y = sizes.margin + (tallest - heights[index]) / 2
+        y = sizes.margin + (tallest - heights[index]) // 2
         for node in row:
-            places[node] = Place(round(x, 1), round(y, 1))
+            places[node] = Place(x, y)
             y += (sizes.box_height if node in real else sizes.thin) + sizes.gap_y
     return places, tallest + 2 * sizes.margin
 
@@ -189,36 +193,52 @@ def _middle(way: Sequence[Node], places: dict[Node, Place], real: dict[Node, int
     """Of the first piece of a line."""
     first, second = (_height(node, places, real, sizes) for node in way[:2])
     x = (places[way[0]].x + sizes.box_width + places[way[1]].x) / 2
-    return Place(round(x, 1), round((first + second) / 2, 1))
+    return Place(x, (first + second) / 2)
 
 
-def _n(value: float) -> str:
-    return f"{round(value, 1):g}"
+def steps(*values: float) -> str:
+    """Numbers of a path, as short as it can be: a minus parts them as well as a blank."""
+    return " ".join(f"{value:.0f}" for value in values).replace(" -", "-")
+
+
+def curve(right: float, down: float) -> str:
+    """A piece of a line that begins and ends level."""
+    return f"c{steps(right // 2, 0, right - right // 2, down, right, down)}" if down else f"h{right:.0f}"
 
 
 def _path(way: Sequence[Node], places: dict[Node, Place], real: dict[Node, int], sizes: Sizes) -> str:
-    """A smooth line from the right side of the first box to the left side of the last."""
+    """A smooth line from the right side of the first box to the arrow at the left side of the last; what follows its
+    beginning is relative, which is half as long."""
     x, y = places[way[0]].x + sizes.box_width, _height(way[0], places, real, sizes)
-    parts = [f"M{_n(x)},{_n(y)}"]
+    parts = [f"M{x:.0f},{y:.0f}"]
     for node in way[1:]:
-        to_x, to_y = places[node].x, _height(node, places, real, sizes)
-        bend = (to_x - x) / 2
-        curve = f"C{_n(x + bend)},{_n(y)} {_n(to_x - bend)},{_n(to_y)} {_n(to_x)},{_n(to_y)}"
-        parts.append(f"H{_n(to_x)}" if y == to_y else curve)
-        x, y = to_x, to_y
+        right, down = places[node].x - x, _height(node, places, real, sizes) - y
+        if node in real:
+            right -= ARROW - 1
+        parts.append(curve(right, down))
+        x, y = x + right, y + down
         if node not in real:
             x += sizes.box_width
-            parts.append(f"H{_n(x)}")
-    return " ".join(parts)
+            parts.append(f"h{sizes.box_width:.0f}")
+    return "".join(parts)
 
 
-def _back_path(start: Place, end: Place, sizes: Sizes) -> tuple[str, bool, bool, Place]:
-    """What `Line` wants to know of a line that closes a cycle."""
-    x, y = start.x + sizes.box_width / 2, start.y + sizes.box_height
-    to_x, to_y = end.x + sizes.box_width / 2, end.y + sizes.box_height
-    low = max(y, to_y) + sizes.gap_y
-    path = f"M{x:.1f},{y:.1f} C{x:.1f},{low:.1f} {to_x:.1f},{low:.1f} {to_x:.1f},{to_y:.1f}"
-    return path, False, True, Place(round((x + to_x) / 2, 1), round(low, 1))
+def _forward_line(way: Sequence[Node], on_chain: Container[Edge], places: dict[Node, Place], real: dict[Node, int], sizes: Sizes) -> Line:  # fmt: skip
+    start, end = way[0], way[-1]
+    source = Place(places[start].x + sizes.box_width, _height(start, places, real, sizes))
+    tip = Place(places[end].x, _height(end, places, real, sizes))
+    path, middle = _path(way, places, real, sizes), _middle(way, places, real, sizes)
+    return Line(start, end, path, (start, end) in on_chain, False, middle, source, tip, len(way) == 2)
+
+
+def _back_line(edge: Edge, places: dict[Node, Place], sizes: Sizes) -> Line:
+    """A line that closes a cycle: below the boxes, from one to the other."""
+    start, end = (places[node] for node in edge)
+    x, y = start.x + sizes.box_width // 2, start.y + sizes.box_height
+    tip = Place(end.x + sizes.box_width // 2, end.y + sizes.box_height)
+    low, right, down = max(y, tip.y) + sizes.gap_y - y, tip.x - x, tip.y + ARROW - 1 - y
+    path = f"M{x:.0f},{y:.0f}c{steps(0, low, right, low, right, down)}"
+    return Line(*edge, path, False, True, Place((x + tip.x) / 2, y + low), Place(x, y), tip, False)
 
 
 def draw(
@@ -238,11 +258,8 @@ def draw(
     rows, short, ways = _with_ways(layer, forward)
     _sweep(rows, short)
     places, height = _places(rows, layer, sizes)
-    lines = [
-        Line(a, b, _path(way, places, layer, sizes), (a, b) in on_chain, False, _middle(way, places, layer, sizes))
-        for (a, b), way in ways.items()
-    ]
-    lines += [Line(a, b, *_back_path(places[a], places[b], sizes)) for a, b in sorted(back)]
+    lines = [_forward_line(way, on_chain, places, layer, sizes) for way in ways.values()]
+    lines += [_back_line(edge, places, sizes) for edge in sorted(back)]
     width = 2 * sizes.margin + len(rows) * sizes.box_width + max(0, len(rows) - 1) * sizes.gap_x
     height += sizes.gap_y if back else 0
-    return Drawing({node: places[node] for node in known}, lines, round(width, 1), round(height, 1), chain)
+    return Drawing({node: places[node] for node in known}, lines, width, height, chain)

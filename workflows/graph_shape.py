@@ -39,6 +39,21 @@ class Upstreams:
     def edge_count(self) -> int:
         return len(self._positions)
 
+    def turn_round(self) -> Upstreams:
+        """Of each job those that wait for it."""
+        ends = array("I", bytes(4 * len(self._ends)))
+        for up in self._positions:
+            ends[up + 1] += 1
+        for job in range(1, len(ends)):
+            ends[job] += ends[job - 1]
+        turned, free = Upstreams(), array("I", ends)
+        turned._ends, turned._positions = ends, array("I", bytes(4 * len(self._positions)))
+        for job, ups in enumerate(self):
+            for up in ups:
+                turned._positions[free[up]] = job
+                free[up] += 1
+        return turned
+
     def count(self, job: int) -> int:
         return self._ends[job + 1] - self._ends[job]
 
@@ -89,11 +104,8 @@ def find_levels(upstreams: Upstreams) -> tuple[list[int], list[int]]:
 
 def _find_levels_in_any_order(upstreams: Upstreams, levels: list[int]) -> tuple[list[int], list[int]]:
     total = len(levels)
-    downstreams: list[list[int]] = [[] for _ in range(total)]
-    left = [upstreams.count(position) for position in range(total)]
-    for position, ups in enumerate(upstreams):
-        for up in ups:
-            downstreams[up].append(position)
+    left = array("I", (upstreams.count(position) for position in range(total)))
+    downstreams = upstreams.turn_round()
     ready = [position for position in range(total) if left[position] == 0]
     seen = 0
     while ready:
@@ -109,12 +121,14 @@ def _find_levels_in_any_order(upstreams: Upstreams, levels: list[int]) -> tuple[
 
 def find_cycle(upstreams: Upstreams, stuck: Sequence[int]) -> list[int]:
     """One cycle among the stuck positions: from any of them, walking up stuck upstreams must come round."""
-    inside = set(stuck)
-    seen: dict[int, int] = {}
-    walk: list[int] = []
+    is_inside = bytearray(len(upstreams))
+    for position in stuck:
+        is_inside[position] = 1
+    place = array("I", bytes(4 * len(upstreams)))  # in the walk, from 1 on
+    walk = array("I")
     position = stuck[0]
-    while position not in seen:
-        seen[position] = len(walk)
+    while not place[position]:
         walk.append(position)
-        position = next(up for up in upstreams[position] if up in inside)
-    return walk[seen[position] :][::-1]
+        place[position] = len(walk)
+        position = next(up for up in upstreams[position] if is_inside[up])
+    return list(walk[place[position] - 1 :][::-1])

@@ -8,15 +8,23 @@ from typing import Any
 
 import msgspec
 
-from workflows.graph import GraphError, Header, InvalidGraph, JobInput, check_header
-from workflows.json_keys import find_doubled_keys
+from workflows.graph import MAX_JOBS, GraphError, Header, InvalidGraph, JobInput, check_header
+from workflows.json_keys import find_doubled_keys, has_more_parts_than
 
 MOST_MENDED = 20_000
+MOST_NAMED = 100_000
+MOST_PARTS = 4 * MAX_JOBS + 1000  # a job is an object with at most a list and two objects in it
 Kind = type[Header] | type[JobInput]
+
+
+class _Counted(msgspec.Struct, gc=False):
+    """Any object, of which nothing is kept: a tenth of what a job takes."""
+
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _HEADER = msgspec.json.Decoder(Header)
 _JOBS = msgspec.json.Decoder(list[JobInput])
+_COUNTED_JOBS = msgspec.json.Decoder(list[_Counted])
 _RAW_JOBS = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _JOB = msgspec.json.Decoder(JobInput)
@@ -48,6 +56,21 @@ def split_body(body: bytes) -> tuple[dict[str, msgspec.Raw], msgspec.Raw]:
     if jobs is None:
         raise InvalidGraph([GraphError("missing-jobs", "jobs", "`jobs` is missing: a list of at least one job.")])
     return fields, jobs
+
+
+def refuse_too_much(body: bytes, jobs: msgspec.Raw) -> None:
+    """Before anything is made of it: what no graph can be. Raises InvalidGraph."""
+    if has_more_parts_than(MOST_PARTS, body):
+        detail = (
+            f"The body holds over {MOST_PARTS:,} objects and lists; {MAX_JOBS:,} jobs, the most possible, have less."
+        )
+        raise InvalidGraph([GraphError("too-many-jobs", "jobs", detail)])
+    try:
+        count = len(_COUNTED_JOBS.decode(jobs)) if body.count(b"{") > MAX_JOBS else 0
+    except _UNREADABLE:
+        return  # no list of objects: said where the jobs are read
+    if count > MAX_JOBS:
+        raise InvalidGraph([GraphError("too-many-jobs", "jobs", f"{count:,} jobs; at most {MAX_JOBS:,} are possible.")])
 
 
 def find_doubled(body: bytes) -> list[GraphError]:
@@ -104,8 +127,10 @@ def _name_bad_jobs(body: bytes, first: int, error: Exception) -> list[GraphError
     except _UNREADABLE:
         message, path = _locate(error, "jobs") if isinstance(error, msgspec.ValidationError) else (str(error), "jobs")
         return [GraphError("invalid-json", path, f"`jobs` is not a list of jobs: {message}")]
-    errors = []
+    errors: list[GraphError] = []
     for position, raw in enumerate(raw_jobs, first):
+        if len(errors) >= MOST_NAMED:
+            break
         try:
             _JOB.decode(raw)
         except msgspec.ValidationError as problem:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from workflows.graph_layout import Drawing, Edge, Line, layers_of, split_cycles
+from workflows.graph_layout import Edge, Line, layers_of, split_cycles
 
 # Of up to so many lines each can be followed
 MOST_LINES = 120
-BYTES, LINE_BYTES = 8_000, 110  # what all of them may cost in the page, and each beside its path, with its number
+MOST_LABELLED = 100
+BYTES = 4_500  # what all of them may cost in the page
+LINE_BYTES, LABEL_BYTES = 4, 36  # what each does beside its path, and the number beside it
 
 
 def thin(nodes: Sequence[int], edges: Mapping[Edge, int]) -> dict[Edge, int]:
@@ -38,16 +40,24 @@ def _reduce(nodes: Sequence[int], forward: Sequence[Edge]) -> list[Edge]:
     return kept
 
 
-def choose_lines(drawing: Drawing, edges: Mapping[Edge, int]) -> list[Line]:
-    """Those of the longest chain, then those that stand for most dependencies, as far as the room goes."""
-    ordered = sorted(
-        drawing.lines, key=lambda line: (not line.is_longest, -edges[line.start, line.end], line.start, line.end)
-    )
+def choose_lines(lines: Sequence[Line], edges: Mapping[Edge, int], spent: int = 0) -> list[Line]:
+    """Those of the longest chain, then those that stand for most dependencies, as far as the room goes. `spent`: what
+    bundles take of it."""
+    ordered = sorted(lines, key=lambda line: (not line.is_longest, -edges[line.start, line.end], line.start, line.end))
     chosen: list[Line] = []
-    left = BYTES
+    left = BYTES - spent
     for line in ordered:
-        left -= LINE_BYTES + len(line.path)
+        left -= _bytes_of(line)
         if left < 0 and not line.is_longest:
             break
         chosen.append(line)
     return chosen
+
+
+def have_room_for_labels(lines: Sequence[Line]) -> bool:
+    """Lines come before the numbers beside them; of too many lines nobody could tell which is meant."""
+    return len(lines) <= MOST_LABELLED and sum(_bytes_of(line) + LABEL_BYTES for line in lines) <= BYTES
+
+
+def _bytes_of(line: Line) -> int:
+    return len(line.path) + LINE_BYTES

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+_TEXT_OR_OPENER = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]', re.DOTALL)
+
+
+def has_more_parts_than(most: int, body: bytes) -> bool:
+    """Whether this text opens more objects and lists than that; told without making any of them."""
+    if body.count(b"[") + body.count(b"{") <= most:
+        return False
+    found = 0
+    for match in _TEXT_OR_OPENER.finditer(body):  # those in texts do not count
+        found += body[match.start()] != 0x22
+        if found > most:
+            return True
+    return False
 
 
 class _Paths(list[str]):

@@ -19,7 +19,7 @@ class Look:
 WAITING = Look("waiting", "waiting", "circle-dotted", "waits for its upstreams, or for a resume")
 BLOCKED = Look("blocked", "blocked", "ban", "waits for a job that failed")
 QUEUED = Look("queued", "queued", "clock", "next to be submitted")
-SUBMITTED = Look("submitted", "submitted", "send", "handed to the batch system")
+SUBMITTED = Look("submitted", "submitted", "send", "its executor has it; it has not started")
 RUNNING = Look("running", "running", "player-play", "running now")
 RETRYING = Look("retrying", "retrying", "refresh", "an attempt failed; another one follows")
 FAILED = Look("failed", "failed", "circle-x", "all attempts failed")
@@ -43,9 +43,11 @@ WORKFLOW: dict[str, Look] = {
 }
 # What pages count: "B" stands for those in G that are blocked.
 SHOWN: dict[str, Look] = {"G": WAITING, "B": BLOCKED, **{letter: look for letter, look in JOB.items() if letter != "G"}}
+# The filters of the job table that find what is counted under a letter, where that is not the status alone.
+SHOWN_FILTERS = {"B": {"blocked": "1"}, "G": {"status": "G", "blocked": "0"}}
 INSTANCE: dict[str, Look] = {
-    "I": Look("queued", "being submitted", "clock", "about to be handed to the batch system"),
-    "B": Look("submitted", "in the batch queue", "send", "the batch system has it; it has not started"),
+    "I": Look("queued", "being submitted", "clock", "about to be handed to its executor"),
+    "B": Look("submitted", "in the queue", "send", "its executor has it; it has not started"),
     "R": RUNNING,
     "E": Look("failed", "failed", "circle-x", "ended with an error"),
     "D": DONE,
@@ -54,6 +56,16 @@ KINDS: dict[str, dict[str, Look]] = {"job": SHOWN, "workflow": WORKFLOW, "run": 
 
 BAR_ORDER = "DRIQGBEF"
 BAR_WIDTH, BAR_GAP, BAR_LEAST = 400.0, 2.0, 3.0
+
+
+def shown_letter(status: str, blocked_by: int | None) -> str:
+    """What pages count a job under: "B" where it waits for the failed job `blocked_by`."""
+    return "B" if status == "G" and blocked_by is not None else status
+
+
+def filters_of(letter: str) -> dict[str, str]:
+    """The filters of the job table that find what is counted under this letter."""
+    return SHOWN_FILTERS.get(letter) or {"status": letter}
 
 
 @dataclass(frozen=True, slots=True)

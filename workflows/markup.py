@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from workflows import looks, words
+from workflows.directions import turns
 from workflows.models import RunForecast, WorkflowRun
 
 SPRITE = "icons.svg"
@@ -31,6 +32,12 @@ def _sign_of(found: re.Match[bytes]) -> bytes:
     code = found[0][0]
     sign = chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
     return sign.encode()
+
+
+def apart(text: object) -> SafeString:
+    """Text of somebody's beside ours: written from right to left, it changes the order of nothing but itself."""
+    plain = text if isinstance(text, str) else str(text)
+    return format_html("<bdi>{}</bdi>", plain) if turns(plain) else format_html("{}", plain)
 
 
 def icon(name: str, classes: str = "") -> SafeString:

@@ -18,6 +18,7 @@ from django.middleware.common import CommonMiddleware
 from django.utils.module_loading import import_string
 
 from workflows.digits import read_digits
+from workflows.markup import make_unseen_seen
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -122,6 +123,19 @@ class SlashMiddleware(CommonMiddleware):
 
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:
         return not request.path.startswith("/api/") and super().should_redirect_with_slash(request)
+
+
+class UnseenMiddleware:
+    """No page holds a character that nobody sees: whatever page it is, one that tells of an error too."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not response.streaming and response.headers.get("Content-Type", "").startswith("text/html"):
+            response.content = make_unseen_seen(response.content)
+        return response
 
 
 class SameOriginMiddleware:

@@ -20,6 +20,7 @@ from workflows import bell, lifecycle
 from workflows.actor import Actor
 from workflows.audit import write_audit
 from workflows.bulk import chunked
+from workflows.directions import fenced
 from workflows.models import Job, Operation, OperationItem, Workflow, WorkflowRun
 from workflows.models.operations import UNCONFIRMED
 from workflows.permissions import Person, is_owner, may_operate, may_stop
@@ -136,7 +137,7 @@ def plan(name: str, counted: Counted, samples: Sequence[Sequence[str]], said: st
     acted = sum(number for (_, is_acted), number in merged.items() if is_acted)
     skipped = sum(merged.values()) - acted
     sentence = f"{acted:,} of {plural(acted + skipped, 'chosen job')}" if skipped else plural(acted)
-    sentence += f" ({said})." + (f" {plural(skipped)} skipped: {action.otherwise}." if skipped else "")
+    sentence += f" ({fenced(said)})." + (f" {plural(skipped)} skipped: {action.otherwise}." if skipped else "")
     return make_plan(sentence, rows, ["What they wrote is written over."] if name == "rerun" and acted else [])
 
 

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db.models import Q, QuerySet
 
+from workflows.directions import fenced
 from workflows.models import Workflow
 from workflows.roles import roles_of
 
@@ -97,8 +98,10 @@ def may_write_notes(user: Person, workflow: Workflow) -> bool:
 
 def who_may_operate(workflow: Workflow) -> str:
     """For the reason beside a button: `the owner (alice) and the group fits`."""
-    owner = f"the owner ({workflow.user})"
-    return f"{owner} and the group {workflow.group}" if workflow.group_may_operate and workflow.group_id else owner
+    owner = f"the owner ({fenced(workflow.user)})"
+    return (
+        f"{owner} and the group {fenced(workflow.group)}" if workflow.group_may_operate and workflow.group_id else owner
+    )
 
 
 def groups_of(user: User) -> QuerySet[Group]:

@@ -13,6 +13,7 @@ from django.db.models import Count, OuterRef, Subquery, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
+from workflows.directions import fenced
 from workflows.lifecycle import MoreAsked
 from workflows.lifecycle.asking import GROWTH
 from workflows.lifecycle.steering import refuse_unknown_tags
@@ -20,20 +21,22 @@ from workflows.models import Job, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.models.definition import COUNT_FIELDS
 from workflows.models.execution import LIVE_LETTERS
 from workflows.scope import Scope, find_downstream
-from workflows.state_machine import JobStatus, Reason, RunStatus
+from workflows.state_machine import JobStatus, Reason, RunStatus, WorkflowStatus
 
 SAMPLES, SAMPLED = 3, 1_000
 DOWNSTREAMS_READ = 2_000
-KEPT, AGAIN, FIRST, ADOPTED = "kept", "tried again", "first try", "still live"
+KEPT, AGAIN, FIRST, OPEN, ADOPTED = "kept", "tried again", "first try", "not done yet", "still live"
 WHAT_OF: dict[str, tuple[str, str]] = {
     JobStatus.DONE: (KEPT, "done; it is not run again"),
     JobStatus.ERROR_FATAL: (AGAIN, "failed; gets all its attempts anew"),
     JobStatus.ERROR_RECOVERABLE: (AGAIN, "failed, attempts were left"),
-    JobStatus.QUEUED: (FIRST, "was queued"),
-    JobStatus.REGISTERED: (FIRST, "has not run yet"),
+    JobStatus.QUEUED: (OPEN, "was queued"),
+    JobStatus.REGISTERED: (OPEN, "has not run, or was ended before it was done"),
     JobStatus.INSTANTIATED: (ADOPTED, "an attempt is live"),
     JobStatus.RUNNING: (ADOPTED, "an attempt is live"),
 }
+
+NEVER_RAN = "has not run yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,12 @@ def plan_start(workflow: Workflow, scope: Scope, resume: str, more: MoreAsked | 
     kept = sum(row.jobs for row in rows if row.what == KEPT)
     again = sum(row.jobs for row in rows if row.what == AGAIN)
     first = sum(row.jobs for row in rows if row.what == FIRST)
+    unfinished = sum(row.jobs for row in rows if row.what == OPEN)
     live = sum(row.jobs for row in rows if row.what == ADOPTED)
-    if not (again or first or live):
+    if not (again or first or unfinished or live):
         return make_plan(f"All {plural(kept)} are done; there is nothing to run.", rows, [])
-    parts = [f"{plural(kept)} kept", f"{again:,} tried again", f"{first:,} run for the first time"]
+    rest = f"{first:,} run for the first time" if first else f"{unfinished:,} not done yet"
+    parts = [f"{plural(kept)} kept", f"{again:,} tried again", rest]
     if live:
         parts.append(f"{live:,} still live")
     outside = workflow.dag.job_count - sum(row.jobs for row in rows)
@@ -92,6 +97,8 @@ def _rows(workflow: Workflow, scope: Scope) -> list[PlanRow]:
     samples: dict[tuple[str, str, str], list[str]] = {}
     for tag, status, count in _count(workflow, scope):
         what, reason = WHAT_OF[status]
+        if what == OPEN and workflow.status == WorkflowStatus.CREATED:
+            what, reason = FIRST, NEVER_RAN
         merged[tag, what, reason] = merged.get((tag, what, reason), 0) + count
         samples.setdefault((tag, what, reason), []).extend(names.get((tag, status), []))
     return [
@@ -157,6 +164,7 @@ def _failure_warnings(workflow: Workflow, scope: Scope, more: MoreAsked) -> Iter
     failed = scope.select(workflow.dag_id).filter(status=JobStatus.ERROR_FATAL.value).order_by()
     counted = list(failed.values_list("error_group__reason", "error_group__state").annotate(n=Count("pk")))
     total = sum(row[2] for row in counted)
+    by_themselves = [row for row in counted if row[0] not in (None, Reason.KILLED.value)]
     for reason, is_raised, what in (
         (Reason.MEMORY, more.memory, "memory"),
         (Reason.RUNTIME, more.runtime, "run time"),
@@ -166,7 +174,7 @@ def _failure_warnings(workflow: Workflow, scope: Scope, more: MoreAsked) -> Iter
             yield f"{short:,} of {plural(total)} failed over {what} and will ask for {GROWTH:g} times as much."
         elif short:
             yield f"{short:,} of {plural(total)} failed over {what} and would ask for the same again."
-    if total and not any(state == "fixed" for _, state, _ in counted):
+    if by_themselves and not any(state == "fixed" for _, state, _ in counted):
         yield "No group of these failures is marked fixed: what made them fail may still be there."
 
 
@@ -174,7 +182,7 @@ def plan_stop(run: WorkflowRun, mode: str, counted: tuple[int, int] | None = Non
     """What a stop would end or wait for. `counted`: the running and the submitted attempts, where they are known."""
     running, queued = counted if counted is not None else _count_live(run)
     if mode == "drain":
-        sentence = f"{plural(running)} running and {queued:,} submitted are let finish; nothing new starts."
+        sentence = f"{plural(running)} running and {queued:,} submitted are let finish; nothing more is submitted."
     else:
         sentence = f"{plural(running)} running and {queued:,} submitted are ended; what is done stays done."
     rows = [PlanRow("", "running", running, ""), PlanRow("", "submitted", queued, "")]
@@ -208,7 +216,9 @@ def plan_rerun(job: Job, with_downstream: bool) -> Plan:
     done = counts.get(JobStatus.DONE, 0)
     live = counts.get(JobStatus.INSTANTIATED, 0) + counts.get(JobStatus.RUNNING, 0)
     rest = len(ids) - done - live
-    sentence = f"{job.name} runs again" + (f", and {plural(len(ids) - 1)} behind it" if with_downstream else "") + "."
+    sentence = (
+        f"{fenced(job.name)} runs again" + (f", and {plural(len(ids) - 1)} behind it" if with_downstream else "") + "."
+    )
     rows_shown = [
         PlanRow("", "run again", done, "done; what they wrote is written over"),
         PlanRow("", "tried", rest, "not done"),
@@ -233,8 +243,8 @@ def plan_done(job: Job) -> Plan:
     """What marking a job done would do."""
     waiting = job.downstream_edges.count()
     if job.status == JobStatus.DONE:
-        return make_plan(f"{job.name} is done already.", [], [])
-    sentence = f"{job.name} counts as done without running, on your word; {plural(waiting)} wait for it."
+        return make_plan(f"{fenced(job.name)} is done already.", [], [])
+    sentence = f"{fenced(job.name)} counts as done without running, on your word; {plural(waiting)} {'waits' if waiting == 1 else 'wait'} for it."
     live = job.status in (JobStatus.INSTANTIATED, JobStatus.RUNNING)
     return make_plan(sentence, [], ["An attempt of it is live; stop that first."] if live else [])
 
@@ -251,9 +261,11 @@ def plan_limits(workflow: Workflow, run_limit: int | None, tag_limits: Mapping[s
     rows = [PlanRow(tag, "live", now, _say_limit(before, after)) for tag, now, before, after in asked]
     over = [tag or "the workflow" for tag, now, _, after in asked if after is not None and now > after]
     warnings = (
-        [f"More are live now in {', '.join(over)}: they go on; nothing new starts until fewer are."] if over else []
+        [f"More are live now in {', '.join(map(fenced, over))}: they go on; nothing more is submitted until fewer are."]
+        if over
+        else []
     )
-    return make_plan("; ".join(f"{row.tag or 'Workflow'}: {row.reason}" for row in rows) + ".", rows, warnings)
+    return make_plan("; ".join(f"{fenced(row.tag or 'Workflow')}: {row.reason}" for row in rows) + ".", rows, warnings)
 
 
 def _say_limit(before: int | None, after: int | None) -> str:

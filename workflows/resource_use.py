@@ -1,16 +1,14 @@
-"""Pure: what attempts asked for and used, by tag, and how memory and run time go together."""
+"""Pure: what attempts asked for and used, by tag."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from workflows.requests import Suggestion, format_runtime, from_samples, request_line, suggest_memory, suggest_runtime
 
 GB = 10**9
-COLUMNS, ROWS = 24, 16
-IDS_PER_CELL = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +80,6 @@ class TagUse:
         return " and ".join(parts)
 
 
-@dataclass(slots=True)
-class Cell:
-    """A field of the map: memory from and to in GB, run time from and to in seconds, jobs in it."""
-
-    column: int
-    row: int
-    memory: tuple[float, float]
-    time: tuple[float, float]
-    jobs: int = 0
-    ids: list[int] = field(default_factory=list)
-
-
 def spread(values: Iterable[float]) -> Spread:
     ordered = sorted(values)
     if not ordered:
@@ -142,35 +128,8 @@ def _unused_slots(attempts: Sequence[Attempt]) -> float | None:
     return sum(unused) / 3600 if unused else None
 
 
-def make_map(attempts: Sequence[Attempt]) -> list[Cell]:
-    """The cells that are not empty, of a map of 24 by 16 from zero to the largest memory and run time."""
-    points = [
-        (a.memory_used, a.time_used, a.job_id)
-        for a in attempts
-        if a.memory_used is not None and a.time_used is not None
-    ]
-    if not points:
-        return []
-    width = (max(memory for memory, _, _ in points) or 1.0) / COLUMNS
-    height = (max(time for _, time, _ in points) or 1.0) / ROWS
-    cells: dict[tuple[int, int], Cell] = {}
-    for memory, time, job_id in points:
-        column, row = min(COLUMNS - 1, int(memory / width)), min(ROWS - 1, int(time / height))
-        edges = (column * width, (column + 1) * width), (row * height, (row + 1) * height)
-        cell = cells.setdefault((column, row), Cell(column, row, *edges))
-        cell.jobs += 1
-        if len(cell.ids) < IDS_PER_CELL and job_id not in cell.ids:
-            cell.ids.append(job_id)
-    return [cells[key] for key in sorted(cells)]
-
-
 def read_use(stored: Mapping[str, Any]) -> TagUse:
     """Back from `dataclasses.asdict`."""
     spreads = {name: Spread(**stored[name]) for name in ("memory", "time")}
     hints = {name: Suggestion(**stored[name]) for name in ("memory_hint", "time_hint")}
     return TagUse(**{**stored, **spreads, **hints})
-
-
-def read_cell(stored: Mapping[str, Any]) -> Cell:
-    """Back from `dataclasses.asdict`."""
-    return Cell(**{**stored, "memory": tuple(stored["memory"]), "time": tuple(stored["time"])})

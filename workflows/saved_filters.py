@@ -9,7 +9,8 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 
-from workflows.filters import JobFilter, WorkflowFilter
+from workflows.filters import WorkflowFilter
+from workflows.job_filters import JobFilter
 from workflows.models import Preferences, SavedFilter
 from workflows.transactions import write_transaction
 from workflows.url_filters import ATTRIBUTE, UrlFilterSet, without_empty

@@ -12,7 +12,7 @@ from workflows.graph import Graph
 from workflows.grouping import group_jobs
 from workflows.models import Workflow
 from workflows.permissions import is_owner
-from workflows.planning import FIRST, SAMPLES, Plan, PlanRow, make_plan, plural
+from workflows.planning import FIRST, NEVER_RAN, SAMPLES, Plan, PlanRow, make_plan, plural
 from workflows.scope import Scope
 from workflows.state_machine import WorkflowStatus
 
@@ -56,8 +56,7 @@ def _plan_new(graph: Graph) -> Plan:
     for group, job in zip(groups, graph.jobs, strict=True):
         names[group.name].append(job.name)
     rows = [
-        PlanRow(tag, FIRST, len(members), "has not run yet", tuple(members[:SAMPLES]))
-        for tag, members in sorted(names.items())
+        PlanRow(tag, FIRST, len(members), NEVER_RAN, tuple(members[:SAMPLES])) for tag, members in sorted(names.items())
     ]
     sentence = f"A new workflow of {plural(len(graph.jobs))} with {plural(graph.edge_count, 'edge')}."
     return make_plan(sentence, rows, [])

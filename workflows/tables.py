@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from workflows import explain, markup, words
+from workflows import explain, looks, markup, words
 from workflows.masking import mask_secrets
 from workflows.models import ErrorGroup, Job, JobInstance
 from workflows.models.definition import LIVE_LETTERS
@@ -35,7 +35,7 @@ def ran_seconds(attempt: JobInstance | None) -> float | None:
 
 def shown_letter(job: Job) -> str:
     """The letter of what pages show: B for a waiting job that is blocked."""
-    return "B" if job.status == "G" and job.blocked_by is not None else job.status
+    return looks.shown_letter(job.status, job.blocked_by)
 
 
 class JobTable(dt.Table):

@@ -14,7 +14,7 @@ PARTS = {
     "upstreams": "waiting for upstreams",
     "held": "ready but held back by a limit or a hold",
     "before": "waiting for upstreams or a limit (not known which)",
-    "queue": "in the batch queue",
+    "queue": "submitted but not started",
     "computing": "computing",
     "retries": "in attempts that failed",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,9 @@ from django.utils import timezone
 
 from workflows import words
 from workflows.digits import read_digits
+from workflows.directions import fenced
 from workflows.queries.counting import count_each
+from workflows.ranges import Range, read_range
 
 PLACE_NAMES = frozenset({"after", "before", "groups_after", "v", "export"})
 """Where one stands in a list, and how it is wanted: the only parameters that a change of its filters leaves behind"""
@@ -110,6 +112,27 @@ class NumbersFilter(ManyFilter):
 
 class UuidsFilter(ManyFilter):
     field_class = ManyUuids
+
+
+class ManyRanges(ManyWords):
+    def to_python(self, value: Any) -> list[Range]:  # type: ignore[override]
+        texts = super().to_python(value)
+        ranges = [found for text in texts if (found := read_range(text))]
+        if len(ranges) < len(texts):
+            raise forms.ValidationError(
+                "write from and to with a - between them, as in 1.5-3; one of them may be missing"
+            )
+        return ranges
+
+
+class RangesFilter(ManyFilter):
+    """`in_words` says for people what one of its ranges means."""
+
+    field_class = ManyRanges
+
+    def __init__(self, *args: Any, in_words: Callable[[Range], str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.in_words = in_words
 
 
 class IdsField(forms.Field):
@@ -235,9 +258,9 @@ class UrlFilterSet(df.FilterSet):
             rest.pop(view_name, None)
         rest.setlist(name, [item for item in rest.getlist(name) if item != value])
         label = (
-            f"{self.label_of(name)}: {self.word_of(name, value)}"
+            f"{fenced(self.label_of(name))}: {fenced(self.word_of(name, value))}"
             if is_understood
-            else f"not understood: {name}={value}"
+            else f"not understood: {fenced(name)}={fenced(value)}"
         )
         return Chip(label, rest.urlencode(), is_understood)
 
@@ -251,7 +274,11 @@ class UrlFilterSet(df.FilterSet):
         return str(self.filters[name].label or name)
 
     def word_of(self, name: str, value: str) -> str:
-        choices = getattr(self.filters[name], "extra", {}).get("choices") or ()
+        one = self.filters[name]
+        if isinstance(one, RangesFilter):
+            found = read_range(value)
+            return one.in_words(found) if found else value
+        choices = getattr(one, "extra", {}).get("choices") or ()
         return str(dict(choices).get(value, value))
 
     @property

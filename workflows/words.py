@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from workflows import looks
 from workflows.digits import read_digits
+from workflows.directions import fenced
 from workflows.state_machine import Reason
 
 GB = 10**9
@@ -92,7 +93,12 @@ def seconds_between(start: datetime | None, end: datetime | None) -> float | Non
 
 def attempts(used: int, most: int, *, is_live: bool) -> str:
     """`attempt 1 of 3` while one is live, which is not used up yet; else `1 of 3 attempts used`."""
-    return f"attempt {used + 1:,} of {most:,}" if is_live else f"{used:,} of {most:,} attempts used"
+    return f"attempt {used + 1:,} of {most:,}" if is_live else f"{used:,} of {plural(most, 'attempt')} used"
+
+
+def all_attempts(most: int) -> str:
+    """`All 3 attempts are`, `Its only attempt is`."""
+    return "Its only attempt is" if most == 1 else f"All {most:,} attempts are"
 
 
 def signal_name(number_: int) -> str:
@@ -102,7 +108,7 @@ def signal_name(number_: int) -> str:
 def reason_sentence(instance: Mapping[str, object]) -> str:
     """Why an attempt ended, with its numbers. `instance` holds the fields of a JobInstance; '' if it did not fail."""
     reason = str(instance.get("reason") or "")
-    host = f" on {instance['nodename']}" if instance.get("nodename") else ""
+    host = f" on {fenced(instance['nodename'])}" if instance.get("nodename") else ""
     if reason == Reason.EXIT:
         return f"Exit code {_known(instance.get('exit_code'))}{host}"
     evidence = str(instance.get("evidence") or "")
@@ -118,17 +124,17 @@ def reason_sentence(instance: Mapping[str, object]) -> str:
         return f"Lost after its start{host}: {absent}{_told_by_accounting(evidence)}"
     if reason == Reason.KILLED:
         who = instance.get("kill_asked_by")
-        return f"Killed by {who}" if who else "Killed by a person"
+        return f"Killed by {fenced(who)}" if who else "Killed by a person"
     if reason == Reason.REFUSED:
         said = evidence.removeprefix("Refused:").strip().rstrip(".")[:MOST_SAID]
-        return f"Refused by {instance.get('executor_type')}: {said or 'it will never run this request'}"
+        return f"Refused by {fenced(instance.get('executor_type'))}: {fenced(said) if said else 'it will never run this request'}"
     return "Never started; not counted as an attempt" if reason == Reason.VOID else ""
 
 
 def _told_by_accounting(evidence: str) -> str:
     """The batch system's own words, which stand in brackets at the end of the evidence."""
     found = _IN_BRACKETS.search(evidence)
-    return f" (accounting: {found[1][:MOST_SAID]})" if found else ""
+    return f" (accounting: {fenced(found[1][:MOST_SAID])})" if found else ""
 
 
 def _known(value: object) -> object:
@@ -170,8 +176,8 @@ def workflow_sentence(
         return f"Done: all {plural(total, 'job')}."
     text = f"{head}: {done:,} of {plural(total, 'job')} done"
     text += f", {failed:,} failed" if failed else ""
-    text += f" ({plural(kinds, 'kind')} of errors)" if failed > 1 and kinds else ""
-    text += f", {counts['B']:,} blocked by {'it' if failed == 1 else 'them'}" if counts.get("B") else ""
+    text += f" ({plural(kinds, 'kind of error', 'kinds of errors')})" if failed > 1 and kinds else ""
+    text += f", {counts['B']:,} blocked{' by it' if failed == 1 else ''}" if counts.get("B") else ""
     active = counts.get("R", 0)
     return text + (f", {active:,} running." if active else ".")
 
@@ -190,7 +196,7 @@ def forecast_sentence(earliest: datetime, latest: datetime, bound_by: str, made:
     first, last = (f"{moment:%H:%M}" if is_soon else f"{moment:%a %-d %b %H:%M}" for moment in (earliest, latest))
     span = f"at about {last}" if first == last else f"between {first} and {last}"
     age = f" (as of {made:%H:%M})" if now - made > timedelta(minutes=5) else ""
-    how = bound_by if bound_by.startswith("as ") else f"bound by {bound_by}"
+    how = bound_by if bound_by.startswith("as ") else f"bound by {fenced(bound_by)}"
     return f"What can run ends {span}{age}, {how}."
 
 

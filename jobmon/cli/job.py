@@ -9,8 +9,9 @@ import click
 from jobmon.cli.context import App, dry_run_option, json_option, pass_app
 from jobmon.cli.logs import print_log
 from jobmon.cli.operating import Order, run_operation
-from jobmon.cli.output import INSTANCE_WORDS, JOB_WORDS, clean, format_time, print_facts, print_json, print_table
+from jobmon.cli.output import INSTANCE_WORDS, JOB_WORDS, format_time, print_facts, print_json, print_table
 from jobmon.cli.plan import print_plan
+from jobmon.plain import clean
 
 
 @click.group()

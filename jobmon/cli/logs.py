@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from jobmon import clock
-from jobmon.cli.output import clean_log, print_json
+from jobmon.cli.output import print_json
+from jobmon.plain import clean_log
 
 if TYPE_CHECKING:
     from jobmon.api import Client

@@ -10,8 +10,9 @@ import click
 
 from jobmon import clock
 from jobmon.cli.context import App
-from jobmon.cli.output import clean, format_time, print_facts, print_json
+from jobmon.cli.output import format_time, print_facts, print_json
 from jobmon.cli.plan import print_plan
+from jobmon.plain import clean
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from jobmon.plain import clean, escape_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ JOB_WORDS = {
 }
 INSTANCE_WORDS = {
     "I": "being submitted",
-    "B": "in the batch queue",
+    "B": "in the queue",
     "R": "running",
     "E": "ended with an error",
     "D": "done",
@@ -36,15 +37,11 @@ INSTANCE_WORDS = {
 COLOURS = {"running": "blue", "failed": "red", "ended with an error": "red", "retrying": "yellow", "done": "green"}
 COUNT_ORDER = "DRIQGEF"
 WIDE = 100_000
-# Escape sequences other than colours, and control characters other than tab and newline
-CONTROL = re.compile(
-    r"\x1b\[[0-9;]*m|\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
 
 
 def print_json(value: Any) -> None:
     """One JSON value on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(escape_unseen(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -52,7 +49,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     to_person = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if to_person else None, pad_edge=False, highlight=False)
     for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=not to_person)
+        table.add_column(Text(clean(column)), overflow="fold", no_wrap=not to_person)
     for row in rows:
         table.add_row(*(format_cell(value, to_person) for value in row))
     console = Console(file=sys.stdout, width=None if to_person else WIDE, soft_wrap=False)
@@ -88,15 +85,3 @@ def format_counts(counts: dict[str, int] | None) -> str:
 def format_time(stamp: str | None) -> str:
     """An ISO time in UTC to the second, as 2026-01-31 12:00:00Z."""
     return "" if not stamp else stamp[:19].replace("T", " ") + "Z"
-
-
-def clean(text: str) -> str:
-    """Text without what would steer the terminal; `print_log` keeps colours, this does not."""
-    return CONTROL.sub("", text)
-
-
-def clean_log(text: str) -> str:
-    """Log text with its colours, and nothing else that steers the terminal."""
-    return CONTROL.sub(
-        lambda match: match.group() if match.group().endswith("m") and match.group()[:2] == "\x1b[" else "", text
-    )

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from jobmon.cli.output import clean, print_json, print_table
+from jobmon.cli.output import print_json, print_table
+from jobmon.plain import clean
 
 
 def print_plan(plan: dict[str, Any], as_json: bool) -> None:

@@ -23,6 +23,7 @@ from jobmon.exceptions import (
     ServerUnreachable,
     StillRunning,
 )
+from jobmon.plain import clean
 from jobmon.version import __version__
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
@@ -48,8 +49,11 @@ class JobmonGroup(click.Group):
         try:
             return super().invoke(ctx)
         except JobmonError as error:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {clean(str(error))}", err=True)
             ctx.exit(exit_code_for(error))
+        except click.ClickException as error:
+            vars(error)["message"] = clean(error.message)
+            raise
 
 
 @click.group(

@@ -13,6 +13,7 @@ from jobmon.cli.context import App, json_option, pass_app
 from jobmon.cli.output import print_json, print_table
 from jobmon.config import check_url, rc_path, write_rc
 from jobmon.exceptions import JobmonError
+from jobmon.plain import clean
 
 
 @click.command()
@@ -52,9 +53,9 @@ def test(app: App, executor: str | None, timeout: float, no_job: bool, as_json: 
         result = check()
         results.append(result)
         if not as_json:
-            click.echo(f"{'ok' if result.is_ok else 'FAILED':<7} {result.name}: {result.words}")
+            click.echo(f"{'ok' if result.is_ok else 'FAILED':<7} {result.name}: {clean(result.words)}")
             if result.advice:
-                click.echo(f"        {result.advice}")
+                click.echo(f"        {clean(result.advice)}")
         if not result.is_ok and result.is_final:
             break
     if as_json:

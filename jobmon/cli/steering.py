@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobmon.cli.context import App, dry_run_option, json_option, pass_app
-from jobmon.cli.output import clean, print_json
+from jobmon.cli.output import print_json
 from jobmon.cli.plan import print_plan
+from jobmon.plain import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,7 @@ NO_LIMIT = "none"
 @json_option
 @pass_app
 def hold(app: App, workflow_id: int, reason: str, as_json: bool) -> None:
-    """Start nothing more in the live run until it is released; what runs goes on."""
+    """Submit nothing more in the live run until it is released; what is submitted or runs goes on."""
     _tell(app.client.hold_run(app.find_run(workflow_id)["id"], reason), as_json)
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from jobmon.plain import clean
 from jobmon.talk import tell
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ def describe_counts(run: dict[str, Any]) -> str:
     """Like "3 of 4 done, 1 running, 0 failed", with the reason of a hold or the mode of a stop."""
     counts = run.get("counts") or {}
     total = sum(counts.values())
-    active = counts.get("R", 0) + counts.get("I", 0)
-    text = f"{counts.get('D', 0)} of {total} done, {active} running, {counts.get('F', 0)} failed"
+    submitted = f", {counts['I']} submitted" if counts.get("I") else ""
+    text = f"{counts.get('D', 0)} of {total} done, {counts.get('R', 0)} running{submitted}, {counts.get('F', 0)} failed"
     if run.get("stopping"):
         text += f" (stopping: {run['stopping']})"
     if run.get("hold_reason"):
-        text += f" (held: {run['hold_reason']})"
+        text += f" (held: {' '.join(clean(run['hold_reason']).split())})"
     return text
 
 

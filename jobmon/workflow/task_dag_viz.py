@@ -8,6 +8,7 @@ import subprocess  # noqa: TID251 - the client cannot use the server's executors
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobmon.plain import clean
 from jobmon.talk import tell
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def label_tag(tag: str, job_count: int) -> str:
 
 def quote_dot(text: str) -> str:
     """A string of the DOT language."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    escaped = clean(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 

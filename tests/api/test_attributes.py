@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.api.caller import Caller
-from workflows import filters
+from workflows import filters, job_filters
 from workflows.models import JobInstance
 from workflows.queries.keyset import Order, paginate
 from workflows.queries.workflows import with_error_text
@@ -78,7 +78,7 @@ def test_jobs_are_chosen_by_their_attributes(api: Caller) -> None:
 LISTS: dict[str, tuple[str, type[UrlFilterSet]]] = {
     "/api/v1/workflows/": ("/workflows/", filters.WorkflowFilter),
     "/api/v1/workflows/{workflow}/runs/": ("", filters.RunFilter),
-    "/api/v1/workflows/{workflow}/jobs/": ("/workflows/{workflow}/jobs/", filters.JobFilter),
+    "/api/v1/workflows/{workflow}/jobs/": ("/workflows/{workflow}/jobs/", job_filters.JobFilter),
     "/api/v1/workflows/{workflow}/job-instances/": ("", filters.AttemptFilter),
     "/api/v1/workflows/{workflow}/errors/": ("/workflows/{workflow}/errors/", filters.ErrorFilter),
     "/api/v1/workflows/{workflow}/error-groups/": ("", filters.ErrorGroupFilter),
@@ -96,6 +96,8 @@ VALUES = {
     "needs": "1",
     "failures": "0",
     "blocked": "0",
+    "memory": "1.5-3",
+    "runtime": "60-",
     "operation": "6f9619ff-8b86-4011-b42d-00c04fc964ff",
 }
 

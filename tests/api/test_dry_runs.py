@@ -50,8 +50,8 @@ def test_a_known_graph_tells_what_is_kept_and_what_runs_again_and_why(api: Calle
     stored = count_all()
     answer = ask(api, {**BODY, "jobs": [JOBS[0], {**JOBS[1], "mem_free": 9}, JOBS[2]]})
     assert (answer.status, answer.body["outcome"], answer.body["workflow_id"]) == (200, "resumed", number)
-    assert "1 job kept, 1 tried again, 1 run for the first time" in answer.body["sentence"]
-    assert groups(answer) == {("x", "kept", 1), ("y", "tried again", 1), ("y", "first try", 1)}
+    assert "1 job kept, 1 tried again, 1 not done yet" in answer.body["sentence"]
+    assert groups(answer) == {("x", "kept", 1), ("y", "tried again", 1), ("y", "not done yet", 1)}
     assert {"failed; gets all its attempts anew"} < {group["reason"] for group in answer.body["groups"]}
     assert any(warning.startswith("1 job ") for warning in answer.body["warnings"])
     assert (count_all(), Job.objects.get(name="b").mem_free) == (stored, 2.0)
@@ -120,7 +120,7 @@ def test_limits_tell_what_they_mean_for_what_is_live(api: Caller, owner: User) -
         "Workflow: 10 at once instead of no limit; x: no limit, as now; y: 2 at once instead of 3 at once."
     )
     assert groups(answer) == {("", "live", 3), ("x", "live", 0), ("y", "live", 3)}
-    assert answer.body["warnings"] == ["More are live now in y: they go on; nothing new starts until fewer are."]
+    assert answer.body["warnings"] == ["More are live now in y: they go on; nothing more is submitted until fewer are."]
     assert (count_all(), Workflow.objects.get(pk=workflow.pk).max_concurrently_running) == (before, None)
     unknown = api.put(f"{address}?dry_run=1", {"tag_limits": {"z": 1}})
     assert (unknown.status, unknown.code) == (409, "unknown-tag")

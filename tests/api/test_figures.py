@@ -47,6 +47,37 @@ def test_the_time_line_is_bins_of_all_tags_or_of_one(api: Caller, run_id: int) -
     assert [(one["queued"], one["running"]) for one in of_one] == [(1, 0), (None, None), (0, 0)]
 
 
+def test_the_time_line_has_a_band_for_each_tag(api: Caller, run_id: int) -> None:
+    bands = api.get(f"workflow-runs/{run_id}/timeline/").body["bands"]
+    assert bands == [
+        {"tag": "fit", "queued": [2, None, 0], "running": [1, None, 3]},
+        {"tag": "sum", "queued": [1, None, 0], "running": [0, None, 0]},
+    ]
+    [fit] = api.get(f"workflow-runs/{run_id}/timeline/?tag=fit").body["bands"]
+    assert fit == bands[0]
+
+
+def test_small_tags_share_a_band(api: Caller, owner: User) -> None:
+    made = make_workflow(owner, [Tag(f"t{number:02d}", {"R": 1}) for number in range(11)])
+    for number, group in enumerate(made.workflow.dag.groups.order_by("name")):
+        RunMinute.objects.create(run=made.run, group=group, minute=NOON, queued=number, running=1)
+    body = api.get(f"workflow-runs/{made.run.pk}/timeline/").body
+    assert [band["tag"] for band in body["bands"]] == [*(f"t{number:02d}" for number in range(3, 11)), None]
+    assert sum(band["queued"][0] for band in body["bands"]) == body["bins"][0]["queued"] == 55
+    assert body["bands"][-1]["running"] == [3]
+
+
+@pytest.mark.parametrize("part", ["timeline", "resources"])
+def test_several_tags_mean_any_of_them(api: Caller, run_id: int, made: Made, part: str) -> None:
+    extra = make_workflow(made.workflow.owner, [Tag("other", {"D": 1})])
+    both = api.get(f"workflow-runs/{run_id}/{part}/?tag=fit&tag=sum&tag=fit")
+    assert both.body == api.get(f"workflow-runs/{run_id}/{part}/").body
+    assert api.get(f"workflow-runs/{run_id}/{part}/?tag=fit&tag=other").code == "unknown-tag"
+    assert extra.run is not None
+    many = "&".join(f"tag=t{number}" for number in range(51))
+    assert api.get(f"workflow-runs/{run_id}/{part}/?{many}").code == "invalid-request"
+
+
 def test_the_time_line_has_a_window(api: Caller, run_id: int) -> None:
     begin = int(NOON.timestamp()) + 60
     body = api.get(f"workflow-runs/{run_id}/timeline/?from={begin}&to={begin + 120}").body

@@ -10,7 +10,8 @@ import pytest
 from tests.api.test_matrix import declared, kind_of
 from tests.api.world import World
 from tests.test_architecture import sources
-from workflows.filters import JobFilter, RunFilter, WorkflowFilter
+from workflows.filters import RunFilter, WorkflowFilter
+from workflows.job_filters import JobFilter
 from workflows.queries.keyset import encode
 
 pytestmark = pytest.mark.django_db

@@ -32,7 +32,7 @@ def together(caller: Caller, call: Callable[[Caller, int], Answer | object]) -> 
     def run(number: int) -> None:
         own = Caller(caller.token, client=Client(HTTP_HOST="127.0.0.1"))
         try:
-            gate.wait(30)
+            gate.wait(60)
             answers.append(call(own, number))
         except BaseException as error:
             errors.append(error)

@@ -31,7 +31,7 @@ def test_a_preview_changes_nothing_and_agrees_with_the_act(api: Caller, failed: 
     before = Workflow.objects.get(pk=failed.pk).change_no
     plan = api.call("POST", f"workflows/{failed.pk}/runs/?dry_run=1", {})
     assert plan.status == 200 and plan.body["dry_run"] is True
-    assert plan.body["sentence"] == "1 job kept, 1 tried again, 1 run for the first time."
+    assert plan.body["sentence"] == "1 job kept, 1 tried again, 1 not done yet."
     assert Workflow.objects.get(pk=failed.pk).change_no == before
     run = api.call("POST", f"workflows/{failed.pk}/runs/", {})
     assert run.status == 201

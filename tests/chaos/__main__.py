@@ -63,7 +63,9 @@ def run(options: argparse.Namespace, folder: Path) -> Report:
             options.json.write_text(json.dumps(report.as_json(), indent=1))
 
     with chaos_server(folder, options.executor, options.database) as target:
-        report = before or Report(options.seed, target.title, missing=target.missing)
+        report = before or Report(
+            options.seed, target.title, missing=target.missing, keeps_ledger=target.work.keeps_ledger
+        )
         print(f"{report.title}, seed {report.seed}, from wave {first}", flush=True)
         return Session(target, folder, report, shape, say=lambda text: print(text, flush=True), keep=keep).run()
 
@@ -99,7 +101,9 @@ def main() -> int:
     reports = list(run_nightly(options)) if options.nightly else [run_in_folder(options)]
     if options.nightly and reports:
         print(as_table(reports))
-    return 0 if all(report.is_clean for report in reports) else 1
+    if not reports:
+        print("NOT DONE HERE: nothing could be run", flush=True)
+    return 0 if reports and all(report.is_clean for report in reports) else 1
 
 
 if __name__ == "__main__":

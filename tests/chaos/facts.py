@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import MySQLdb
 
+from executors.processes import read_arguments
+from executors.spool import local_prefix
+from tests.chaos.harm import list_attempts
 from tests.chaos.ledger import Recorded
 from tests.services import REPOSITORY, EmbeddedServer
 
 PATIENCE = 60.0
+LEFTOVER_SECONDS = 10.0
+SEEN_HERE = {"no-zombie", "no-orphan"}  # fsck has no listing; the processes are looked at here
+NEED_A_LEDGER = {"one-start", "one-success"}
 GIVE = 60.0  # no clock is this far from ours unless it was stepped
 
 
@@ -78,10 +87,11 @@ def measure_recovery(server: EmbeddedServer, workflow_id: int, fault_at: float) 
     return last - fault_at if last > fault_at else None
 
 
-def run_fsck(server: EmbeddedServer) -> list[str]:
-    """One line per invariant that is broken."""
+def run_fsck(server: EmbeddedServer, ledgers: Sequence[Path]) -> list[str]:
+    """One line per invariant that is broken or was not looked at. Without ledgers two less can be looked at."""
+    words = [word for ledger in ledgers for word in ("--ledger", str(ledger))]
     done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "manage.py"), "fsck", "--json"],
+        [sys.executable, str(REPOSITORY / "manage.py"), "fsck", "--json", *words],
         env={name: value for name, value in server.environment.items() if not name.startswith("JOBMON_FAULTS")},
         cwd=server.home.parent, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
@@ -89,4 +99,35 @@ def run_fsck(server: EmbeddedServer) -> list[str]:
         answer = json.loads(done.stdout)
     except ValueError:
         return [f"fsck ended with {done.returncode}: {done.stderr[-2000:]}"]
-    return [f"{one['invariant']}: {one['count']}, such as {one['violations'][:3]}" for one in answer["broken"]]
+    expected = SEEN_HERE if ledgers else SEEN_HERE | NEED_A_LEDGER
+    unseen = sorted(answer["not_checked"].keys() - expected)
+    broken = [f"{one['invariant']}: {one['count']}, such as {one['violations'][:3]}" for one in answer["broken"]]
+    return [*broken, *(f"{name} was not checked: {answer['not_checked'][name]}" for name in unseen)]
+
+
+def find_late_wrappers(spool: Path) -> set[int]:
+    """Attempts of this machine that were given up and that the shepherd has started all the same: their wrappers ran into
+    the void. From the shepherd's journal and the tokens themselves."""
+    try:
+        lines = (spool / "shepherd.journal").read_text(errors="replace").splitlines()
+    except OSError:
+        return set()
+    started = {int(line.removeprefix("ended ")) for line in lines if re.fullmatch(r"ended \d+", line)}
+    return {number for number in started if read_token(spool, number).startswith("void ")}
+
+
+def read_token(spool: Path, instance: int) -> str:
+    try:
+        return Path(f"{local_prefix(spool, instance)}.token").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def wait_for_leftovers(prefix: str) -> list[str]:
+    """Processes of attempts that live on when all is over. A wrapper that has just said so may need a moment."""
+    deadline = time.monotonic() + LEFTOVER_SECONDS
+    while found := list_attempts(prefix):
+        if time.monotonic() > deadline:
+            return [f"{one.mark} still has the process {one.pid} {read_arguments(one.pid)}" for one in found]
+        time.sleep(0.2)
+    return []

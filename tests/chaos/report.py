@@ -23,7 +23,11 @@ class Report:
     next_wave: int = 0
     missing: list[str] = field(default_factory=list)
     faults: collections.Counter[str] = field(default_factory=collections.Counter)
-    points: set[str] = field(default_factory=set)
+    missed: collections.Counter[str] = field(default_factory=collections.Counter)
+    points: collections.Counter[str] = field(default_factory=collections.Counter)
+    late_wrappers: int = 0
+    sees_late_wrappers: bool = False
+    keeps_ledger: bool = True
     failed_starts: int = 0
     kinds: collections.Counter[str] = field(default_factory=collections.Counter)
     broken: int = 0
@@ -37,9 +41,18 @@ class Report:
         self.failing_waves.add(wave)
         self.problems.append(f"seed {self.seed} wave {wave}: {kind}: {text}")
 
+    def note_vacuous(self) -> None:
+        """At the end: what was to be done and never met anything."""
+        for name in sorted(self.missed.keys() - self.faults.keys()):
+            self.note_problem(
+                self.next_wave - 1, "vacuous", f"{name} was planned {self.missed[name]} times and met nothing"
+            )
+        if self.sees_late_wrappers and not self.late_wrappers:
+            self.note_problem(self.next_wave - 1, "vacuous", "no wrapper came after its attempt had been given up")
+
     @property
     def is_clean(self) -> bool:
-        return not self.problems
+        return not self.problems and self.jobs > 0
 
     def rows(self) -> list[tuple[str, str]]:
         times = [seconds for seconds, _ in self.recoveries]
@@ -49,12 +62,17 @@ class Report:
             ("jobs", f"{self.jobs:,} ({self.starts:,} starts)"),
             ("faults", f"{sum(self.faults.values())}"),
             *((f"  {name}", f"{count}") for name, count in sorted(self.faults.items())),
-            ("fault points that fired", f"{len(self.points)}: {', '.join(sorted(self.points))}"),
+            ("faults that met nothing", f"{sum(self.missed.values())}{_list_counts(self.missed)}"),
+            ("fault points that fired", f"{len(self.points)}{_list_counts(self.points)}"),
             ("server starts spoiled by a point", f"{self.failed_starts}"),
             ("attempts given up before they started", f"{self.voids}"),
-            ("jobs lost", f"{self.kinds['lost']}"),
-            ("jobs doubled", f"{self.kinds['doubled']}"),
-            ("other breaches in the ledger", f"{self._others()}"),
+            (
+                "of these, submitted all the same",
+                f"{self.late_wrappers}" if self.sees_late_wrappers else "not measured",
+            ),
+            ("jobs lost", f"{self.kinds['lost'] + self.kinds['unfinished']}"),
+            ("jobs doubled", f"{self.kinds['doubled']}" if self.keeps_ledger else "not measured"),
+            ("other breaches", f"{self._others()}"),
             ("invariants broken (fsck)", f"{self.broken}"),
             ("runs that needed a human", f"{self.humans}"),
         ]
@@ -64,7 +82,7 @@ class Report:
         return [*rows, ("took", f"{self.seconds:.0f} s")]
 
     def _others(self) -> int:
-        return sum(count for kind, count in self.kinds.items() if kind not in ("lost", "doubled", "fsck"))
+        return sum(count for kind, count in self.kinds.items() if kind not in NAMED)
 
     def as_text(self) -> str:
         rows = self.rows()
@@ -81,30 +99,37 @@ class Report:
         """The fields, and what follows from them; `from_json` reads it back."""
         times = [seconds for seconds, _ in self.recoveries]
         derived = {
-            "lost": self.kinds["lost"],
-            "doubled": self.kinds["doubled"],
+            "lost": self.kinds["lost"] + self.kinds["unfinished"],
+            "doubled": self.kinds["doubled"] if self.keeps_ledger else None,
             "recovery_median_s": statistics.median(times) if times else None,
             "recovery_worst_s": max(times, default=None),
         }
         plain = {name: getattr(self, name) for name in FIELDS}
-        sets = {"points": sorted(self.points), "failing_waves": sorted(self.failing_waves)}
-        return {**derived, **plain, **sets, "faults": dict(self.faults), "kinds": dict(self.kinds)}
+        counts = {name: dict(getattr(self, name)) for name in COUNTS}
+        return {**derived, **plain, **counts, "failing_waves": sorted(self.failing_waves)}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Report:
-        """To go on with a session."""
-        report = cls(**{name: found[name] for name in FIELDS})
+        """To go on with a session, or to show one of before some of the fields were there."""
+        report = cls(**{name: found[name] for name in FIELDS if name in found})
         report.recoveries = [(seconds, name) for seconds, name in found["recoveries"]]
-        report.points, report.failing_waves = set(found["points"]), set(found["failing_waves"])
-        report.faults.update(found["faults"])
-        report.kinds.update(found["kinds"])
+        report.failing_waves = set(found["failing_waves"])
+        for name in COUNTS:
+            getattr(report, name).update(found.get(name, ()))
         return report
 
 
 FIELDS = (
     "seed", "title", "rounds", "jobs", "starts", "voids", "humans", "next_wave", "missing", "failed_starts", "broken",
-    "recoveries", "problems", "seconds",
+    "recoveries", "problems", "seconds", "late_wrappers", "sees_late_wrappers", "keeps_ledger",
 )  # fmt: skip
+COUNTS = ("faults", "missed", "points", "kinds")
+NAMED = ("lost", "unfinished", "doubled", "fsck")
+
+
+def _list_counts(counts: Mapping[str, int]) -> str:
+    words = [name if count == 1 else f"{name} ({count})" for name, count in sorted(counts.items())]
+    return f": {', '.join(words)}" if words else ""
 
 
 def as_table(reports: Sequence[Report]) -> str:

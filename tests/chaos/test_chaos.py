@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.clock import SteppedClock
 from tests.chaos.report import Report
 from tests.chaos.servers import chaos_server
 from tests.chaos.session import Session, Shape
-from tests.chaos.troubles import SmallDisk, SteppedClock
+from tests.chaos.troubles import SmallDisk
 from tests.services import Unavailable
 
 SEED = int(os.environ.get("JOBMON_TEST_CHAOS_SEED", "20"))
@@ -20,24 +21,27 @@ SEED = int(os.environ.get("JOBMON_TEST_CHAOS_SEED", "20"))
 DEPENDS_ON_TIMING = {"in_kill", "after_void_link", "in_recovery"}
 
 
+SHORT = Shape(jobs=40, waves=2, together=10, faults=12)
+
+
 def run_session(folder: Path, seed: int, shape: Shape, executor: str = "local") -> tuple[Report, set[str]]:
     """The report, and the fault points on the way of the jobs."""
     with chaos_server(folder, executor) as target:
-        report = Report(seed, target.title, missing=target.missing)
+        report = Report(seed, target.title, missing=target.missing, keeps_ledger=target.work.keeps_ledger)
         Session(target, folder, report, shape, say=print).run()
         print(report.as_text())
         if not report.is_clean:
             print(target.server.last_words())
-        return report, {point.partition(":")[0] for point in target.points}
+        return report, set(target.points)
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.first
 def test_twenty_rounds(tmp_path: Path) -> None:
-    report, points = run_session(tmp_path / "chaos", SEED, Shape(waves=3, together=7, point_waves=3))
+    report, points = run_session(tmp_path / "chaos", SEED, SHORT)
     assert report.is_clean, "\n".join(report.problems)
     assert report.rounds >= 20
-    assert points - DEPENDS_ON_TIMING <= report.points
+    assert points - DEPENDS_ON_TIMING <= report.points.keys()
 
 
 def test_the_disk_can_be_filled_and_the_clock_stepped_here(tmp_path: Path) -> None:

@@ -1,34 +1,31 @@
-"""What can go wrong around a server: its disk, its clock, its database, the batch system's commands. Each trouble
-offers kinds of faults by name, begins one and ends it; how long it lasts is the killer's affair."""
+"""What can go wrong around a server: its disk and its database here, its clock, the batch system's commands and its jobs
+in files of their own. Each trouble offers kinds of faults by name, begins one and ends it; how long it lasts is the
+killer's affair."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tests.services import MariaDB, Unavailable, find_program
+from tests.services import MariaDB, Unavailable, find_program, run_mariadb
 
 ROOM = 2 << 30
-STEP = 3600
-# libfaketime 0.9.10 answers EINVAL to a sleep of Python's, which names its end on the monotonic clock.
-SLEEP = """\
-import select, time
-time.sleep = lambda seconds: select.select([], [], [], seconds) and None
-"""
 
 
 class Trouble(Protocol):
-    """One kind at a time; to end what has not begun changes nothing."""
+    """One kind at a time; to end what has not begun changes nothing. `has_struck` is asked while the fault lasts: whether
+    it has met anything, after another try if it had met nothing yet."""
 
-    kinds: tuple[str, ...]
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
 
     def begin(self, kind: str) -> None: ...
+
+    def has_struck(self) -> bool: ...
 
     def end(self) -> None: ...
 
@@ -66,6 +63,11 @@ class SmallDisk:
             if self._resize(max(used, found.f_frsize)):
                 return
 
+    def has_struck(self) -> bool:
+        if os.statvfs(self._folder).f_bavail:
+            self.begin("full-disk")
+        return os.statvfs(self._folder).f_bavail == 0
+
     def end(self) -> None:
         assert self._resize(ROOM), "the disk stays full"
 
@@ -75,72 +77,6 @@ class SmallDisk:
         return done.returncode == 0
 
 
-class SteppedClock:
-    """A Python whose clock is an hour ahead or behind while the fault lasts (libfaketime). Elapsed time is not touched,
-    as when an administrator sets a clock."""
-
-    kinds = ("clock-ahead", "clock-behind")
-
-    def __init__(self, folder: Path) -> None:
-        """Raises Unavailable where the clock cannot be stepped, or lies about it."""
-        self._offset = folder / "offset"
-        self.program = folder / "bin" / "python"
-        self.program.parent.mkdir(parents=True)
-        self.end()
-        self._make_program(_find_library())
-        self._prove()
-
-    def _make_program(self, library: Path) -> None:
-        """It finds itself under this name, and so starts the parts of the server with it."""
-        venv, folder = Path(sys.prefix), self.program.parent.parent
-        (folder / "lib").symlink_to(venv / "lib")
-        (folder / "pyvenv.cfg").write_text((venv / "pyvenv.cfg").read_text())
-        (folder / "patch").mkdir()
-        (folder / "patch" / "sitecustomize.py").write_text(SLEEP)
-        self.program.write_text(
-            f"#!/bin/bash\nexport LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={self._offset}\n"
-            "export FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_CACHE_DURATION=1 NO_FAKE_STAT=1\n"
-            f"export PYTHONPATH={folder / 'patch'}\n"
-            f'exec -a {self.program} {sys.executable} "$@"\n'
-        )
-        self.program.chmod(0o755)
-
-    def _prove(self) -> None:
-        here, there = time.time(), self._ask_time()
-        self.begin("clock-ahead")
-        ahead = self._ask_time()
-        self.end()
-        if abs(there - here) > STEP / 2 or abs(ahead - here - STEP) > STEP / 2:
-            raise Unavailable(f"a clock to step: libfaketime shows {there - here:g} and {ahead - here:g} s")
-
-    def _ask_time(self) -> float:
-        words = (
-            "import sys, time; assert sys.executable == sys.argv[1], sys.executable; at = time.monotonic();"
-            " time.sleep(0.2); assert 0.19 < time.monotonic() - at, at; print(time.time())"
-        )
-        done = subprocess.run([self.program, "-c", words, self.program], capture_output=True, text=True, timeout=60)
-        if done.returncode:
-            raise Unavailable(f"a clock to step: {done.stderr.strip()}")
-        return float(done.stdout)
-
-    def begin(self, kind: str) -> None:
-        self._write(STEP if kind == "clock-ahead" else -STEP)
-
-    def end(self) -> None:
-        self._write(0)
-
-    def _write(self, seconds: int) -> None:
-        temporary = self._offset.with_name("offset.new")
-        temporary.write_text(f"{seconds:+d}\n")
-        temporary.replace(self._offset)
-
-
-def _find_library() -> Path:
-    for library in sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")):
-        return library
-    raise Unavailable("a clock to step: libfaketime is not installed")
-
-
 class UnreliableDatabase:
     """A MariaDB that loses its connections, stands still, or dies and comes back."""
 
@@ -148,59 +84,27 @@ class UnreliableDatabase:
 
     def __init__(self, server: MariaDB) -> None:
         self._server = server
+        self._kind = ""
+        self._is_cut = False
 
     def begin(self, kind: str) -> None:
+        self._kind, self._is_cut = kind, False
         if kind == "cut-connections":
-            self._server.cut_connections()
+            self._cut()
         elif kind == "stop-database":
             self._server.pause()
         else:
             self._server.crash()
 
+    def _cut(self) -> None:
+        own = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'jobmon'"
+        self._is_cut = self._is_cut or run_mariadb(self._server.socket, own)[0][0] > 0
+        self._server.cut_connections()
+
+    def has_struck(self) -> bool:
+        if self._kind == "cut-connections" and not self._is_cut:
+            self._cut()
+        return self._kind != "cut-connections" or self._is_cut
+
     def end(self) -> None:
         self._server.go_on()
-
-
-class MoodyCommands:
-    """The commands of a batch system in a folder, each of which has moods; two calls in three are struck by one.
-
-    hang: no answer in time. lie: it is done and reported as failed. refuse: not now. nonsense: it is done, the answer
-    is none. empty (listings): nothing is there."""
-
-    kinds = ("commands-hang", "commands-lie", "commands-refuse", "commands-nonsense", "commands-empty")
-
-    def __init__(self, folder: Path, binaries: Path, names: tuple[str, ...]) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True)
-        folder.chmod(0o755)
-        self._mood = folder / ".mood"
-        for program in binaries.iterdir():
-            (folder / program.name).symlink_to(program)
-        for name in names:
-            (folder / name).unlink()
-            (folder / name).write_text(PROGRAM.replace("REAL", str(binaries / name)).replace("MOOD", str(self._mood)))
-            (folder / name).chmod(0o755)
-
-    def begin(self, kind: str) -> None:
-        self._mood.write_text(kind.removeprefix("commands-"))
-        self._mood.chmod(0o644)
-
-    def end(self) -> None:
-        self._mood.unlink(missing_ok=True)
-
-
-PROGRAM = """\
-#!/bin/sh
-mood=none
-[ $(($$ % 3)) = 0 ] || { read -r mood <MOOD; } 2>/dev/null
-case "$mood:${0##*/}" in
-hang:*) exec sleep 9 ;;
-lie:*) REAL "$@" >/dev/null 2>&1; echo "error: communication was interrupted" >&2; exit 1 ;;
-refuse:qsub | refuse:sbatch) echo "only 10 jobs are allowed per user, try again (submit limit)" >&2; exit 1 ;;
-refuse:*) echo "error: cannot contact the server" >&2; exit 1 ;;
-nonsense:*) REAL "$@" >/dev/null 2>&1; echo '<half an ans'; exit 0 ;;
-empty:qstat) echo '<?xml version="1.0"?><job_info><queue_info></queue_info><job_info></job_info></job_info>' ;;
-empty:squeue) REAL "$@" | head -n 1 ;;
-*) exec REAL "$@" ;;
-esac
-"""

@@ -31,33 +31,42 @@ PAUSE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """`stop` is "", "kill" or "drain", asked for `after` seconds."""
+    """`stop` is "", "kill" or "drain", asked for after `after` seconds. Who `waits` resumes when the run is at rest; others
+    resume at once, and `hot` ones adopt what still runs."""
 
     stop: str = ""
     after: float = 0.0
+    waits: bool = True
+    hot: bool = False
 
 
 def choose_habit(rng: random.Random) -> Habit:
-    return Habit(rng.choice(("", "", "kill", "drain")), round(rng.uniform(0.5, 4.0), 2))
+    return _make_habit(rng, rng.choice(("", "", "kill", "drain")), rng.uniform(0.5, 4.0))
 
 
 def choose_kill(rng: random.Random) -> Habit:
-    """Late enough for armed points to be armed, early enough to find something alive."""
-    return Habit("kill", round(rng.uniform(3.0, 9.0), 2))
+    """When points are armed, and long jobs alive."""
+    return _make_habit(rng, "kill", rng.uniform(14.0, 20.0))
+
+
+def _make_habit(rng: random.Random, stop: str, after: float) -> Habit:
+    waits, hot = rng.choice(((True, False), (True, False), (False, False), (False, True)))
+    return Habit(stop, round(after, 2), waits, hot)
 
 
 class User:
-    """One person with one workflow on a server that may be away at any moment. With the token of a second person, that
-    one stops it at the same time."""
+    """Two people with one workflow on a server that may be away at any moment: whoever is first owns it, and the other
+    one is of a group that may operate it. `broken` are the answers that say the server is at fault itself."""
 
     def __init__(
-        self, server: EmbeddedServer, workflow_args: str, graph: Graph, folder: Path, work: Work, second_token: str = ""
+        self, server: EmbeddedServer, workflow_args: str, graph: Graph, folder: Path, work: Work, second_token: str
     ) -> None:
         self._server = server
         self._second_token = second_token
         self._body = graph.as_body(workflow_args, folder, work)
         self.workflow_id = 0
         self.has_finished_acting = False
+        self.broken: list[str] = []
 
     def act(self, habit: Habit) -> None:
         """Submit and start; stop and resume, if that is the habit."""
@@ -67,15 +76,16 @@ class User:
         self._twice(self._start)
         if habit.stop:
             time.sleep(habit.after)
-            self._twice(lambda client: self._stop(client, habit.stop), self._second_token)
-            self._wait_until_at_rest()
-            self._twice(self._start)
+            self._twice(lambda client: self._stop(client, habit.stop))
+            if habit.waits:
+                self._wait_until_at_rest()
+            self._twice(lambda client: self._start(client, "hot" if habit.hot else "cold"))
         self.has_finished_acting = True
 
-    def _twice(self, call: Callable[[Client], T], second_token: str = "") -> list[T]:
-        """At the same time; the second time as somebody else, if there is a token of somebody else."""
+    def _twice(self, call: Callable[[Client], T]) -> list[T]:
+        """Both at the same time."""
         with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(lambda token: self._insist(call, token), ("", second_token)))
+            return list(pool.map(lambda token: self._insist(call, token), ("", self._second_token)))
 
     def _insist(self, call: Callable[[Client], T], token: str) -> T:
         """Ask until there is an answer: the server may be away, and may come back elsewhere."""
@@ -84,17 +94,19 @@ class User:
             try:
                 client = Client(server=self._server.url, token=token or self._server.token)
                 return call(client)
-            except (ServerUnreachable, ServerError, ConfigError, KeyError, OSError):
+            except (ServerUnreachable, ServerError, ConfigError, KeyError, OSError) as error:
+                if "failed with 500" in str(error):
+                    self.broken.append(str(error))
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(PAUSE)
 
-    def _start(self, client: Client) -> str:
+    def _start(self, client: Client, resume: str = "cold") -> str:
         """Until a run is live or nothing is left to do: leftovers of a stop need a moment."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                client.start_run(self.workflow_id, {})
+                client.start_run(self.workflow_id, {"resume": resume})
             except (WorkflowRunning, WorkflowAlreadyComplete) as error:
                 return type(error).__name__
             except LeftoversRemain:

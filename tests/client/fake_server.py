@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.client.fake_state import Problem, State
+from tests.ports import find_ports
 
 TOKEN = "secret-token"
 
@@ -52,7 +53,7 @@ class FakeServer:
         self.extra: dict[tuple[str, str], Any] = {}
         self.lock = threading.RLock()
         self.connections: set[socket.socket] = set()
-        self._port = 0
+        self._port = find_ports(1)  # its own while it is away, too
         self._http: ThreadingHTTPServer | None = None
         self.start()
 
@@ -65,7 +66,6 @@ class FakeServer:
         handler = type("BoundHandler", (Handler,), {"fake": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
         self._http.daemon_threads = True
-        self._port = self._http.server_address[1]
         self.state.url = self.url
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 

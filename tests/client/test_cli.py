@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from jobmon.cli import cli
-from jobmon.cli.output import clean, clean_log
 from jobmon.cli.root import exit_code_for
+from jobmon.plain import clean, clean_log
 from tests.client.fake_server import TOKEN
 
 if TYPE_CHECKING:

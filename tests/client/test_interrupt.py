@@ -28,7 +28,7 @@ def interrupt(argv: list[str], environment: dict[str, str], server: FakeServer) 
     try:
         wait_until(lambda: len(server.requests("GET", "workflow-runs/1/")) >= 3)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()

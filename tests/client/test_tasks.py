@@ -19,7 +19,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
 def run_shell(command: str) -> str:
-    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=True, timeout=20)
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=True, timeout=60)
     return done.stdout.decode()
 
 

@@ -213,7 +213,7 @@ def test_waiting_survives_a_restart_of_the_server(server: FakeServer, client: Cl
     server.stop()
     server.state.released = True
     server.start()
-    waiting.join(30)
+    waiting.join(60)
     assert outcome == [True]
 
 
@@ -357,7 +357,9 @@ def test_plain_line_tells_done_running_failed_and_elapsed() -> None:
     line = LineProgress(stream)  # type: ignore[arg-type]
     line.show(RUN)
     line.close()
-    assert "5 of 10 done, 2 running, 2 failed (stopping: drain) (held: owner disabled), 0:0" in "".join(stream.written)
+    assert "5 of 10 done, 1 running, 1 submitted, 2 failed (stopping: drain) (held: owner disabled), 0:0" in "".join(
+        stream.written
+    )
 
 
 def test_log_lines_come_now_and_then(told: Callable[[], str]) -> None:

@@ -50,6 +50,11 @@ def field(name: str, literal: str, code: str = "invalid-field", text: str = "") 
     return raw(f"{name} = {literal[:20]}", code, text or ("" if code == "invalid-json" else "jobs[0]"), content)
 
 
+def body_of(job: bytes, count: int) -> bytes:
+    """The same so many times."""
+    return b'{"workflow_args": "corpus", "jobs": [' + b",".join([job] * count) + b"]}"
+
+
 def chain_back(count: int) -> bytes:
     """A cycle through all of them."""
     return body(*(job(f"j{n}", upstreams=[(n - 1) % count]) for n in range(count)))
@@ -283,6 +288,10 @@ ENVELOPES = [
         "",
         b'{"workflow_args": "a", "jobs": [{"name": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}",
     ),
+    Case("a million empty objects", lambda: body_of(b"{}", 1_000_000), "too-many-jobs", "1,000,000 jobs"),
+    Case("half a million empty objects", lambda: body_of(b"{}", 500_000), "invalid-field", "missing"),
+    Case("three million lists", lambda: body_of(b"[]", 3_000_000), "too-many-jobs", "objects and lists"),
+    Case("half a million lists", lambda: body_of(b"[]", 500_000), "invalid-field", "jobs[0]"),
     case("no jobs at all", "missing-jobs", "at least one"),
     raw("jobs are missing", "missing-jobs", "missing", b'{"workflow_args": "a"}'),
     raw("jobs are null", "invalid-json", "not a list", b'{"workflow_args": "a", "jobs": null}'),

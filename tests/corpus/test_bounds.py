@@ -1,5 +1,6 @@
-"""No body takes the memory of the server: what is refused costs at most 200 MB above the body, what is taken at most 700,
-whatever it unpacks to. Time decides nothing here, but for a limit that only recursion or a square would break."""
+"""No body takes the memory or the time of the server, whatever it unpacks to: what is refused costs at most 200 MB above
+the body (400 if all of half a million jobs have to be read to find what is wrong), what is taken at most 700. Time is the
+processor's, with room for a machine ten times as slow."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ from tests.corpus.bounds import Cost
 from tests.corpus.cases import CASES
 from tests.services import REPOSITORY
 
-LONGEST = 60.0
-REFUSED_MB, TAKEN_MB = 200, 700
+LONGEST = 200.0
+REFUSED_MB, READ_MB, TAKEN_MB = 200, 400, 700
+SMALL_SECONDS, LARGE_SECONDS = 2.0, 20.0  # of a body below and above a megabyte
 MILLION = 1_000_000
-LARGE = {"cycle of 100,000", "command of 10 MB", "a job 100,000 deep", "objects 100,000 deep", "name has a million characters"}  # fmt: skip
 Measure = Callable[..., Cost]
 
 
@@ -32,14 +33,19 @@ def measure(tmp_path: Path) -> Measure:
     def run(body: bytes, *, is_packed: bool = False, seconds: float = LONGEST) -> Cost:
         file = tmp_path / "body"
         file.write_bytes(body)
-        environment = {"PATH": os.environ["PATH"], "JOBMON_HOME": str(tmp_path / "home"),
-                       "DJANGO_SETTINGS_MODULE": "jobmon_site.settings"}  # fmt: skip
-        argv = [sys.executable, "-m", "tests.corpus.bounds", str(file), *(["gzip"] if is_packed else [])]
-        done = subprocess.run(argv, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=seconds)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return Cost(**json.loads(done.stdout.splitlines()[-1]))
+        said = read_in_process(tmp_path / "home", seconds, str(file), *(["gzip"] if is_packed else []))
+        return Cost(**json.loads(said[-1]))
 
     return run
+
+
+def read_in_process(home: Path, seconds: float, *arguments: str) -> list[str]:
+    environment = {"PATH": os.environ["PATH"], "JOBMON_HOME": str(home),
+                   "DJANGO_SETTINGS_MODULE": "jobmon_site.settings"}  # fmt: skip
+    argv = [sys.executable, "-m", "tests.corpus.bounds", *arguments]
+    done = subprocess.run(argv, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()
 
 
 def bomb(megabytes: int) -> bytes:
@@ -70,12 +76,16 @@ def test_a_bomb_in_a_bomb_is_unpacked_once(measure: Measure) -> None:
     assert cost.megabytes < REFUSED_MB
 
 
-@pytest.mark.parametrize("name", sorted(LARGE))
-def test_a_large_malformed_body_is_refused_within_bounds(measure: Measure, name: str) -> None:
-    [case] = [case for case in CASES if case.name == name]
-    cost = measure(case.make())
-    assert (cost.status, cost.code) == (case.status, case.code)
-    assert cost.megabytes < REFUSED_MB
+@pytest.mark.timeout(300)
+def test_every_malformed_body_is_refused_within_bounds(tmp_path: Path) -> None:
+    """Each in a process of its own, so that no peak hides behind that of another."""
+    told = [json.loads(line) for line in read_in_process(tmp_path / "home", 280, "--all")]
+    assert [one["name"] for one in told] == [case.name for case in CASES]
+    for case, cost in zip(CASES, told, strict=True):
+        assert (cost["status"], cost["code"]) == (case.status, case.code), cost
+        assert cost["megabytes"] < REFUSED_MB, cost
+        is_small = cost["size"] < 1_000_000 and not case.packed
+        assert cost["seconds"] < (SMALL_SECONDS if is_small else LARGE_SECONDS), cost
 
 
 def test_a_chain_is_read_without_recursion(measure: Measure) -> None:
@@ -112,15 +122,15 @@ def test_the_largest_graphs_are_taken(measure: Measure, name: str, make: Callabl
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("make", "status", "code"),
+    ("make", "code", "most"),
     [
-        (lambda: chain(MILLION), 400, "too-many-jobs"),
-        (lambda: lines(500_001, lambda n: ""), 400, "too-many-jobs"),
-        (lambda: lines(500_000, lambda n: str((n - 1) % 500_000)), 400, "cycle"),
+        (lambda: chain(MILLION), "too-many-jobs", REFUSED_MB),
+        (lambda: lines(500_001, lambda n: ""), "too-many-jobs", REFUSED_MB),
+        (lambda: lines(500_000, lambda n: str((n - 1) % 500_000)), "cycle", READ_MB),
     ],
     ids=["chain of a million", "one job too many", "cycle of half a million"],
 )
-def test_what_is_too_large_is_refused(measure: Measure, make: Callable[[], bytes], status: int, code: str) -> None:
+def test_what_is_too_large_is_refused(measure: Measure, make: Callable[[], bytes], code: str, most: int) -> None:
     cost = measure(gzip.compress(make(), 1), is_packed=True, seconds=300)
-    assert (cost.status, cost.code) == (status, code)
-    assert cost.megabytes < TAKEN_MB
+    assert (cost.status, cost.code) == (400, code)
+    assert cost.megabytes < most

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth.models import User
+from django.db import connection
 
 from executors.base import ExecutorUnavailable  # noqa: F401
 from workflows import binding, lifecycle
 from workflows.actor import Actor
 from workflows.graph import Header, JobInput, build_graph
 from workflows.models import Job, JobInstance, Workflow, WorkflowRun
+from workflows.models.lookup import StatusLabel
 from workflows.scheduling import back_ends, reconcile, tick
 
 
@@ -53,3 +56,11 @@ def statuses(workflow: Workflow) -> dict[str, str]:
 def attempts(workflow: Workflow, name: str) -> list[tuple[str, str]]:
     rows = JobInstance.objects.filter(job__dag_id=workflow.dag_id, job__name=name).order_by("pk")
     return list(rows.values_list("status", "reason"))
+
+
+def empty_tables() -> None:
+    """As a fresh database, but for who may come in and what the migrations put there."""
+    models = [model for model in apps.get_app_config("workflows").get_models() if not issubclass(model, StatusLabel)]
+    with connection.constraint_checks_disabled(), connection.cursor() as cursor:
+        for model in models:
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -14,18 +13,15 @@ from tests.factories import Made, Tag, make_user, make_workflow
 from workflows import lifecycle
 from workflows.actor import Actor
 from workflows.models import AuditEntry, JobInstance, Workflow, WorkflowRun
-from workflows.scheduling import failing_runs, stalls
+from workflows.scheduling import stalls
 from workflows.scheduling.failing_runs import count_failures, hold_failing_runs
 
 NOW = timezone.now()
 
 
 @pytest.fixture(autouse=True)
-def twenty(settings) -> Iterator[None]:
+def twenty(settings) -> None:
     settings.FAILING_ATTEMPTS = 20
-    failing_runs._change_seen.clear()
-    yield
-    failing_runs._change_seen.clear()
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def test_a_bell_for_a_run_that_a_thread_has_in_hand_is_one_more_look(monkeypatch
 
     def wait_inside(run_id: int) -> tick.Progress:
         inside.set()
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         return real(run_id)
 
     monkeypatch.setattr(tick, "tick", wait_inside)
@@ -126,12 +126,12 @@ def test_a_bell_for_a_run_that_a_thread_has_in_hand_is_one_more_look(monkeypatch
 
     thread = threading.Thread(target=advance)
     thread.start()
-    assert inside.wait(30)
+    assert inside.wait(60)
     fence = WorkflowRun.objects.get(pk=run.pk).fence
     for _ in range(3):
         assert tick.advance(run.pk) == tick.Progress()
     go_on.set()
-    thread.join(30)
+    thread.join(60)
     assert [answer and answer.needs_another_look for answer in answers] == [True]
     assert WorkflowRun.objects.get(pk=run.pk).fence == fence, "nobody else asked for the lease"
     second = tick.advance(run.pk)

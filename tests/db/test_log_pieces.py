@@ -7,10 +7,18 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from workflows import owner_logs
 from workflows.models import LogPiece
 from workflows.owner_logs import MOST_OF_ATTEMPT, MOST_WAITING, Wanted, answer, ask
 
 pytestmark = pytest.mark.django_db
+LONG_AGO = 2 * timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine must not decide."""
+    monkeypatch.setattr(owner_logs, "ASK_AGAIN", LONG_AGO / 2)
 
 
 def ask_for(attempt: int, offset: int) -> int | None:
@@ -30,7 +38,7 @@ def test_one_log_takes_few_places() -> None:
 def test_all_logs_together_take_few_places() -> None:
     assert None not in [ask_for(attempt, 0) for attempt in range(MOST_WAITING)]
     assert ask_for(100, 0) is None
-    LogPiece.objects.update(asked_at=timezone.now() - timedelta(seconds=6))
+    LogPiece.objects.update(asked_at=timezone.now() - LONG_AGO)
     assert ask_for(100, 0) is not None, "bells that were lost hold no place for long"
 
 
@@ -38,5 +46,5 @@ def test_what_waits_itself_is_not_counted_against_itself() -> None:
     for offset in range(MOST_OF_ATTEMPT):
         ask_for(1, offset)
     first = LogPiece.objects.order_by("pk")[0]
-    LogPiece.objects.filter(pk=first.pk).update(asked_at=timezone.now() - timedelta(seconds=6))
+    LogPiece.objects.filter(pk=first.pk).update(asked_at=timezone.now() - LONG_AGO)
     assert ask_for(1, 0) == first.pk

@@ -10,13 +10,16 @@ from typing import cast
 import pytest
 from django.utils import timezone
 
-from executors.base import AttemptRef, ExecutorUnavailable, ExitInfo, Listed, Phase, TokenKind
+from executors.base import AttemptRef, ExecutorUnavailable, ExitInfo, Hint, Listed, Phase, TokenKind, Usage
 from executors.dummy import DummyExecutor
 from tests.db.engine import attempts, drive, job, make_actor, start, statuses, submit
 from workflows import invariants, lifecycle
-from workflows.lifecycle import Refused
-from workflows.models import ExecutorState, Job, JobInstance, Workflow, WorkflowRun
+from workflows.lifecycle import Ending, Refused
+from workflows.models import AuditEntry, ExecutorState, Job, JobInstance, Workflow, WorkflowRun
 from workflows.scheduling import back_ends, reconcile, tick
+from workflows.scheduling.collect import collect
+from workflows.scheduling.live_attempts import read_live
+from workflows.state_machine import Reason
 
 pytestmark = pytest.mark.django_db
 
@@ -96,7 +99,7 @@ def test_what_the_batch_system_says_of_a_queued_job_is_kept_until_it_runs(clock:
         one = live()
         before = Workflow.objects.get().change_no
         listing = {one.name: Listed(one.name, "77", phase, message=message)}
-        reconcile.apply_listing(dummy(), reconcile.read_live("dummy"), listing)
+        reconcile.apply_listing(dummy(), read_live("dummy"), listing)
         one.refresh_from_db()
         return one.status, one.phase_message, Workflow.objects.get().change_no - before
 
@@ -135,15 +138,102 @@ def test_a_lost_attempt_is_tried_again_and_counts(clock: Clock) -> None:
     assert Job.objects.get().num_attempts == 2
 
 
-def test_when_most_vanishes_at_once_nothing_is_believed(clock: Clock) -> None:
-    run = start(submit([job(f"a{i}", command=f"runs=100 said={i}") for i in range(40)]))
+def many_running(count: int) -> WorkflowRun:
+    run = start(submit([job(f"a{i}", command=f"runs=100 said={i}", max_attempts=1) for i in range(count)]))
     tick.advance(run.pk)
     reconcile.reconcile("dummy")
+    return run
+
+
+def pass_the_disbelief() -> None:
+    """It lasts for some minutes, in which nobody asks."""
+    reconcile.reconcile("dummy")
+    ExecutorState.objects.update(disbelief_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_when_most_vanishes_at_once_nothing_is_believed(clock: Clock) -> None:
+    many_running(40)
     dummy().faults.poll_is_empty = 1
     reconcile.reconcile("dummy")
-    assert JobInstance.objects.filter(absent_since=None, status="R").count() == 40
+    assert JobInstance.objects.filter(status="R", absent_since__isnull=False).count() == 40
     state = ExecutorState.objects.get(name="dummy")
     assert state.disbelief_until is not None and "40 of 40" in state.failure
+    pass_the_disbelief()
+    reconcile.reconcile("dummy")
+    assert JobInstance.objects.filter(status="R", absent_since=None).count() == 40, "they are back"
+
+
+def test_what_is_still_gone_after_the_disbelief_is_lost(clock: Clock) -> None:
+    """A machine with many slots went down: one disbelieved listing, then each is decided without a human."""
+    run = many_running(40)
+    workflow = run.workflow
+    dummy().faults.poll_is_empty = 2
+    reconcile.reconcile("dummy")
+    pass_the_disbelief()
+    reconcile.reconcile("dummy")
+    assert JobInstance.objects.filter(status="E", reason="lost").count() == 40
+    assert drive(run) == "E"
+    assert set(statuses(workflow).values()) == {"F"}
+
+
+def test_an_intent_is_left_alone_while_its_maker_hands_it_over(clock: Clock) -> None:
+    """With a slow disk that takes longer than the grace: everything would be void before anything is started."""
+    run = start(submit([job("a")]))
+    lifecycle.acquire_lease(run.pk, "elsewhere:1:1", 30)
+    dummy().faults.raise_before_accept = 1
+    tick.tick(run.pk)
+    for _ in range(3):
+        reconcile.reconcile("dummy")
+    assert live().status == "I"
+    lifecycle.release_lease(run.pk, "elsewhere:1:1")
+    for _ in range(2):
+        reconcile.reconcile("dummy")
+    assert attempts(run.workflow, "a") == [("E", "void")]
+
+
+def test_the_intent_of_an_earlier_holder_is_nobodys(clock: Clock) -> None:
+    run = start(submit([job("a")]))
+    dummy().faults.raise_before_accept = 1
+    tick.tick(run.pk)
+    JobInstance.objects.update(submitted_date=timezone.now() - timedelta(seconds=5))
+    lifecycle.acquire_lease(run.pk, "elsewhere:1:1", 30)
+    for _ in range(2):
+        reconcile.reconcile("dummy")
+    assert attempts(run.workflow, "a") == [("E", "void")]
+
+
+def test_absence_from_before_the_submission_does_not_count_after_it(clock: Clock) -> None:
+    run = start(submit([job("a", command="runs=100")]))
+    dummy().faults.raise_before_accept = 1
+    tick.tick(run.pk)
+    reconcile.reconcile("dummy")
+    assert live().absent_since is not None
+    lifecycle.record_submitted(run.pk, {live().pk: "77"})
+    assert live().absent_since is None
+
+
+def test_an_end_that_was_overtaken_keeps_its_hint(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The poller's verdict, from a look before the exit was visible, comes first; the success still counts."""
+    workflow = submit([job("a", command="runs=5")])
+    run = start(workflow)
+    tick.advance(run.pk)
+    reconcile.reconcile("dummy")
+    clock.now += 10
+    store, number = dummy().store, live().pk
+    read_usage = store.read_usage
+
+    def overtake(hint: Hint) -> Usage | None:
+        lifecycle.record_ended(run.pk, [Ending(number, Reason.LOST, "gone", next_try_after=timedelta(hours=1))])
+        return read_usage(hint)
+
+    monkeypatch.setattr(store, "read_usage", overtake)
+    collect(run.pk)
+    monkeypatch.setattr(store, "read_usage", read_usage)
+    assert attempts(workflow, "a") == [("E", "lost")]
+    assert [hint.instance_id for hint in store.hints()] == [number]
+    assert drive(run) == "D"
+    assert attempts(workflow, "a") == [("D", "")]
+    assert store.hints() == []
 
 
 def test_a_late_success_counts(clock: Clock) -> None:
@@ -224,6 +314,7 @@ def test_kill_ends_running_jobs_and_confirms_it(clock: Clock) -> None:
     assert drive(run) == "S"
     assert statuses(workflow) == {"a": "G", "b": "G", "c": "G"}
     assert attempts(workflow, "a") == [("E", "killed")] and attempts(workflow, "c") == [("E", "killed")]
+    assert AuditEntry.objects.get(action="stop-kill").job_count == 2
     assert Job.objects.get(name="a").num_attempts == 0
 
 

@@ -12,8 +12,17 @@ from executors.dummy import DummyExecutor
 from tests.db.engine import attempts, drive, job, make_actor, start, statuses, submit
 from workflows import lifecycle, planning
 from workflows.lifecycle import Refused
-from workflows.models import AuditEntry, ErrorGroup, Job, JobGroup, JobInstance, WorkflowRun
-from workflows.scheduling import back_ends, housekeeping, tick
+from workflows.models import (
+    AuditEntry,
+    ErrorGroup,
+    Job,
+    JobGroup,
+    JobInstance,
+    JobInstanceErrorLog,
+    Workflow,
+    WorkflowRun,
+)
+from workflows.scheduling import back_ends, housekeeping, reconcile, stored_facts, tick
 from workflows.scheduling.ready import find_limits, select_ready
 from workflows.scheduling.submit import start_jobs
 from workflows.scope import Scope
@@ -104,6 +113,35 @@ def test_killing_an_attempt_can_leave_the_job_failed() -> None:
     assert attempts(workflow, "a") == [("E", "killed")]
 
 
+def test_a_hot_resume_forgets_what_was_to_become_of_what_is_killed() -> None:
+    executor = DummyExecutor("dummy", lambda: 0.0)
+    back_ends.use(executor)
+    workflow = submit([job("a", command="runs=1000"), job("b", "a")])
+    first = start(workflow)
+    tick.advance(first.pk)
+    lifecycle.ask_kill(workflow.pk, ids(workflow, "a"), "fail", make_actor())
+    lifecycle.ask_stop(first.pk, "drain", make_actor())
+    second = start(workflow, resume="hot")
+    lifecycle.ask_stop(second.pk, "kill", make_actor())
+    assert drive(second) == "S"
+    assert statuses(workflow) == {"a": "G", "b": "G"}
+
+
+def test_what_was_killed_has_an_error_and_a_group_of_its_own() -> None:
+    back_ends.use(DummyExecutor("dummy", lambda: 0.0))
+    workflow = submit([job("a", command="runs=1000"), job("q", command="waits=1000")])
+    run = start(workflow)
+    tick.advance(run.pk)
+    reconcile.reconcile("dummy")
+    lifecycle.ask_kill(workflow.pk, ids(workflow, "a", "q"), "fail", make_actor())
+    assert drive(run) == "E"
+    group = ErrorGroup.objects.get()
+    assert (group.title, group.reason, group.attempts) == ("Killed by a person", "killed", 2)
+    assert set(Job.objects.values_list("status", "error_group_id")) == {("F", group.pk)}
+    written = JobInstanceErrorLog.objects.values_list("description", flat=True)
+    assert all(text.startswith("Killed by alice") for text in written) and len(written) == 2
+
+
 def test_limits_change_on_a_live_run() -> None:
     back_ends.use(DummyExecutor("dummy", lambda: 0.0))
     workflow = submit(
@@ -165,11 +203,28 @@ def test_failures_that_are_alike_are_one_group() -> None:
 def test_the_preview_counts_what_the_start_then_does() -> None:
     workflow = submit([job("a", tag="x"), job("b", tag="x", command="exit=1"), job("c", "b", tag="y")])
     drive(start(workflow))
-    plan = planning.plan_start(workflow, Scope(), "cold")
+    plan = planning.plan_start(Workflow.objects.get(), Scope(), "cold")
     shown = {(row.tag, row.what): row.jobs for row in plan.rows}
-    assert shown == {("x", "kept"): 1, ("x", "tried again"): 1, ("y", "first try"): 1}
+    assert shown == {("x", "kept"): 1, ("x", "tried again"): 1, ("y", "not done yet"): 1}
     start(workflow)
     assert sorted(statuses(workflow).items()) == [("a", "D"), ("b", "G"), ("c", "G")]
+
+
+def test_what_was_stopped_is_not_called_a_first_try() -> None:
+    back_ends.use(DummyExecutor("dummy", lambda: 0.0))
+    workflow = submit([job("a", command="runs=1000"), job("f", command="runs=999")])
+    assert (
+        planning.plan_start(workflow, Scope(), "cold").sentence
+        == "0 jobs kept, 0 tried again, 2 run for the first time."
+    )
+    run = start(workflow)
+    tick.advance(run.pk)
+    lifecycle.ask_kill(workflow.pk, ids(workflow, "f"), "fail", make_actor())
+    lifecycle.ask_stop(run.pk, "kill", make_actor())
+    assert drive(run) == "S"
+    plan = planning.plan_start(Workflow.objects.get(), Scope(), "cold")
+    assert plan.sentence == "0 jobs kept, 1 tried again, 1 not done yet."
+    assert plan.warnings == ()
 
 
 def test_miscounted_upstreams_are_found_and_repaired(caplog: pytest.LogCaptureFixture) -> None:
@@ -206,3 +261,16 @@ def test_a_long_name_still_gives_a_file_name(tmp_path: Path) -> None:
     attempt = JobInstance.objects.get()
     assert len(Path(attempt.stdout_path).name.encode()) <= 255
     assert attempt.stdout_path.endswith(f".o{attempt.pk}")
+
+
+def test_an_ended_run_remembers_what_its_failures_block() -> None:
+    workflow = submit([job("a", command="exit=1", max_attempts=1), job("b", "a"), job("c", "b"), job("d")])
+    run = start(workflow)
+    assert drive(run) == "E"
+    stored_facts.refresh_facts()
+    run.refresh_from_db()
+    assert run.final_counts == {"G": 2, "Q": 0, "I": 0, "R": 0, "E": 0, "F": 1, "D": 1, "B": 2}
+    lifecycle.mark_done(workflow.pk, ids(workflow, "a"), make_actor())
+    stored_facts.refresh_facts()
+    run.refresh_from_db()
+    assert run.final_counts["B"] == 2, "as it was at its end"

@@ -32,7 +32,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> Made:
 def use(made: Made, tag: str = "") -> resources.RunUse:
     assert made.run is not None
     jobs = len(made.all_jobs)
-    return resources.use_of_run(made.run.pk, made.jobs[tag][0].group_id if tag else None, jobs)
+    return resources.use_of_run(made.run.pk, [made.jobs[tag][0].group_id] if tag else (), jobs)
 
 
 def rounded(found: resources.RunUse) -> list[TagUse]:
@@ -84,6 +84,23 @@ def test_small_runs_and_old_ones_are_left_alone(large: Made) -> None:
     WorkflowRun.objects.filter(pk=large.run.pk).update(status="E", ended_at=now - timedelta(hours=1))
     usage_facts.refresh_usage()
     assert RunUsage.objects.get(run=large.run, group=None).made_at >= now
+
+
+def test_sums_of_several_tags_are_those_of_each(large: Made) -> None:
+    assert large.run is not None
+    names = list(large.jobs)[:2]
+    groups = [large.jobs[name][0].group_id for name in names]
+    usage_facts.refresh_usage()
+    found = resources.use_of_run(large.run.pk, groups, len(large.all_jobs))
+    assert found.made_at is not None
+    assert {one.tag for one in found.uses} == set(names)
+    assert found.attempts == sum(use(large, name).attempts for name in names)
+    assert rounded(found) == sorted(
+        [one for name in names for one in rounded(use(large, name))], key=lambda one: one.tag
+    )
+    assert [one.unused_gb_hours for one in found.uses] == sorted(
+        (one.unused_gb_hours for one in found.uses), reverse=True
+    )
 
 
 def test_jobs_that_stood_out_are_kept_when_newer_ones_are_read(large: Made, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,12 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.ports import find_ports
 from tests.services import REPOSITORY, MariaDB, find_program
 from tests.waiting import wait_until
 
@@ -23,12 +23,6 @@ UPGRADE = REPOSITORY / "docs" / "upgrade.md"
 EXAMPLE = REPOSITORY / "deploy" / "environment.example"
 SECRET = "k7Qd-" * 12
 UNITS = REPOSITORY / "deploy" / "systemd"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def blocks_that_run(guide: Path = GUIDE) -> list[str]:
@@ -72,7 +66,8 @@ class Installation:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.https, self.http, self.redis = free_port(), free_port(), free_port()
+        self.https = find_ports(3)
+        self.http, self.redis = self.https + 1, self.https + 2
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.mariadb = MariaDB(folder / "db")
         names = "etc lib run ssl bin logs nginx home units sites-available sites-enabled"

@@ -44,9 +44,9 @@ class Browser:
         self.cookies: dict[str, str] = {}
 
     def send(self, method: str, path: str, body: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
-        connection = http.client.HTTPSConnection(HOST, self.port, context=self.context, timeout=30)
+        connection = http.client.HTTPSConnection(HOST, self.port, context=self.context, timeout=120)
         connection.sock = self.context.wrap_socket(
-            socket.create_connection(("127.0.0.1", self.port), 30), server_hostname=HOST
+            socket.create_connection(("127.0.0.1", self.port), 120), server_hostname=HOST
         )
         headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         headers.setdefault("Referer", f"https://{HOST}:{self.port}/")
@@ -104,7 +104,7 @@ def browser(installed: Installation) -> Browser:
 
 
 def test_the_site_is_reached_over_https_only(installed: Installation, browser: Browser) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", installed.http, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", installed.http, timeout=120)
     connection.request("GET", "/workflows/", headers={"Host": HOST})
     response = connection.getresponse()
     assert (response.status, response.headers["Location"]) == (301, f"https://{HOST}/workflows/")

@@ -138,16 +138,16 @@ def sign_in(server: EmbeddedServer) -> urllib.request.OpenerDirector:
     """A browser's session of its own."""
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
     link = connect(server).create_login_link()["url"]
-    with browser.open(link, timeout=30) as answer:
+    with browser.open(link, timeout=120) as answer:
         fields = dict(re.findall(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"', answer.read().decode()))
     data = urllib.parse.urlencode(fields).encode()
-    browser.open(urllib.request.Request(link, data, {"Referer": link}), timeout=30).close()
+    browser.open(urllib.request.Request(link, data, {"Referer": link}), timeout=120).close()
     return browser
 
 
 def read_page(server: EmbeddedServer, path: str) -> str:
     """A page as the owner's browser gets it."""
-    with sign_in(server).open(server.url + path, timeout=30) as answer:
+    with sign_in(server).open(server.url + path, timeout=120) as answer:
         return html.unescape(str(answer.read().decode()))
 
 

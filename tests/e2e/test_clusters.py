@@ -54,7 +54,9 @@ def programs() -> Iterator[Path]:
 def server(sge_cluster: SgeCluster, programs: Path) -> Iterator[EmbeddedServer]:
     """Local jobs, and two ways to use the cell: `big` asks for memory that is enforced, and has limits of its own."""
     big = {"MEMORY_RESOURCES": "h_vmem", "MAX_MEMORY": "0.25"}
-    environment = sge_settings(sge_cluster, BIN_DIR=str(programs)) | sge_settings(sge_cluster, "BIG", **big)
+    # Every qstat in the log is a listing: why jobs wait is not asked
+    listings = sge_settings(sge_cluster, BIN_DIR=str(programs), REASON_INTERVAL="0")
+    environment = listings | sge_settings(sge_cluster, "BIG", **big)
     with serving("local,sge,big", **environment) as made:
         yield made
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.clusters import open_folder
-from tests.executors.cluster import AS_USER, USER, find_ports
+from tests.executors.cluster import AS_USER, USER
+from tests.ports import find_ports
 from tests.services import REPOSITORY
 
 pytestmark = [

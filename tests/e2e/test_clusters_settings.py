@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.clusters import make_server, open_folder, sge_settings, slurm_settings
-from tests.executors.cluster import SgeCluster, SlurmCluster, find_ports
+from tests.executors.cluster import SgeCluster, SlurmCluster
+from tests.ports import find_ports
 from tests.services import REPOSITORY, EmbeddedServer
 
 
@@ -24,7 +25,7 @@ def fail_to_start(server: EmbeddedServer) -> str:
     """What it says when it refuses to start."""
     process = server.launch()
     try:
-        assert process.wait(60) == 1
+        assert process.wait(120) == 1
     finally:
         server.close()
     return server.output.strip().splitlines()[-1]

@@ -31,7 +31,7 @@ from tests.executors.cluster import USER, SlurmCluster
 from tests.services import EmbeddedServer
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slurm, pytest.mark.first, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slurm, pytest.mark.first, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

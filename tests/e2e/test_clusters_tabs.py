@@ -17,7 +17,7 @@ from tests.executors.cluster import SgeCluster
 from tests.services import EmbeddedServer
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.sge, pytest.mark.first, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sge, pytest.mark.first, pytest.mark.timeout(600)]
 TABS = 20
 INTERVAL = 2.0
 LISTINGS = 4

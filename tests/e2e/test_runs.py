@@ -106,7 +106,7 @@ def test_a_running_job_survives_a_stop_of_the_server(embedded_server: EmbeddedSe
     wait_until(lambda: (tmp_path / "started").exists(), 60, "the first job runs")
     assert embedded_server.stop() == 0
     (tmp_path / "go").touch()
-    wait_until(lambda: (tmp_path / "ran").exists(), 30, "the job ends while there is no server")
+    wait_until(lambda: (tmp_path / "ran").exists(), 60, "the job ends while there is no server")
     embedded_server.start()
     wait_until(lambda: status_of(embedded_server, workflow.workflow_id) == "D", 90, "the workflow is done")
     assert (tmp_path / "ran").read_text() == "x\ny\n"
@@ -146,7 +146,7 @@ workflow.run()
     try:
         wait_until(lambda: (tmp_path / "started").exists() or script.poll() is not None, 60, "the first job runs")
         script.send_signal(signal.SIGINT)
-        assert script.wait(30) != 0
+        assert script.wait(60) != 0
     finally:
         if script.poll() is None:
             script.kill()

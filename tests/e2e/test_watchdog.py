@@ -12,9 +12,9 @@ from tests.services import EmbeddedServer
 from tests.waiting import wait_until
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_worker_that_stands_still_is_replaced(make_embedded_server: Callable[..., EmbeddedServer]) -> None:
-    server = make_embedded_server(JOBMON_WORKER_SILENCE_SECONDS="15").start()
+    server = make_embedded_server(JOBMON_WORKER_SILENCE_SECONDS="20").start()
     wait_until(lambda: (server.home / "worker.heartbeat").exists(), 60, "the worker's first sign of life")
     wait_until(lambda: rows(server), 60, "the worker's row")
     stopped = server.parts["worker"]
@@ -22,7 +22,7 @@ def test_a_worker_that_stands_still_is_replaced(make_embedded_server: Callable[.
     server.wait_for_restart("worker", stopped)
     assert "The worker part gives no sign of life" in server.output
     beat = (server.home / "worker.heartbeat").stat().st_mtime_ns
-    wait_until(lambda: (server.home / "worker.heartbeat").stat().st_mtime_ns > beat, 60, "a sign of the new one")
+    wait_until(lambda: (server.home / "worker.heartbeat").stat().st_mtime_ns > beat, 120, "a sign of the new one")
 
 
 def rows(server: EmbeddedServer) -> list[tuple[object, ...]]:

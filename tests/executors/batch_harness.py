@@ -18,8 +18,9 @@ from executors.base import AttemptRef, JobSpec, Phase
 from executors.batch import BatchExecutor
 from executors.sge import SgeExecutor
 from executors.slurm import SlurmExecutor
-from tests.executors.cluster import Cluster, SgeCluster, SlurmCluster, find_ports
+from tests.executors.cluster import Cluster, SgeCluster, SlurmCluster
 from tests.executors.harness import Specs
+from tests.ports import find_ports
 from tests.waiting import wait_until
 
 
@@ -71,7 +72,7 @@ class BatchHarness:
             listed = self.executor.poll().get(name)
             return listed is not None and listed.phase is phase
 
-        wait_until(is_there, 60, f"{name} {phase}", 0.1)
+        wait_until(is_there, 120, f"{name} {phase}", 0.1)
         if phase is Phase.RUNNING:
             self.wait_for_token(name)
 
@@ -81,7 +82,7 @@ class BatchHarness:
 
     def wait_for_accounting(self, specs: Sequence[JobSpec]) -> dict[str, Any]:
         refs = [ref(spec) for spec in specs]
-        wait_until(lambda: len(self.executor.exit_info(refs)) == len(specs), 60, "the accounting of all", 0.2)
+        wait_until(lambda: len(self.executor.exit_info(refs)) == len(specs), 120, "the accounting of all", 0.2)
         return self.executor.exit_info(refs)
 
     def exits(self, code: int) -> str:

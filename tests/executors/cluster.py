@@ -6,14 +6,12 @@ A test never meets a batch system that was there before: each process of the sui
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +19,19 @@ import pytest
 
 from executors.sge_config import SgeConfig
 from executors.slurm_config import SlurmConfig
+from tests.ports import find_ports
 from tests.waiting import wait_until
 
 SCRIPTS = Path(__file__).resolve().parent.parent.parent / "deploy" / "cluster"
 USER = "jobmon-demo"
 UNAVAILABLE = 69  # what the scripts answer when the packages cannot be had
 AS_USER = ("/usr/sbin/runuser", "-u", USER, "--")
+# A command may take its time on a busy machine.
+PATIENCE: dict[str, Any] = {"query_timeout": 120.0, "submit_timeout": 120.0}
 # A crash of qmaster alone: its node reports again within half a minute.
 RECOVERY = 120.0
 # A job that was on its way to the node when qmaster died is sent again after 300 s, not sooner.
 SECOND_DELIVERY = 420.0
-
-
-def find_ports(count: int) -> int:
-    """The first of `count` free ports in a row."""
-    for _ in range(200):
-        first = 20000 + secrets.randbelow(10000)
-        with ExitStack() as stack:
-            try:
-                for port in range(first, first + count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no free ports")
 
 
 def is_alive(pid: int) -> bool:
@@ -151,7 +138,7 @@ class SgeCluster(Cluster):
         return {**self.config(self.folder).environment, "PATH": f"{self.binaries}:/usr/bin:/bin"}
 
     def config(self, spool: Path, **given: Any) -> SgeConfig:
-        defaults: dict[str, Any] = {"parallel_environment": "smp", "default_project": "demo", "default_queue": "all.q"}
+        defaults = {**PATIENCE, "parallel_environment": "smp", "default_project": "demo", "default_queue": "all.q"}
         return SgeConfig(
             spool=spool,
             sge_root=self.root,
@@ -202,7 +189,7 @@ class SlurmCluster(Cluster):
         return {**self.config(self.folder).environment, "PATH": "/usr/bin:/bin"}
 
     def config(self, spool: Path, **given: Any) -> SlurmConfig:
-        defaults: dict[str, Any] = {"default_project": "demo", "default_queue": "demo"}
+        defaults = {**PATIENCE, "default_project": "demo", "default_queue": "demo"}
         conf = self.root / "slurm.conf"
         return SlurmConfig(spool=spool, slurm_conf=conf, user=USER, command_prefix=AS_USER, **{**defaults, **given})
 

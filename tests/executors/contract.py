@@ -36,7 +36,8 @@ class Harness(Protocol):
     def wait_for_end(self, names: Sequence[str]) -> None:
         """Until none of them is listed any more; fails after a deadline."""
 
-    def wait_for_phase(self, name: str, phase: Phase) -> None: ...
+    def wait_for_phase(self, name: str, phase: Phase) -> None:
+        """Of one that runs, until its token is there as well."""
 
     def exits(self, code: int) -> str:
         """A command that ends with this code."""
@@ -114,7 +115,6 @@ class ExecutorContract:
         spec = harness.spec(harness.lasts())
         harness.executor.submit([spec])
         harness.wait_for_phase(spec.name, Phase.RUNNING)
-        wait_until(lambda: evidence(harness, spec).token, 60, "the token of the first")
         first = evidence(harness, spec).token
         harness.executor.submit([spec])
         assert list(harness.executor.poll()).count(spec.name) == 1
@@ -298,7 +298,7 @@ def check_late_submission(harness: Harness, folder: Path) -> None:
     spec = harness.spec(f"echo ran >>{folder}/ledger")
     thread = threading.Thread(target=harness.executor.submit, args=([spec],))
     thread.start()
-    wait_until(lambda: (folder / "waiting").exists(), 30, "the submission is held up")
+    wait_until(lambda: (folder / "waiting").exists(), 60, "the submission is held up")
     stands = harness.executor.store.void([spec.instance_id], "test")
     (folder / "go").touch()
     thread.join()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from executors import processes
-from executors.base import AttemptRef, ExecutorUnavailable, JobSpec, Phase, Resources
+from executors.base import AttemptRef, Evidence, ExecutorUnavailable, JobSpec, Phase, Resources
 from executors.dummy import DummyExecutor
 from executors.local import LocalExecutor, SequentialExecutor, shepherd_command
 from executors.local_spool import LocalSpool
@@ -21,6 +21,8 @@ from executors.script import ATTEMPT_VARIABLE
 
 _RESOURCE_FIELDS = {field.name for field in fields(Resources)}
 DEADLINE = 60.0
+# For a shepherd's environment: after the first start it stops, until somebody continues it.
+STANDS_STILL = {"JOBMON_FAULTS": "after_spawn:stop@1"}
 
 
 def wait_until(condition: Callable[[], object], what: str = "the condition", seconds: float = DEADLINE) -> None:
@@ -28,6 +30,10 @@ def wait_until(condition: Callable[[], object], what: str = "the condition", sec
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come about within {seconds:g} s"
         time.sleep(0.01)
+
+
+def is_stopped(pid: int) -> bool:
+    return ") T " in Path(f"/proc/{pid}/stat").read_text()
 
 
 class Specs:
@@ -113,7 +119,7 @@ class LocalHarness:
         self.sockets = folder / "sockets"
         self.spool = LocalSpool(self.root)
         self.spool.create()
-        self.executor = kind(kind.queue, self.spool, self.sockets, slots=slots, memory=memory)
+        self.executor = kind(kind.queue, self.spool, self.sockets, slots=slots, memory=memory, timeout=DEADLINE)
         self._arguments = [*shepherd_command(self.root, self.sockets, slots, memory), "--grace", str(grace)]
         self._environment = dict(environment or {})
         self._specs = Specs(f"t{os.getpid()}-{os.urandom(4).hex()}")
@@ -180,7 +186,26 @@ class LocalHarness:
         wait_until(is_there, f"{name} {phase}")
         if phase is Phase.RUNNING:  # listed from its start on; the token follows within milliseconds
             number = next(spec.instance_id for spec in self._specs.made if spec.name == name)
-            wait_until(lambda: Path(self.spool.file(number, "token")).exists(), f"the token of {name}")
+            self.wait_for_token(number)
+
+    def wait_for_token(self, number: int) -> None:
+        """All of it: a file is there before its first line is."""
+
+        def is_whole() -> bool:
+            token = self.spool.read([number]).get(number, Evidence()).token
+            return token is not None and token.nonce != ""
+
+        wait_until(is_whole, f"the token of {number}")
+
+    def submit_and_hold(self, spec: JobSpec, is_ready: Callable[[], object]) -> None:
+        """Start one, and let the shepherd stand still from then on until `is_ready`: no limit can end it before. The
+        shepherd must have been started with STANDS_STILL."""
+        process = self.process
+        assert process is not None
+        self.executor.submit([spec])
+        wait_until(is_ready, f"{spec.name} is ready")
+        wait_until(lambda: is_stopped(process.pid), "the shepherd stands still")
+        process.send_signal(signal.SIGCONT)
 
     def exits(self, code: int) -> str:
         return f"exit {code}"

@@ -42,7 +42,7 @@ class Site:
             shutil.copy(STUB, self.bin / name)
         root = folder / "root"
         (root / "default" / "common").mkdir(parents=True)
-        common: dict[str, Any] = {"spool": folder / "spool", "bin_dir": self.bin, "query_timeout": 5.0, **given}
+        common: dict[str, Any] = {"spool": folder / "spool", "bin_dir": self.bin, "query_timeout": 60.0, **given}
         self.submit_command, self.list_command, self.delete_command = {
             "sge": ("qsub", "qstat", "qdel"),
             "slurm": ("sbatch", "squeue", "scancel"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from executors import local as local_executor
 from executors import processes
 from executors.base import ExecutorUnavailable, JobSpec, Phase, Resources, TokenKind
 from executors.local import LocalExecutor, SequentialExecutor
@@ -18,7 +20,7 @@ from executors.local_spool import LocalSpool
 from executors.script import install_wrapper
 from tests.executors.contract import ShellContract, evidence, ref, run
 from tests.executors.contract_secret_files import SecretFilesContract
-from tests.executors.harness import LOCAL_KINDS, LocalHarness, wait_until
+from tests.executors.harness import LOCAL_KINDS, STANDS_STILL, LocalHarness, wait_until
 
 Make = Callable[..., LocalHarness]
 
@@ -214,16 +216,13 @@ while :; do sleep 1000; done
 
 
 class TestEnding:
-    def start_stubborn(self, local: LocalHarness, tmp_path: Path, max_runtime: int | None) -> JobSpec:
-        spec = local.spec(STUBBORN, working_dir=str(tmp_path), max_runtime=max_runtime)
-        local.executor.submit([spec])
-        wait_until((tmp_path / "ready").exists, "the whole tree")
-        return spec
-
-    def test_run_time_limit_ends_politely_first(self, make_local: Make) -> None:
-        local = make_local(grace=30.0)
-        spec = local.spec("trap 'echo goodbye; exit 5' TERM; sleep 1000 & wait", max_runtime=1)
-        (found,) = run(local, spec)
+    def test_run_time_limit_ends_politely_first(self, make_local: Make, tmp_path: Path) -> None:
+        local = make_local(grace=30.0, environment=STANDS_STILL)
+        command = "trap 'echo goodbye; exit 5' TERM; sleep 1000 & echo >ready; wait"
+        spec = local.spec(command, working_dir=str(tmp_path), max_runtime=1)
+        local.submit_and_hold(spec, (tmp_path / "ready").exists)
+        local.wait_for_end([spec.name])
+        found = evidence(local, spec)
         assert found.over == "runtime"
         assert found.exit is not None
         assert found.exit.code == 5
@@ -237,8 +236,9 @@ class TestEnding:
         assert found.exit.code == 143
 
     def test_run_time_limit_kills_what_ignores_it(self, make_local: Make, tmp_path: Path) -> None:
-        local = make_local()
-        spec = self.start_stubborn(local, tmp_path, max_runtime=1)
+        local = make_local(environment=STANDS_STILL)
+        spec = local.spec(STUBBORN, working_dir=str(tmp_path), max_runtime=1)
+        local.submit_and_hold(spec, (tmp_path / "ready").exists)
         before = children_of_session(local, spec)
         local.wait_for_end([spec.name])
         found = evidence(local, spec)
@@ -249,7 +249,9 @@ class TestEnding:
 
     def test_cancel_kills_what_ignores_it(self, make_local: Make, tmp_path: Path) -> None:
         local = make_local()
-        spec = self.start_stubborn(local, tmp_path, max_runtime=None)
+        spec = local.spec(STUBBORN, working_dir=str(tmp_path))
+        local.executor.submit([spec])
+        wait_until((tmp_path / "ready").exists, "the whole tree")
         before = children_of_session(local, spec)
         assert len(before) >= 5
         local.executor.cancel([ref(spec)])
@@ -441,3 +443,47 @@ def is_alive(pid: int) -> bool:
 
 def test_kinds_have_their_own_queue() -> None:
     assert (LocalExecutor.queue, SequentialExecutor.queue) == ("local", "sequential")
+
+
+class Watched(LocalSpool):
+    """Calls `look` before each attempt that it prepares, twice where it first has to make the folder."""
+
+    look: Callable[[int], None]
+
+    def prepare(self, instance_id: int, command: str) -> bool:
+        self.look(instance_id)
+        return super().prepare(instance_id, command)
+
+
+class TestSlowDisk:
+    def test_what_is_prepared_first_does_not_wait_for_the_last(
+        self, make_local: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(local_executor, "LONGEST_PIECE", 0.0)
+        local = make_local(slots=1)
+        specs = [local.spec("sleep 1000"), local.spec("exit 0"), local.spec("exit 0")]
+        spool = Watched(local.root)
+        listed: dict[int, set[str]] = {}
+        spool.look = lambda number: listed.update({number: set(local.executor.poll())})
+        executor = LocalExecutor("local", spool, local.sockets, slots=1, memory=4.0)
+        names = [spec.name for spec in specs]
+        assert list(executor.submit(specs).accepted) == names
+        assert list(listed.values()) == [set(), {names[0]}, set(names[:2])]
+
+    def test_what_was_handed_over_before_the_disk_failed_is_told(
+        self, make_local: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(local_executor, "LONGEST_PIECE", 0.0)
+        local = make_local(slots=1)
+        specs = [local.spec("sleep 1000"), local.spec("sleep 1000")]
+        spool = Watched(local.root)
+
+        def fail_after_the_first(_: int) -> None:
+            if local.executor.poll():
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        spool.look = fail_after_the_first
+        executor = LocalExecutor("local", spool, local.sockets, slots=1, memory=4.0)
+        with pytest.raises(ExecutorUnavailable, match="No space") as caught:
+            executor.submit(specs)
+        assert list(caught.value.accepted) == [specs[0].name]

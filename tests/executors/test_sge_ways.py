@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from executors.base import ExecutorUnavailable, Phase, TokenKind
+from executors.base import ExecutorUnavailable, Listed, Phase, TokenKind
 from tests.executors.batch_harness import (  # noqa: F401 - fixtures
     SgeHarness,
     make_sge,
@@ -141,6 +142,54 @@ def _answers(executor: Any) -> bool:
     except ExecutorUnavailable:
         return False
     return True
+
+
+@contextmanager
+def silent_scheduler(cluster: SgeCluster) -> Iterator[None]:
+    """One that keeps what it finds to itself, as many sites want it."""
+    path = cluster.folder / "scheduler"
+    try:
+        for flag in ("false", "true"):
+            shown = cluster.command("qconf", "-ssconf")
+            path.write_text(re.sub(r"(?m)^(schedd_job_info +)\w+$", rf"\g<1>{flag}", shown))
+            cluster.command("qconf", "-Msconf", str(path))
+            if flag == "false":
+                yield
+    finally:
+        path.unlink()
+
+
+def test_why_jobs_wait(make_sge: Any) -> None:
+    """More memory than any host has; an array; a job of a closed queue. And a scheduler that may not say."""
+    harness = make_sge(verify=False)
+    big = harness.spec("true", mem_free=900_000.0)
+    tasks = harness.array(["true"] * 3, mem_free=800_000.0, slots=2)
+    harness.executor.submit([big, *tasks])
+
+    def ask() -> dict[str, str]:
+        asked = [one for name, one in harness.executor.poll().items() if name in (big.name, tasks[1].name)]
+        told = harness.executor.explain_queue(asked)
+        assert told.advice == ""
+        return dict(told.by_name)
+
+    found = wait_until(lambda: all(found.values()) and found if (found := ask()) else None, 60, "both are explained")
+    assert re.search(r"host \S+ offers less mem_free than 819T \([0-9.]+[MG]\)", found[big.name])
+    assert "the parallel environment smp has only 0 slots for it" in found[tasks[1].name]
+    harness.close_queue()
+    wait_until(lambda: "is disabled" in ask()[big.name], 60, "the queue is closed")
+    harness.open_queue()
+    listed = [harness.executor.poll()[big.name]]
+    with silent_scheduler(harness.cluster):
+        told = wait_until(
+            lambda: one if (one := harness.executor.explain_queue(listed)).advice else None, 60, "silence"
+        )
+        assert "schedd_job_info is false" in told.advice
+        assert told.by_name == {big.name: ""}
+    wait_until(lambda: "offers less mem_free" in ask_again(harness, listed), 60, "it tells again")
+
+
+def ask_again(harness: SgeHarness, listed: list[Listed]) -> str:
+    return harness.executor.explain_queue(listed).by_name[listed[0].name]
 
 
 def test_so_many_tasks_of_an_array_at_once(make_sge: Any) -> None:

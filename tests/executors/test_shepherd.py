@@ -21,8 +21,8 @@ from executors.local_recovery import Fate, judge
 from executors.script import job_environment
 from executors.shepherd import JOURNAL_NAME, SOCKET_NAME
 from tests.executors.contract import evidence, ref, run
-from tests.executors.harness import LocalHarness, wait_until
-from tests.executors.test_local import STUBBORN, ledger_command, peak_of
+from tests.executors.harness import STANDS_STILL, LocalHarness, wait_until
+from tests.executors.test_local import STUBBORN, is_alive, ledger_command, peak_of
 
 Make = Callable[..., LocalHarness]
 
@@ -64,6 +64,7 @@ class TestDeath:
         local.stop(signal.SIGKILL)
         (tmp_path / "gate").touch()
         wait_until(lambda: evidence(local, spec).exit, "the exit record")
+        wait_until(lambda: not local.processes_of(spec), "the end of the wrapper, which wrote it")
         assert local.spool.hints() == []
         before = evidence(local, spec)
         local.start()
@@ -114,9 +115,11 @@ class TestDeath:
 
     def test_run_time_limit_holds_across_a_restart(self, make_local: Make) -> None:
         local = make_local()
+        local.stop()
+        local.start(STANDS_STILL)
         spec = local.spec("sleep 1000", max_runtime=2)
         local.executor.submit([spec])
-        local.wait_for_phase(spec.name, Phase.RUNNING)
+        local.wait_for_token(spec.instance_id)
         local.restart()
         local.wait_for_end([spec.name])
         assert (evidence(local, spec).exit.code, evidence(local, spec).over) == (143, "runtime")
@@ -151,7 +154,9 @@ class TestDeath:
         local.wait_for_phase(spec.name, Phase.RUNNING)
         wait_until(lambda: len(local.processes_of(spec)) >= 2, "the command")
         local.stop(signal.SIGKILL)
-        os.kill(evidence(local, spec).token.process_group_id, signal.SIGKILL)
+        wrapper = evidence(local, spec).token.process_group_id
+        os.kill(wrapper, signal.SIGKILL)
+        wait_until(lambda: not is_alive(wrapper), "the end of the wrapper")
         local.start()
         assert local.executor.poll() == {}
         assert local.processes_of(spec) == []
@@ -168,7 +173,7 @@ class TestDeath:
             while True:
                 local.executor.submit([spec])
                 local.executor.poll()
-        local.process.wait(10)
+        local.process.wait(60)
         local.start()
         if point == "before_spawn":
             wait_until(lambda: not local.executor.poll(), "forgetting it")
@@ -270,7 +275,7 @@ class TestOneOfThem:
     def test_wrong_folder_is_said(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         command = shepherd_command(tmp_path / "file" / "spool", tmp_path, 1, 1.0)
-        done = subprocess.run(command, env={}, capture_output=True, timeout=30, check=False)
+        done = subprocess.run(command, env={}, capture_output=True, timeout=60, check=False)
         assert done.returncode == 2
         assert b"cannot start" in done.stderr
 
@@ -281,7 +286,7 @@ class TestOneOfThem:
 
 class TestConversation:
     def connect(self, local: LocalHarness) -> socket.socket:
-        return unix_socket.connect(local.sockets / SOCKET_NAME, 10.0)
+        return unix_socket.connect(local.sockets / SOCKET_NAME, 60.0)
 
     @pytest.mark.parametrize(
         "line",
@@ -433,6 +438,19 @@ class TestJudge:
     )
     def test_fate(self, found: Evidence, is_alive: bool, boot: str, fate: Fate) -> None:
         assert judge(entry(1), found, is_alive, boot) is fate
+
+    def test_what_has_not_started_in_time_never_will(self, make_local: Make) -> None:
+        """Its wrapper may be a process that has not come to its first line yet: it would run without being listed."""
+        local = make_local()
+        spec = local.spec("true")
+        local.spool.prepare(spec.instance_id, spec.command)
+        local.stop()
+        Journal(local.root / JOURNAL_NAME, [entry(spec.instance_id, boot=processes.boot_id())]).close()
+        local.start()
+        wait_until(lambda: not local.executor.poll(), "the end of waiting")
+        token = evidence(local, spec).token
+        assert token is not None
+        assert token.kind is TokenKind.VOID
 
     def test_reboot_ends_what_ran(self, make_local: Make, tmp_path: Path) -> None:
         """After a boot another process has the pid of the wrapper; it must not be taken for it, nor be touched."""

@@ -8,7 +8,7 @@ from bench.browsers import Audience, in_parallel
 from bench.load import Sizes, count_done, reach, start_large, submit_graphs
 from tests.waiting import wait_until
 
-SIZES = Sizes(jobs=1_000, browsers=10, submitters=1, graph=200, poll_seconds=0.5, think_seconds=0.2)
+SIZES = Sizes(jobs=1_000, browsers=6, submitters=1, graph=200, poll_seconds=1.0, think_seconds=0.2)
 
 
 def test_browsers_and_submitters_beside_a_run(make_embedded_server, tmp_path: Path) -> None:

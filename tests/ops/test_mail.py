@@ -26,7 +26,7 @@ FAILED = [Tag("fit", {"D": 2, "F": 1})]
 def server(settings) -> Iterator[MailServer]:
     with running_mail_server() as found:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", found.port, 5
+        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", found.port, 60
         settings.DEFAULT_FROM_EMAIL = "Jobmon <jobmon@example.org>"
         settings.SITE_URL, settings.MAIL_MINUTES = "https://jobmon.example.org", 15
         yield found
@@ -152,10 +152,14 @@ def test_new_kinds_of_errors_and_stalls(server: MailServer) -> None:
     made = make_workflow(alice, [Tag("fit", {"D": 2, "F": 1, "G": 1}, message="Secret: /home/alice/x")], status="R")
     now = timezone.now()
     ErrorGroup.objects.filter(workflow=made.workflow).update(first_seen_at=now)
+    group = ErrorGroup.objects.get(workflow=made.workflow)
+    killed = ErrorGroup.objects.create(
+        workflow=made.workflow, fingerprint="k", title="Killed", reason="killed", first_seen_at=now, last_seen_at=now
+    )
     RunStall.objects.create(run=made.run, kind="held", words="On hold.", since=now, noted_at=now)
     assert sweep_and_send() == [Fate.SENT]
-    group = ErrorGroup.objects.get(workflow=made.workflow)
     assert f"/error-groups/{group.pk}/" in body(server)
+    assert f"/error-groups/{killed.pk}/" not in body(server), "whoever killed it knows"
     assert "stands still" in body(server)
     assert "Secret" not in body(server)
     RunStall.objects.update(words="On hold for longer.")

@@ -49,7 +49,7 @@ def folder() -> Iterator[Path]:
 def listen(address: str | tuple[str, int]) -> socket.socket:
     found = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET, socket.SOCK_DGRAM)
     found.bind(address)
-    found.settimeout(10)
+    found.settimeout(60)
     return found
 
 

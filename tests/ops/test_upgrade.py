@@ -255,7 +255,7 @@ def carry_over(make_embedded_server, tree: Path, work: Path) -> None:
     new = make_embedded_server(home, JOBMON_LOCAL_SLOTS="8").start()
     assert status_of(new, workflow.workflow_id) == "R"
     (work / "gate_a").touch()
-    wait_until(lambda: len(lines(work)) == 6, 60, "the next jobs run under the new version")
+    wait_until(lambda: len(lines(work)) == 6, 120, "the next jobs run under the new version")
     (work / "gate_b").touch()
     wait_until(lambda: status_of(new, workflow.workflow_id) == "D", 60, "the workflow is done")
     assert lines(work) == ["a0", "a1", "a2", "b0", "b1", "b2"]

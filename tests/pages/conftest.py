@@ -13,11 +13,14 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.factories import make_user
 
 CHROMIUM = "/usr/bin/chromium"
+# How long a busy machine may take. A page that is right costs no more time than it needs.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
         "--disable-component-update", "--disable-sync"]  # fmt: skip
 
@@ -74,7 +77,7 @@ def browser() -> Iterator[Browser]:
         "1"  # the driver runs an event loop in this thread; the tests are not async
     )
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS, timeout=2 * PATIENCE)
         yield chromium
         chromium.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
@@ -100,6 +103,7 @@ def open_page(browser: Browser, live_server, owner: User, watched: Watched) -> I
     def open_it(url: str, *, theme: str = "light", width: int = 1440, javascript: bool = True) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 900}, java_script_enabled=javascript)
         contexts.append(context)
+        context.set_default_timeout(PATIENCE)
         cookies = {settings.SESSION_COOKIE_NAME: session, "jobmon_theme": theme}
         context.add_cookies([{"name": name, "value": value, "url": live_server.url} for name, value in cookies.items()])
         page = context.new_page()

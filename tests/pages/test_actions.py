@@ -32,7 +32,7 @@ def live(owner: User) -> Made:
 
 def test_the_resume_page_says_what_happens_to_the_jobs(client: Client, stopped: Made) -> None:
     text = client.get(f"/workflows/{stopped.workflow.pk}/resume/").content.decode()
-    assert "3 jobs kept, 2 tried again, 1 run for the first time." in text
+    assert "3 jobs kept, 2 tried again, 1 not done yet." in text
     assert "Resume 3 jobs</button>" in text
     assert WorkflowRun.objects.count() == 1
 
@@ -71,7 +71,7 @@ def test_the_stop_page_shows_two_ways_and_chooses_none(client: Client, live: Mad
     text = client.get(f"/workflows/{live.workflow.pk}/stop/").content.decode()
     assert "2 jobs running" in text
     assert "2 jobs running and 1 submitted are ended; what is done stays done." in text
-    assert "2 jobs running and 1 submitted are let finish; nothing new starts." in text
+    assert "2 jobs running and 1 submitted are let finish; nothing more is submitted." in text
     assert "checked" not in text
     assert "type the number" not in text
 

@@ -103,6 +103,12 @@ def test_the_server_tells_of_its_disk_its_parts_and_its_workers(client: Client, 
     text = client.get("/executors/").content.decode()
     for words in ("celery@here", "celery@gone", "not heard of", "free of", "used", "Python 3"):
         assert words in text, words
+    assert "7 <" not in text and " of 7</td>" not in text
+    settings.LOCAL_SLOTS = 7
+    stored_facts.note_sweep(server_facts.measure())
+    ExecutorState.objects.create(name="local", kind="local")
+    ExecutorState.objects.create(name="sge", kind="sge")
+    assert client.get("/executors/").content.decode().count(" of 7</td>") == 1
     facts = {"disk_total": 100 * 10**9, "disk_free": 10**9, "redis_version": "7.0.15", "redis_memory": 2 * 10**6}
     stored_facts.note_sweep({**facts, "redis_clients": 12, "database": "MariaDB 10.11.6"})
     text = client.get("/executors/").content.decode()
@@ -254,7 +260,6 @@ def test_the_sweep_excludes_a_bad_host_once(made: Made, settings) -> None:
                 reason="exit" if letter == "E" else "", name=f"{host}-{number}", nodename=host, wallclock=2.0, attempt=1,
                 started_at=NOW, ended_at=NOW, submitted_date=NOW, status_date=NOW, mem_free=1.0,
             )  # fmt: skip
-    bad_hosts._newest_seen.clear()
     assert bad_hosts.exclude_bad_hosts() == ["bad"]
     assert bad_hosts.exclude_bad_hosts() == []
     row = HostExclusion.objects.get()

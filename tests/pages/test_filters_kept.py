@@ -9,7 +9,8 @@ from django.test import Client
 
 from tests.factories import Made, Tag, make_user, make_workflow
 from tests.pages.forms import press_filter
-from workflows.filters import AuditFilter, ErrorFilter, JobFilter, WorkflowFilter
+from workflows.filters import AuditFilter, ErrorFilter, WorkflowFilter
+from workflows.job_filters import JobFilter
 from workflows.url_filters import MAX_VALUES
 
 pytestmark = pytest.mark.django_db

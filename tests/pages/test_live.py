@@ -16,7 +16,7 @@ from workflows.models import ErrorGroup, Job, JobGroup, JobInstance, Workflow, W
 from workflows.words import since
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
-POLL = 25_000
+POLL = 60_000
 
 
 @pytest.fixture

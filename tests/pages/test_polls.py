@@ -167,10 +167,13 @@ def test_a_slow_poll_turns_a_spinner(open_page: OpenPage, owner: User) -> None:
     made = make_workflow(owner, [Tag("fit", {"D": 1, "R": 2})])
     page = open_page(f"/workflows/{made.workflow.pk}/")
     waiting: list[Route] = []
-    page.route(re.compile(r"[?&]v="), lambda route: waiting.append(route))
-    ask(page)
+    polls = re.compile(r"[?&]v=")
+    page.route(polls, lambda route: waiting.append(route))
+    with page.expect_request(polls):
+        ask(page)
     expect(note_of(page)).to_have_attribute("data-state", "busy")
     expect(page.locator("#live")).to_have_attribute("aria-busy", "true")
-    waiting[0].continue_()
+    for route in waiting:
+        route.continue_()
     expect(note_of(page)).to_have_attribute("data-state", "")
     expect(page.locator("#live")).not_to_have_attribute("aria-busy", "true")

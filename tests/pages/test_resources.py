@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.factories import Tag, make_user, make_workflow
-from workflows import operations, resource_use
+from workflows import operations, resource_use, use_map
 from workflows.models import Job, JobInstance, Operation, RunMinute, WorkflowRun
 from workflows.queries import hosts, timeline
 
@@ -39,11 +40,10 @@ def test_what_was_not_used_is_counted_by_tag() -> None:
 
 def test_the_map_holds_every_measured_attempt_once() -> None:
     attempts = [attempt(number, number / 10, number * 7.0) for number in range(1, 500)] + [attempt(1, None, 5.0)]
-    cells = resource_use.make_map(attempts)
+    cells = use_map.make_map(attempts)
     assert sum(cell.jobs for cell in cells) == 499
-    assert all(cell.column < resource_use.COLUMNS and cell.row < resource_use.ROWS for cell in cells)
-    assert all(len(cell.ids) <= resource_use.IDS_PER_CELL for cell in cells)
-    assert resource_use.make_map([]) == []
+    assert all(cell.column < use_map.COLUMNS and cell.row < use_map.ROWS for cell in cells)
+    assert use_map.make_map([]) == []
 
 
 @pytest.mark.django_db
@@ -53,16 +53,33 @@ def test_the_resources_page(client: Client, owner: User) -> None:
     text = client.get(url).content.decode()
     assert "from all 66 ended attempts of this run" in text
     assert "covers" in text
-    assert f'<a href="/workflows/{made.workflow.pk}/jobs/?id=' in text
+    assert f'<a href="/workflows/{made.workflow.pk}/jobs/?run={made.run.pk}&amp;memory=' in text
     assert client.get(url, {"tag": "nothing", "run": "x"}).status_code == 200
 
 
 @pytest.mark.django_db
-def test_cells_lead_to_their_jobs(client: Client, owner: User) -> None:
-    made = make_workflow(owner, [Tag("fit", {"D": 5})])
-    ids = [job.pk for job in made.jobs["fit"][:2]]
-    text = client.get(f"/workflows/{made.workflow.pk}/jobs/?id={ids[0]},{ids[1]}").content.decode()
-    assert "<b>2</b> jobs match" in text
+@pytest.mark.parametrize("query", ["", "?tag=fit"])
+def test_every_cell_leads_to_all_its_jobs(client: Client, owner: User, query: str) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 60, "F": 3}, reasons=("memory",)), Tag("end", {"D": 20})])
+    make_workflow(owner, [Tag("fit", {"D": 60})])
+    text = client.get(f"/workflows/{made.workflow.pk}/resources/{query}").content.decode()
+    links = set(re.findall(r'href="(/workflows/\d+/jobs/\?run=[^"]+)"', text))
+    assert len(links) > 20
+    seen: dict[int, int] = {}
+    for link in map(html.unescape, links):
+        page = client.get(f"{link}&per_page=100")
+        assert not page.context["filters"].unknown
+        jobs = [row.job for row in page.context["table"].data.data]
+        assert page.context["total"].count == len(jobs) > 0, link
+        lines = b"".join(client.get(f"{link}&export=jsonl").streaming_content).splitlines()  # type: ignore[attr-defined]
+        assert {json.loads(line)["job_id"] for line in lines} == {job.pk for job in jobs}
+        assert query == "" or {job.tag for job in jobs} == {"fit"}
+        for job in jobs:
+            seen[job.pk] = seen.get(job.pk, 0) + 1
+    attempts = JobInstance.objects.filter(workflow_run=made.run, maxvmem__isnull=False)
+    wanted = attempts.filter(job__tag="fit") if query else attempts
+    assert set(seen) == set(wanted.values_list("job_id", flat=True))
+    assert sum(seen.values()) <= wanted.count()
 
 
 def test_a_host_is_suspect_when_it_is_far_above_the_others() -> None:

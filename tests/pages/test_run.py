@@ -27,16 +27,31 @@ def test_what_this_run_did_and_what_changed_since_the_last(client: Client, owner
     WorkflowRun.objects.filter(status="E").update(final_counts={"D": 2, "F": 5})
     text = text_of(client, made)
     assert "In this run: 5 jobs done with 9 attempts, of which 3 failed" in text
-    assert "5 of 7 jobs done, 1 failed (3 more done, 4 fewer failed than after run" in text
+    assert "5 of 7 jobs done, 1 failed (3 more done than after run" in text, "what is tried again may fail again"
     assert "no worker just now" in text
+    WorkflowRun.objects.filter(status="R").update(ended_at=timezone.now(), status="E")
+    assert "5 of 7 jobs done, 1 failed (3 more done, 4 fewer failed than after run" in text_of(client, made)
+
+
+def test_an_ended_run_remembers_what_was_blocked(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("load", {"F": 1}), Tag("fit", {"G": 2}, ("load",))], status="E")
+    WorkflowRun.objects.update(final_counts={"F": 1, "G": 2, "B": 2})
+    for blocked, seen in ((2, "2 blocked"), (0, "2 waiting")):
+        WorkflowRun.objects.update(final_counts={"F": 1, "G": 2, "B": blocked})
+        assert f'aria-label="1 failed, {seen}"' in text_of(client, made)
+    assert made.run is not None
+    told = client.get(f"/api/v1/workflow-runs/{made.run.pk}/").json()
+    assert told["counts"] == {"F": 1, "G": 2}
 
 
 def test_a_kill_tells_how_many_are_confirmed_gone(client: Client, owner: User) -> None:
     made = make_workflow(owner, [Tag("fit", {"E": 2, "R": 3})])
-    JobInstance.objects.filter(status="E").update(reason="killed")
+    JobInstance.objects.filter(status="E").update(reason="killed")  # one of them by hand, before the stop
     values = {"stopping": "kill", "stop_asked_at": timezone.now(), "stop_asked_by": "bob"}
     WorkflowRun.objects.update(**values)
-    assert "5 attempts to be killed, 2 confirmed gone, 3 not yet" in text_of(client, made)
+    assert "by bob: 3 attempts not confirmed gone yet" in text_of(client, made)
+    make_audit(made.workflow, "stop-kill", job_count=4)
+    assert "by bob: 4 attempts to be killed, 1 confirmed gone, 3 not yet" in text_of(client, made)
 
 
 def test_an_executor_that_does_not_answer_is_said_where_it_matters(client: Client, owner: User) -> None:

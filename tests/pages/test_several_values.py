@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from tests.factories import Made, Tag, make_audit, make_user, make_workflow
 from tests.pages.forms import press_filter
-from workflows.filters import AttemptFilter, AuditFilter, ErrorFilter, JobFilter, OperationFilter, RunFilter
+from workflows.filters import AttemptFilter, AuditFilter, ErrorFilter, OperationFilter, RunFilter
+from workflows.job_filters import JobFilter
 from workflows.models import Job, JobEdge, JobInstance, Operation, Workflow
 from workflows.url_filters import UrlFilterSet, takes_many
 

@@ -18,8 +18,8 @@ from django.test import Client
 import jobmon_site.urls  # noqa: F401 - now, without the option: what it holds is decided when it is loaded
 from jobmon_site.environment import SettingError
 from jobmon_site.sign_in_options import ldap_settings, oidc_settings, proxy_settings
-from tests.deploy.installation import free_port
 from tests.factories import make_user
+from tests.ports import find_ports
 from tests.services import Unavailable, find_program
 from tests.waiting import wait_until
 from workflows.models import AuditEntry, ExternalIdentity
@@ -96,11 +96,11 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, P
     (folder / "slapd.conf").write_text(SLAPD.format(folder=folder))
     (folder / "entries.ldif").write_text(LDIF)
     subprocess.run([slapadd, "-f", folder / "slapd.conf", "-l", folder / "entries.ldif"], check=True, timeout=60)
-    uri = f"ldaps://127.0.0.1:{free_port()}"
+    uri = f"ldaps://127.0.0.1:{find_ports(1)}"
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([slapd, "-f", folder / "slapd.conf", "-h", uri, "-d", "0"], stdout=log, stderr=log)
     try:
-        wait_until(lambda: answers(uri, certificate), 30, "slapd answers")
+        wait_until(lambda: answers(uri, certificate), 60, "slapd answers")
         yield uri, certificate
     finally:
         process.terminate()
@@ -202,12 +202,12 @@ def test_a_directory_without_tls_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def provider(tmp_path: Path) -> Iterator[str]:
     demand_package("mozilla_django_oidc")
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{find_ports(1)}"
     program = Path(__file__).with_name("oidc_provider.py")
     with open(tmp_path / "log", "wb") as log:
         process = subprocess.Popen([sys.executable, program, url], stdout=log, stderr=log)
     try:
-        wait_until(lambda: is_answering(url), 30, f"the provider answers: {(tmp_path / 'log').read_text()}")
+        wait_until(lambda: is_answering(url), 60, f"the provider answers: {(tmp_path / 'log').read_text()}")
         yield url
     finally:
         process.terminate()
@@ -216,7 +216,7 @@ def provider(tmp_path: Path) -> Iterator[str]:
 
 def is_answering(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/jwks", timeout=5) as response:
+        with urllib.request.urlopen(f"{url}/jwks", timeout=60) as response:
             return bool(response.status == 200)
     except OSError:
         return False

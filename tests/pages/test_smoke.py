@@ -45,6 +45,7 @@ def urls_of(made: Made) -> dict[str, str]:
         "workflow-jobs, status and tag": f"/workflows/{workflow}/jobs/?status=F&tag=fit",
         "workflow-jobs, blocked": f"/workflows/{workflow}/jobs/?blocked=1",
         "workflow-jobs, reason": f"/workflows/{workflow}/jobs/?status=F&reason=memory",
+        "workflow-jobs, one cell": f"/workflows/{workflow}/jobs/?run={made.run.pk}&memory=2-3&runtime=120-900",
         "workflow-runs": f"/workflows/{workflow}/runs/",
         "workflow-errors": f"/workflows/{workflow}/errors/",
         "error-group": f"/error-groups/{made.workflow.error_groups.first().pk}/",

@@ -103,6 +103,18 @@ def test_hold_and_release(client: Client, live: Made) -> None:
     assert WorkflowRun.objects.get().hold_reason == ""
 
 
+def test_a_hold_says_what_may_still_start(client: Client, owner: User) -> None:
+    pk = make_workflow(owner, [Tag("fit", {"R": 1, "I": 7, "G": 1})]).workflow.pk
+    stop, url = f"/workflows/{pk}/stop/", f"/workflows/{pk}/hold/"
+    assert "7 jobs submitted already may still start; what runs goes on." in client.get(url).content.decode()
+    assert "Only want a pause?" in client.get(stop).content.decode()
+    told = client.post(url, {"wanted": "hold", "reason": ""}, follow=True).content.decode()
+    assert "7 jobs submitted already may still start" in told
+    assert WorkflowRun.objects.get().hold_reason == "no reason given"
+    assert "Only want a pause?" not in client.get(stop).content.decode()
+    assert "Nothing new starts" not in told
+
+
 def test_limits_are_shown_old_and_new_before_they_are_set(client: Client, live: Made) -> None:
     url = f"/workflows/{live.workflow.pk}/limits/"
     tag = JobGroup.objects.get(name="fit")

@@ -28,6 +28,7 @@ def page(browser: Browser, embedded_server: EmbeddedServer, javascript: bool) ->
     """Signed in by the link that the server prints. A console error or an outside request fails the test."""
     watched = Watched(embedded_server.url)
     context = browser.new_context(viewport={"width": 1440, "height": 900}, java_script_enabled=javascript)
+    context.set_default_timeout(SLOW)
     page = context.new_page()
     watched.watch(page)
     page.goto(embedded_server.url + embedded_server.sign_in_link)

@@ -68,8 +68,8 @@ def test_minutes_tell_when_each_tag_was_at_work(made: Made) -> None:
         fit: (NOW - timedelta(minutes=3), NOW - timedelta(minutes=1)),
     }
     window = (NOW - timedelta(minutes=4), NOW)
-    assert set(queries.read_minutes(made.run.pk, None, window).spans) == {fit}
-    assert max(bin.running or 0 for bin in queries.read_minutes(made.run.pk, clean, window).bins) == 0
+    assert set(queries.read_minutes(made.run.pk, (), window).spans) == {fit}
+    assert max(bin.running or 0 for bin in queries.read_minutes(made.run.pk, [clean], window).bins) == 0
 
 
 def test_run_times_by_tag_and_where_the_time_went(client: Client, made: Made) -> None:

@@ -61,20 +61,20 @@ CASES = [
         NONE,
         "Attempt 1 of 3 failed (ended by SIGSEGV). Another one follows.",
     ),
-    (job("I"), attempt("B", executor_id="8812345"), run(), NONE, "In the batch queue of sge as 8812345 for 8 min."),
+    (job("I"), attempt("B", executor_id="8812345"), run(), NONE, "In the queue of sge as 8812345 for 8 min."),
     (
         job("I"),
         attempt("B", executor_type="slurm", phase_message="Priority"),
         run(),
         NONE,
-        "In the batch queue of slurm for 8 min, because it says: Priority (jobs of a higher priority come first).",
+        "In the queue of slurm for 8 min, because it says: Priority (jobs of a higher priority come first).",
     ),
     (
         job("I"),
         attempt("B", executor_type="local"),
         run(),
         NONE,
-        "In the batch queue of local for 8 min, until this machine has slots and memory for it.",
+        "In the queue of local for 8 min, until this machine has slots and memory for it.",
     ),
     (
         job("I"),
@@ -267,6 +267,10 @@ def test_the_sentence_of_a_workflow() -> None:
     counts = {"D": 412_118, "F": 37, "R": 4, "G": 87_841}
     assert words.workflow_sentence("R", counts) == "Running: 412,118 of 500,000 jobs done, 37 failed, 4 running."
     assert "37 failed (2 kinds of errors), 4 running" in words.workflow_sentence("R", counts, kinds=2)
+    assert "failed (1 kind of error)," in words.workflow_sentence("R", counts, kinds=1)
+    # Of several failed jobs some block nothing, and nobody has counted which
+    assert words.workflow_sentence("E", {"D": 1, "F": 2, "B": 3}).endswith("2 failed, 3 blocked.")
+    assert words.workflow_sentence("E", {"D": 1, "F": 1, "B": 3}).endswith("1 failed, 3 blocked by it.")
     assert words.workflow_sentence("D", {"D": 3}) == "Done: all 3 jobs."
     assert words.workflow_sentence("C", {}) == "It has no jobs."
     assert words.workflow_sentence("R", counts, stopping="kill").startswith("Stopping: running jobs are being killed: ")
@@ -282,12 +286,43 @@ def test_bottlenecks_name_limits_and_holds() -> None:
         "On hold for 25 min, by bob: x",
         "The limit of the run is reached: 3 of 2 jobs at once; 431 more are ready.",
         "The limit of fit is reached: 2 of 2 at once; 431 more are ready.",
-        "1 job failed for good; whatever needs them waits for a resume.",
-        "1 job with the batch system, not started yet, the oldest for 3 h.",
+        "1 job failed for good; it is tried again only if a person asks for it.",
+        "1 job submitted, not started yet, and may start though the run is on hold; the oldest has waited 3 h in the queue.",
         "2 jobs between two attempts.",
         "20 jobs wait for jobs before them.",
     ]
     assert explain_pace(run(hold_reason="x"), [], {}, NOW) == ["On hold: x"]
+    assert explain_pace(run(), [], {"F": 2, "B": 1}, NOW) == ["1 job blocked by failed jobs."]
+    assert explain_pace(run(), [], {"F": 1, "B": 2}, NOW) == ["2 jobs blocked by the failed job."]
+    assert explain_pace(run(), [], {"F": 2}, NOW) == [
+        "2 jobs failed for good; they are tried again only if a person asks for it."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("executor", "told"), [("local", "for slots or memory of this machine"), ("sge", "in the queue of sge")]
+)
+def test_what_is_submitted_is_told_as_its_executor_works(executor: str, told: str) -> None:
+    facts = Facts(oldest_queued=NOW - timedelta(minutes=8), queued_with=executor)
+    sentence = f"12 jobs submitted, not started yet; the oldest has waited 8 min {told}."
+    assert explain_pace(run(executor=executor), [], {"I": 12, "R": 2}, NOW, facts) == [sentence]
+
+
+def test_a_hold_does_not_keep_what_is_submitted() -> None:
+    queued = attempt("B", executor_type="local")
+    told = explain.why(job("I"), queued, run(hold_reason="disk full"), NONE, NOW)
+    assert told.endswith("memory for it. It may start though the run is on hold.")
+    assert "hold" not in explain.why(job("I"), queued, run(), NONE, NOW)
+
+
+def test_a_killed_job_has_attempts_left() -> None:
+    killed = attempt("E", reason="killed", kill_asked_by="root")
+    told = explain.why(job("F", num_attempts=0), killed, run(), NONE, NOW)
+    assert told == "Killed by root, and left failed; 0 of 3 attempts used."
+    failed = attempt("E", reason="exit", exit_code=1)
+    assert (
+        explain.why(job("F", max_attempts=1), failed, run(), NONE, NOW) == "Exit code 1. Its only attempt is used up."
+    )
     assert explain_pace(run(), [], {"R": 2}, NOW) == []
 
 
@@ -308,22 +343,36 @@ WHY_TAG = [
     (tag("end", 1, count_d=1), [FIT], ""),
     (tag("plot", 8, count_g=8), [LOAD], "8 ready"),
     (tag("plot", 8, count_g=8, count_blocked=8), [FIT], "8 blocked by failed jobs"),
-    (tag("sum", 1, count_g=1), [LOAD, FIT], "1 waits for fit (52 to come)"),
+    (tag("sum", 1, count_g=1), [LOAD, FIT], "1 waits for a limit or fit (52 to come)"),
     (
         tag("plot", 100, count_g=80, count_blocked=4, count_i=3, count_r=7, count_e=2, max_concurrently_running=10),
         [FIT],
-        "76 wait for fit (52 to come); 4 blocked by failed jobs; the limit of 10 is reached; "
-        "3 with the batch system, not started; 2 between attempts",
+        "76 wait for a limit or fit (52 to come); 7 running; 4 blocked by failed jobs; the limit of 10 is reached; "
+        "3 submitted, not started; 2 between attempts",
     ),
     (
         tag("plot", 9, count_g=9, count_blocked=4),
         [tag("fit", 9, count_d=5, count_f=4)],
         "5 ready; 4 blocked by failed jobs",
     ),
-    (tag("plot", 10, count_r=10, max_concurrently_running=10), [], ""),
+    (tag("plot", 10, count_r=10, max_concurrently_running=10), [], "10 running"),
+    (tag("clean", 9, count_d=4, count_f=4, count_r=1), [], "1 running; 4 failed"),
 ]
 
 
 @pytest.mark.parametrize(("group", "upstreams", "sentence"), WHY_TAG, ids=range(len(WHY_TAG)))
 def test_why_a_tag_is_not_done(group: JobGroup, upstreams: list[JobGroup], sentence: str) -> None:
     assert "; ".join(explain.why_tag(group, upstreams)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("ready", "sentence"),
+    [(6, "8 ready; 74 wait for fit (52 to come)"), (0, "2 ready; 80 wait for fit (52 to come)"), (99, "82 ready")],
+)
+def test_the_ready_jobs_of_a_tag_are_told_apart(ready: int, sentence: str) -> None:
+    assert "; ".join(explain.why_tag(tag("plot", 82, count_g=80, count_q=2), [FIT], ready=ready)) == sentence
+
+
+def test_jobs_may_wait_for_others_of_their_tag() -> None:
+    chain = tag("chain", 9, count_g=8, count_r=1)
+    assert explain.why_tag(chain, [], ready=0) == ["8 wait for others of the same tag", "1 running"]

@@ -66,7 +66,7 @@ def drive(run: WorkflowRun, until: Callable[[], Any], what: str) -> None:
         reconcile.reconcile("sge")
         return until()
 
-    wait_until(step, 90, what, 0.1)
+    wait_until(step, 150, what, 0.1)
 
 
 def is_over(run: WorkflowRun) -> bool:

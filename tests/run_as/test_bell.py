@@ -84,7 +84,7 @@ def test_job_rings_without_touching_what_was_planted(people: People, thesis: Pat
     wrapper = install_wrapper(people.folder)
     before = sorted(os.listdir(thesis.parent))
     command = ["/usr/sbin/runuser", "-u", people.alice, "--", "/bin/sh", str(wrapper), str(attempt)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert "exit 0" in (attempt / "token").read_text()
     assert thesis.read_text() == "years of work\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from django.contrib.auth.models import User
 from executors.base import ExecutorUnavailable, JobSpec, TokenKind
 from executors.run_as_batch import OwnedSge
 from executors.run_as_router import NO_ACCOUNT, RunAsExecutor
+from executors.sge import SgeExecutor
 from tests.db.engine import job, make_actor, start, submit
+from tests.executors.cluster import SgeCluster, log_commands
 from tests.run_as.grid import drive, is_over, person, run_one
 from tests.run_as.people import People, uid_of
 from tests.waiting import wait_until
@@ -30,15 +33,18 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sge]
 def test_jobs_files_and_listings_belong_to_the_owners(people: People, server: RunAsExecutor, tmp_path: Path) -> None:
     """Single jobs and an array, in the attempt's own folder and in one of the owner's; and logs, read by a worker."""
     for name, account in (("anna", people.alice), ("ben", people.bob)):
-        home = people.folder / account
+        home, gate = people.folder / account, people.folder / f"gate of {name}"
+        gate.unlink(missing_ok=True)
         actor = person(name, account)
-        jobs = [job(f"j{n}", command=f"id -un; echo {n} >&2; sleep 1") for n in range(3)]
+        wait = f"until [ -e '{gate}' ]; do sleep 0.1; done"
+        jobs = [job(f"j{n}", command=f"id -un; echo {n} >&2; {wait}") for n in range(3)]
         workflow = submit(jobs, actor, args=name, executor="sge", stdout=str(home / "logs"), working_dir=str(home))
         run = start(workflow, actor)
         tick.advance(run.pk)
         rows = server.twin(account).list_rows()
         assert {row.owner for row in rows} == {account}
         assert len(rows) == 3
+        gate.touch()
         drive(run, partial(is_over, run), "the end")
         assert run.status == "D", list(JobInstance.objects.values_list("evidence", flat=True))
         for attempt in JobInstance.objects.filter(workflow_run=run):
@@ -52,6 +58,8 @@ def test_jobs_files_and_listings_belong_to_the_owners(people: People, server: Ru
 def test_logs_are_read_by_a_worker_for_those_who_may(people: People, server: RunAsExecutor, monkeypatch: Any) -> None:
     rung: list[int] = []
     monkeypatch.setattr(owner_logs.bell, "send", lambda task, piece_id: rung.append(piece_id))
+    monkeypatch.setattr(owner_logs, "ASK_AGAIN", timedelta(hours=1))  # a slow machine must not decide
+    monkeypatch.setattr(owner_logs, "KEPT_END", timedelta(hours=1))
     attempt = run_one(person("anna", people.alice), "echo out; echo err >&2; exit 3")
     assert "err" in attempt.errors.get().description
     file = logs.locate(attempt, "stdout")
@@ -96,7 +104,7 @@ def test_the_end_is_told_by_a_bell_in_the_servers_spool(people: People, server: 
     tick.advance(run.pk)
     attempt = JobInstance.objects.get()
     hint = people.spool / "ended" / f"{run.pk}.{attempt.pk}"
-    wait_until(hint.exists, 60, "the hint")
+    wait_until(hint.exists, 120, "the hint")
     assert hint.stat().st_uid == uid_of(people.alice)
     tick.advance(run.pk)  # no listing was asked for
     attempt.refresh_from_db()
@@ -256,3 +264,33 @@ def test_void_is_the_owners_too(people: People, server: RunAsExecutor) -> None:
     drive(run, lambda: is_over(run), "the end")
     stands = server.store.void([attempt.pk], "late success")[attempt.pk]
     assert stands.kind is TokenKind.START
+
+
+def test_why_jobs_of_two_owners_wait_is_one_question(people: People, server: RunAsExecutor, tmp_path: Path) -> None:
+    """The server asks it itself: anybody may know why anybody's job waits."""
+    programs, log = log_commands(SgeCluster.binaries, ["qstat"], tmp_path / "programs")
+    base = server.base
+    assert isinstance(base, SgeExecutor)
+    asking = replace(base.config, verify=False, reason_interval=0.5)
+    server.base = SgeExecutor(asking, base._spool)
+    server.site = server.base.site
+    runs = []
+    for name, account in (("anna", people.alice), ("ben", people.bob)):
+        actor = person(name, account)
+        runs.append(start(submit([job("big", mem_free=900_000.0)], actor, args=name, executor="sge"), actor))
+        tick.advance(runs[-1].pk)
+    listed = list(server.poll().values())
+    server.base.config = replace(asking, bin_dir=programs)
+    told = server.explain_queue(listed)
+    assert log.read_text() == "qstat\n"
+    assert set(told.by_name) == set(JobInstance.objects.values_list("name", flat=True))
+
+    def are_explained() -> bool:
+        reconcile.reconcile("sge")
+        words = JobInstance.objects.values_list("phase_message", flat=True)
+        return all("offers less mem_free than 819T" in one for one in words)
+
+    wait_until(are_explained, 60, "both are explained", 0.2)
+    for run in runs:
+        lifecycle.ask_stop(run.pk, "kill", make_actor("anna"))
+        drive(run, partial(is_over, run), "the end")

@@ -351,7 +351,7 @@ def test_every_call_is_in_the_system_log(people: People, fakes: Path) -> None:
             reader.submit(drain, log, people.alice, lines, is_over)
             people.ask(people.alice, "list", instances=[1])
             people.ask(people.alice, "submit", **{**SUBMISSION, "batch": "x\ny"}, attempts=[attempt(1)])
-            wait_until(lambda: len(lines) >= 2, 30, "both lines")
+            wait_until(lambda: len(lines) >= 2, 60, "both lines")
         finally:
             os.unlink("/dev/log")
             is_over.set()

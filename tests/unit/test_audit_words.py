@@ -14,7 +14,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("hold", {"hold": ""}, {"hold": "disk full"}, "disk full"),
     ("release", {"hold": "disk full"}, {"hold": ""}, "was held: disk full"),
     ("reset", {"statuses": {"D": 1, "F": 1200}}, {}, "1 done, 1,200 failed"),
-    ("kill-attempts", {"statuses": {"B": 2, "R": 1}}, {"then": "fail"}, "2 in the batch queue, 1 running, left failed"),
+    ("kill-attempts", {"statuses": {"B": 2, "R": 1}}, {"then": "fail"}, "2 in the queue, 1 running, left failed"),
     ("kill-attempts", {}, {"then": "retry"}, "tried again"),
     ("stop-kill", {"stopping": "drain"}, {"stopping": "kill"}, "before: what runs may finish"),
     ("stop-drain", {"stopping": ""}, {"stopping": "drain"}, ""),

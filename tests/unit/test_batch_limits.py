@@ -16,12 +16,22 @@ def make(folder: Path, **settings: str) -> object:
 
 
 def test_the_engine_learns_the_limits(tmp_path: Path) -> None:
-    executor = make(tmp_path, MAX_LIVE="70", MAX_MEMORY="256.5", MAX_RUNTIME="86400", ACCOUNTING_WAIT="7")
-    assert executor.site == Site(70, 256.5, 86400, has_accounting=True, accounting_wait=7.0)
+    executor = make(
+        tmp_path, MAX_LIVE="70", MAX_MEMORY="256.5", MAX_RUNTIME="86400", ACCOUNTING_WAIT="7", REASON_INTERVAL="5"
+    )
+    assert executor.site == Site(70, 256.5, 86400, has_accounting=True, accounting_wait=7.0, reason_interval=5.0)
 
 
 def test_without_settings_there_are_none_and_the_wait_is_short(tmp_path: Path) -> None:
-    assert make(tmp_path).site == Site(5000, None, None, has_accounting=True, accounting_wait=20.0)
+    assert make(tmp_path).site == Site(
+        5000, None, None, has_accounting=True, accounting_wait=20.0, reason_interval=60.0
+    )
+
+
+@pytest.mark.parametrize("seconds", ["-1", "inf", "nan"])
+def test_a_pause_that_is_none(tmp_path: Path, seconds: str) -> None:
+    with pytest.raises(ValueError, match=r"reason_interval: .* 0 for never"):
+        make(tmp_path, REASON_INTERVAL=seconds)
 
 
 def test_nothing_waits_longer_than_the_grace(tmp_path: Path) -> None:

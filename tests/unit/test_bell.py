@@ -19,6 +19,7 @@ from workflows import bell
 def hanging_up(path: Path) -> Iterator[list[int]]:
     """A broker that hangs up on whoever calls; the calls so far."""
     calls: list[int] = []
+    is_over = threading.Event()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -26,17 +27,18 @@ def hanging_up(path: Path) -> Iterator[list[int]]:
         def answer() -> None:
             while True:
                 connection, _ = listener.accept()
-                connection.close()
-                if calls and calls[-1] < 0:
+                if is_over.is_set():
+                    connection.close()
                     return
-                calls.append(1)
+                calls.append(1)  # before it is felt
+                connection.close()
 
         thread = threading.Thread(target=answer)
         thread.start()
         try:
             yield calls
         finally:
-            calls.append(-1)
+            is_over.set()
             with socket.socket(socket.AF_UNIX) as last:
                 last.connect(str(path))
             thread.join()

@@ -19,6 +19,7 @@ from jobmon_site import embedded, locking
 from jobmon_site.environment import SettingError
 from jobmon_site.home import Home
 from jobmon_site.supervisor import Part, Plan, last_lines, open_log, write_private
+from tests.ports import find_ports
 from tests.waiting import wait_until
 
 
@@ -93,9 +94,7 @@ def test_a_taken_port_gives_way_to_a_free_one_unless_it_was_asked_for(taken: int
 
 
 def test_a_free_port_that_was_asked_for_is_taken(taken: int) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
+    free = find_ports(1)
     with embedded.listen(str(free)) as listener:
         assert listener.getsockname()[1] == free
 
@@ -131,7 +130,7 @@ def test_a_part_that_will_not_go_is_killed(home: Home) -> None:
     write_private(home.parts_file, {"worker": {"pid": holder.pid, "start": process_start(holder.pid)}})
     try:
         os.close(locking.take_lock(home, wait=0.3))
-        assert holder.wait(10) == -signal.SIGKILL
+        assert holder.wait(60) == -signal.SIGKILL
     finally:
         holder.kill()
         holder.wait()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.json_keys import find_doubled_keys
+from workflows.json_keys import find_doubled_keys, has_more_parts_than
 
 DOUBLED: dict[str, tuple[str, list[str]]] = {
     "at the top": ('{"a": 1, "a": 2}', ["a"]),
@@ -68,3 +68,15 @@ def test_whichever_key_is_written_again_is_found(data: dict[str, Any], draw: st.
 )
 def test_what_is_no_graph_is_left_to_others(body: bytes) -> None:
     assert find_doubled_keys(body) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "parts"),
+    [
+        (b"", 0), (b"{}", 1), (b'{"a": [[], {}]}', 4), (b'{"a": "[[[{{{"}', 1), (b'{"a": "\\"[[", "b": []}', 2),
+        (b'{"a": "\\\\", "b": []}', 2), (b'["[[[', 1), (b"[" * 10, 10),
+    ],
+)  # fmt: skip
+def test_objects_and_lists_are_counted_but_those_in_texts(body: bytes, parts: int) -> None:
+    assert not has_more_parts_than(parts, body)
+    assert parts == 0 or has_more_parts_than(parts - 1, body)

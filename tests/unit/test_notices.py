@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from jobmon_site.environment import SettingError
@@ -64,3 +66,20 @@ def test_the_address_of_the_site() -> None:
     for wrong in ("jobmon.example.org", "ftp://x", "https://", "https://x/?a=1"):
         with pytest.raises(SettingError, match="no address"):
             site_url(wrong)
+
+
+UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+HOSTILE = (
+    "\u05d0\u202e</p><img src=x onerror=alert(1)>{{7}}{lines}%s\x1b[31m\x9b1m\r\nBcc: eve@example.org\u2028\u2066x\x00"
+)
+
+
+def test_hostile_names_are_text_of_one_line() -> None:
+    """In the subject and in both mails; there is no other form than plain text."""
+    mails = [write_digest([Item(HOSTILE, "/x/")] * count, SITE) for count in (1, 2, MOST_LINES + 5)]
+    mails.append(write_confirmation(HOSTILE, "c0de", SITE))
+    for mail in mails:
+        assert not UNSEEN.search(mail.subject + mail.body)
+        assert not any(line.startswith("Bcc") for line in mail.body.splitlines())
+        assert "\n" not in mail.subject
+        assert "{{7}}{lines}%s" in mail.body

@@ -38,6 +38,7 @@ texts = st.one_of(st.text(max_size=400), stirred())
 answers = st.builds(Completed, st.sampled_from([0, 1, 2, 137, -9]), texts, texts)
 ANSWERS = [
     sge_parse.read_submission, sge_parse.read_cancellation, sge_parse.read_listing, sge_parse.read_error_reasons,
+    sge_parse.read_scheduler_info,
     slurm_parse.read_submission, slurm_parse.read_cancellation, slurm_parse.read_listing,
     slurm_accounting.read_sacct, slurm_accounting.read_scontrol,
 ]  # fmt: skip

@@ -28,7 +28,7 @@ def test_time_is_split_into_what_it_was_spent_on() -> None:
         "upstreams": 0, "held": 0, "before": 10 + 30 + 70, "queue": 10 + 4 + 30, "computing": 30 + 10, "retries": 30,
     }  # fmt: skip
     assert time_use.split_sentence(parts, 4) == (
-        "Where the time of 4 attempts went: 49 % waiting for upstreams or a limit (not known which), 20 % in the batch queue, "
+        "Where the time of 4 attempts went: 49 % waiting for upstreams or a limit (not known which), 20 % submitted but not started, "
         "18 % computing, 13 % in attempts that failed.".replace(" %", "\u00a0%")
     )
 
@@ -64,7 +64,7 @@ def test_only_the_first_submission_of_a_job_waits_from_the_beginning() -> None:
 def test_nothing_is_said_of_nothing_and_little_is_not_none() -> None:
     assert time_use.split_sentence(time_use.split_time([], START, START), 0) == ""
     told = time_use.split_sentence({"before": 0.0, "queue": 1.0, "computing": 999.0, "retries": 0.0}, 1)
-    assert told == "Where the time of 1 attempt went: 100\u00a0% computing, under 1\u00a0% in the batch queue."
+    assert told == "Where the time of 1 attempt went: 100\u00a0% computing, under 1\u00a0% submitted but not started."
 
 
 def test_run_times_are_those_of_attempts_that_succeeded() -> None:

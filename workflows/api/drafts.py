@@ -19,7 +19,7 @@ from workflows.api.bodies import demand_shallow
 from workflows.api.problems import Problem
 from workflows.api.workflows import check_executors, show
 from workflows.graph import MAX_JOBS, GraphError, InvalidGraph
-from workflows.graph_text import find_doubled, parse_header, parse_jobs, split_body
+from workflows.graph_text import find_doubled, parse_header, parse_jobs, refuse_too_much, split_body
 from workflows.models import Draft, Workflow
 from workflows.quotas import refuse_draft, refuse_submission
 from workflows.submission_plan import SubmissionPlan, plan_known, plan_submission
@@ -89,6 +89,7 @@ class DraftChunkView(ApiView):
         if number >= drafts.MAX_CHUNKS:
             raise Problem(400, "invalid-request", f"At most {drafts.MAX_CHUNKS:,} chunks are possible.")
         fields, jobs = split_body(raw_body(request))
+        refuse_too_much(raw_body(request), jobs)
         demand_single_keys(raw_body(request))
         if fields:
             raise Problem(

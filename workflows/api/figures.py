@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -23,23 +24,26 @@ from workflows.queries.frame import read_frame
 from workflows.queries.hosts import HostRow, find_hosts
 from workflows.queries.pace import read_facts, with_queue_facts
 from workflows.queries.search import Hits, search
+from workflows.queries.timeline_bands import split_bands
+from workflows.url_filters import MAX_VALUES
 
 LAST_SECOND = 99_999_999_999  # what a time in seconds may be at most, here and on the page
 LONGEST_SEARCH = 200
-TAG = OpenApiParameter("tag", str, description="only jobs of this tag (or stem of names)")
+TAGS = OpenApiParameter("tag", str, many=True, description="only jobs of one of these tags (or stems of names)")
 FROM = OpenApiParameter("from", int, description="with `to`: only this window, in seconds since 1970")
 TO = OpenApiParameter("to", int, description="with `from`: the end of the window")
 
 
-def find_tag(request: Request, groups: list[JobGroup], run: WorkflowRun) -> int | None:
-    """The asked tag's group; None where none is asked for. Raises Problem for one that the workflow has not."""
-    name = request.query_params.get("tag", "")
-    if not name:
-        return None
-    group = next((group for group in groups if group.name == name), None)
-    if group is None:
-        raise Problem(400, "unknown-tag", f"tag: workflow {run.workflow_id} has no tag {name!r}.")
-    return group.pk
+def find_tags(request: Request, groups: list[JobGroup], run: WorkflowRun) -> list[int]:
+    """The groups of the asked tags; none where none is asked for. Raises Problem for one that the workflow has not."""
+    names = list(dict.fromkeys(name for name in request.query_params.getlist("tag") if name))
+    if len(names) > MAX_VALUES:
+        raise Problem(400, "invalid-request", f"tag: write at most {MAX_VALUES} values.")
+    known = {group.name: group.pk for group in groups}
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise Problem(400, "unknown-tag", f"tag: workflow {run.workflow_id} has no tag {unknown!r}.")
+    return [known[name] for name in names]
 
 
 def read_window(request: Request) -> timeline.Window | None:
@@ -53,28 +57,51 @@ def read_window(request: Request) -> timeline.Window | None:
 
 class TimelineView(ApiView):
     @extend_schema(
-        parameters=[TAG, FROM, TO],
+        parameters=[TAGS, FROM, TO],
         responses={200: schema.Timeline, 400: schema.ProblemShape, 404: schema.ProblemShape},
         operation_id="show_timeline",
     )
     def get(self, request: Request, run_id: int) -> Response:
-        """How many jobs were queued and running, in at most 300 bins of equal width; null where nobody looked."""
+        """How many jobs were queued and running, in at most 300 bins of equal width; null where nobody looked. `bands`
+        are the same bins by tag: of the eight largest tags, then (`tag` null) of all others together."""
         run = get_run(request, run_id)
         groups = groups_of(run.workflow.dag_id)
         names = {group.pk: group.name for group in groups}
-        minutes = timeline.read_minutes(run.pk, find_tag(request, groups, run), read_window(request))
+        minutes = timeline.read_minutes(run.pk, find_tags(request, groups, run), read_window(request))
         bins = [{"at": iso(one.at), "queued": one.queued, "running": one.running} for one in minutes.bins]
         spans = sorted(minutes.spans.items(), key=lambda item: item[1])
         tags = [{"name": names[pk], "begin": iso(begin), "end": iso(end)} for pk, (begin, end) in spans if pk in names]
-        width = int(minutes.width.total_seconds())
         return Response(
-            {"run_id": run.pk, "width_seconds": width, "truncated": minutes.is_cut, "bins": bins, "tags": tags}
+            {
+                "run_id": run.pk,
+                "width_seconds": int(minutes.width.total_seconds()),
+                "truncated": minutes.is_cut,
+                "bins": bins,
+                "bands": _show_bands(minutes, names),
+                "tags": tags,
+            }
         )
+
+
+def _show_bands(minutes: timeline.Minutes, names: Mapping[int, str]) -> list[dict[str, object]]:
+    looked_at = [one.running is not None for one in minutes.bins]
+
+    def known(counts: Sequence[int]) -> list[int | None]:
+        return [count if was_seen else None for count, was_seen in zip(counts, looked_at, strict=True)]
+
+    return [
+        {
+            "tag": None if band.group_id is None else names[band.group_id],
+            "queued": known(band.queued),
+            "running": known(band.running),
+        }
+        for band in split_bands(minutes, list(names))
+    ]
 
 
 class RunResourcesView(ApiView):
     @extend_schema(
-        parameters=[TAG],
+        parameters=[TAGS],
         responses={200: schema.RunUse, 400: schema.ProblemShape, 404: schema.ProblemShape},
         operation_id="show_run_resources",
     )
@@ -82,7 +109,7 @@ class RunResourcesView(ApiView):
         """What ended attempts asked for and used, by tag, the most wasteful first: memory in GB, times in seconds."""
         run = get_run(request, run_id)
         groups = groups_of(run.workflow.dag_id)
-        use = resources.use_of_run(run.pk, find_tag(request, groups, run), sum(group.jobs for group in groups))
+        use = resources.use_of_run(run.pk, find_tags(request, groups, run), sum(group.jobs for group in groups))
         return Response(
             {
                 "run_id": run.pk,

@@ -55,9 +55,11 @@ def answer_page(
     order: Order,
     show: Callable[[Sequence[M]], list[dict[str, object]]],
     find_state: Callable[[M], object] | None = None,
+    keys: QuerySet[Any] | None = None,
 ) -> Response:
-    """One page of a list. With `find_state`, which says all of a row that may change, it has an ETag."""
-    page = paginate(rows, order, request.query_params.get("after", ""), "", per_page(request))
+    """One page of a list. With `find_state`, which says all of a row that may change, it has an ETag. `keys`: for
+    `paginate`."""
+    page = paginate(rows, order, request.query_params.get("after", ""), "", per_page(request), keys)
     headers = {}
     if find_state is not None:
         headers["ETag"] = tag = make_tag(request, page.next, [find_state(row) for row in page.rows])

@@ -102,7 +102,7 @@ class HoldView(ApiView):
         operation_id="hold_run",
     )
     def post(self, request: Request, run_id: int) -> Response:
-        """Start nothing new until the hold is taken away; running jobs go on."""
+        """Submit nothing more until the hold is taken away; what is submitted or runs goes on."""
         return _hold(request, run_id, read_body(schema.HoldInput, request)["reason"])
 
 

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from workflows import operations
+from workflows.lifecycle.counts import BLOCKED
 from workflows.masking import mask_secrets
 from workflows.models import AuditEntry, Job, JobInstance, Operation, Workflow, WorkflowRun
 from workflows.planning import Plan
@@ -75,10 +76,15 @@ def run(row: WorkflowRun, counts: Counts, change_no: int, request: HttpRequest) 
         "ended_at": iso(row.ended_at),
         "stopping": row.stopping,
         "hold_reason": row.hold_reason,
-        "counts": row.final_counts or counts,
+        "counts": by_status(row.final_counts or counts),
         "change_no": change_no,
         "page": page_of(request, f"/workflow-runs/{row.pk}/"),
     }
+
+
+def by_status(counts: Counts) -> Counts:
+    """What a run stored at its end, without what pages tell apart: the blocked ones are waiting."""
+    return {letter: number for letter, number in counts.items() if letter != BLOCKED}
 
 
 def job(row: Job, workflow_id: int) -> dict[str, Any]:

@@ -29,9 +29,17 @@ from workflows.api.base import (
 from workflows.api.lists import NEWEST, answer_page, demand_rows, describe_list
 from workflows.api.problems import Problem
 from workflows.api.unchanged import IF_NONE_MATCH, is_known, make_tag, not_modified
-from workflows.filters import AttemptFilter, ErrorFilter, JobFilter, RunFilter, WorkflowFilter
+from workflows.filters import AttemptFilter, ErrorFilter, RunFilter, WorkflowFilter
 from workflows.graph import Graph, GraphError, Header, InvalidGraph, JobInput, build_graph, check_header
-from workflows.graph_text import find_doubled, parse_header, parse_jobs, parse_some_jobs, split_body
+from workflows.graph_text import (
+    find_doubled,
+    parse_header,
+    parse_jobs,
+    parse_some_jobs,
+    refuse_too_much,
+    split_body,
+)
+from workflows.job_filters import JobFilter
 from workflows.models import JobInstance, Workflow, WorkflowRun
 from workflows.permissions import is_owner, may_operate
 from workflows.queries import attempts as attempt_queries
@@ -52,6 +60,7 @@ ERROR_LINES = 10
 def read_graph(body: bytes) -> Graph:
     """The checked graph of a posted workflow. Raises InvalidGraph with everything that is wrong."""
     fields, jobs = split_body(body)
+    refuse_too_much(body, jobs)
     errors = find_doubled(body)
     header, parsed = Header(workflow_args="-"), list[JobInput]()
     try:
@@ -254,12 +263,18 @@ class WorkflowJobsView(ApiView):
         """Its jobs; filters are those of the page."""
         workflow = get_workflow(request, workflow_id)
         rows = job_queries.jobs_of(workflow.dag_id)
-        chosen = demand_rows(JobFilter(request.query_params, rows, workflow.dag_id, groups_of(workflow.dag_id)))
+        filters = JobFilter(request.query_params, rows, workflow.dag_id, groups_of(workflow.dag_id))
+        demand_rows(filters)
         sort = request.query_params.get("sort") or job_queries.DEFAULT_ORDER
         if sort not in job_queries.ORDERS:
             demand_understood(["sort"], {"sort": [f"sort by one of {', '.join(job_queries.ORDERS)}"]})
+        chosen, keys = filters.listed(sort)
         return answer_page(
-            request, chosen, job_queries.ORDERS[sort], lambda found: [shapes.job(row, workflow.pk) for row in found]
+            request,
+            chosen,
+            job_queries.ORDERS[sort],
+            lambda found: [shapes.job(row, workflow.pk) for row in found],
+            keys=keys,
         )
 
 

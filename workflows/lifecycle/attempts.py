@@ -188,7 +188,8 @@ def record_submitted(run_id: int, executor_ids: dict[int, str]) -> int:
         rows = JobInstance.objects.select_for_update().filter(pk__in=chunk, status=InstanceStatus.INSTANTIATED.value)
         still.extend(rows.order_by("pk").values_list("pk", flat=True))
     update_rows(
-        "UPDATE job_instance SET status = 'B', executor_id = %s, status_date = %s WHERE job_instance_id = %s AND status = 'I'",
+        "UPDATE job_instance SET status = 'B', executor_id = %s, status_date = %s, absent_since = NULL"
+        " WHERE job_instance_id = %s AND status = 'I'",
         [(executor_ids[instance_id], as_stored(now), instance_id) for instance_id in still],
     )
     log_moves((instance_id, InstanceStatus.SUBMITTED, now) for instance_id in still)

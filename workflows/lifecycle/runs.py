@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, DateTimeField, ExpressionWrapper, F, Q, Sum
+from django.db.models import Count, DateTimeField, ExpressionWrapper, F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -14,6 +14,7 @@ from workflows.actor import Actor
 from workflows.audit import write_audit
 from workflows.bulk import chunked
 from workflows.lifecycle.asking import MoreAsked, ask_for_more
+from workflows.lifecycle.counts import sum_counts, sum_counts_at_end
 from workflows.lifecycle.moves import Ledger, lock_run, lock_workflow
 from workflows.lifecycle.start_record import describe_start
 from workflows.models import Job, JobGroup, JobInstance, Workflow, WorkflowRun
@@ -61,14 +62,6 @@ class RunOptions:
     more: MoreAsked = field(default_factory=MoreAsked)
 
 
-def sum_counts(dag_id: int) -> dict[str, int]:
-    """Letter → number of jobs, from the stored counts."""
-    sums = JobGroup.objects.filter(dag_id=dag_id).aggregate(
-        **{status.value: Sum(column) for status, column in COUNT_FIELDS.items()}
-    )
-    return {letter: value or 0 for letter, value in sums.items()}
-
-
 def _live_instances(workflow_id: int) -> Any:
     return JobInstance.objects.filter(workflow_run__workflow_id=workflow_id, status__in=LIVE_LETTERS)
 
@@ -94,12 +87,12 @@ def start_run(workflow_id: int, actor: Actor, options: RunOptions) -> WorkflowRu
             f"All {counts[JobStatus.DONE]:,} jobs of workflow {workflow_id} are done; there is nothing to run.",
         )
     if live_run is not None:
-        _close_run(live_run, RunStatus.STOPPED, now, counts)
+        _close_run(live_run, RunStatus.STOPPED, now, workflow.dag_id)
     is_first = not WorkflowRun.objects.filter(workflow_id=workflow_id).exists()
     run = _create_run(workflow, actor, options, now)
     if live_run is not None:
         live_run.instances.filter(status__in=LIVE_LETTERS).update(
-            workflow_run=run, kill_asked_at=None, kill_asked_by=""
+            workflow_run=run, kill_asked_at=None, kill_asked_by="", kill_then=""
         )
         hand_on(live_run, run)
     if not (is_first and options.scope.is_everything):  # nothing has been tried or left out: no need to read every job
@@ -196,7 +189,8 @@ def _reset_unfinished(dag_id: int, now: datetime) -> None:
     jobs.filter(status=JobStatus.REGISTERED.value, num_attempts__gt=0).update(**back)
 
 
-def _close_run(run: WorkflowRun, status: RunStatus, now: datetime, counts: dict[str, int]) -> None:
+def _close_run(run: WorkflowRun, status: RunStatus, now: datetime, dag_id: int) -> None:
+    counts = sum_counts_at_end(dag_id)
     WorkflowRun.objects.filter(pk=run.pk, status=RunStatus.RUNNING.value).update(
         status=status.value, status_date=now, ended_at=now, final_counts=counts, lease_owner="", lease_expires_at=None
     )
@@ -218,7 +212,9 @@ def ask_stop(run_id: int, mode: str, actor: Actor) -> WorkflowRun:
     WorkflowRun.objects.filter(pk=run_id, status=RunStatus.RUNNING.value).update(
         stopping=mode, stop_asked_at=run.stop_asked_at, stop_asked_by=actor.name
     )
+    asked = None
     if mode == "kill":
+        asked = run.instances.filter(status__in=LIVE_LETTERS).count()
         run.instances.filter(status__in=LIVE_LETTERS, kill_asked_at=None).update(
             kill_asked_at=run.stop_asked_at, kill_asked_by=actor.name
         )
@@ -230,6 +226,7 @@ def ask_stop(run_id: int, mode: str, actor: Actor) -> WorkflowRun:
         workflow_id=workflow.pk,
         before={"stopping": before},
         after={"stopping": mode},
+        job_count=asked,
     )
     return run
 
@@ -249,8 +246,7 @@ def finish_if_over(run_id: int) -> RunStatus | None:
     now = timezone.now()
     if outcome is not RunStatus.DONE:
         _unqueue(workflow.dag_id, now)
-        counts = sum_counts(workflow.dag_id)
-    _close_run(run, outcome, now, counts)
+    _close_run(run, outcome, now, workflow.dag_id)
     Workflow.objects.filter(pk=workflow.pk).update(
         status=WorkflowStatus(outcome.value).value, status_date=now, change_no=F("change_no") + 1
     )
@@ -323,7 +319,7 @@ def note_submit_success(run_id: int) -> None:
 
 @write_transaction
 def hold_run(run_id: int, reason: str, actor: Actor) -> None:
-    """Nothing new starts until the hold is taken away; an empty reason takes it away."""
+    """Nothing more is submitted until the hold is taken away; an empty reason takes it away."""
     workflow, run = lock_run(run_id)
     WorkflowRun.objects.filter(pk=run_id, status=RunStatus.RUNNING.value).update(
         hold_reason=reason, held_at=timezone.now() if reason else None, submit_failures=0, backoff_until=None

@@ -139,6 +139,7 @@ class JobInstance(models.Model):
             models.Index(fields=["workflow_run", "status", "job_instance_id"], name="job_instance_run_status"),
             models.Index(fields=["executor_type", "status", "job_instance_id"], name="job_instance_exec_status"),
             models.Index(fields=["executor_id"], name="job_instance_batch_id"),
+            models.Index(fields=["workflow_run", "job", "maxvmem", "wallclock"], name="job_instance_run_use"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["live_job_id"], name="one_live_instance"),

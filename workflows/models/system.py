@@ -37,6 +37,9 @@ class ExecutorState(models.Model):
     # At the last listing: our live attempts, and how many it takes by its own number
     live = models.PositiveIntegerField(null=True, blank=True)
     own_max_live = models.PositiveIntegerField(null=True, blank=True)
+    # When it may next be asked why attempts wait, and what an administrator may change so that it says more
+    reasons_due_at = models.DateTimeField(null=True, blank=True)
+    advice = models.CharField(max_length=500, blank=True, default="", db_default="")
     # What people set: how many attempts it holds at once at most (null: the executor's own number), and a hold
     max_live = models.PositiveIntegerField(null=True, blank=True)
     hold_reason = models.CharField(max_length=500, blank=True, default="", db_default="")

@@ -11,9 +11,10 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 from django.utils import timezone
 
+from workflows.directions import fenced
 from workflows.models import ErrorGroup, MailSettings, Notice, RunStall, WorkflowRun
 from workflows.permissions import visible_workflows
-from workflows.state_machine import RunStatus
+from workflows.state_machine import Reason, RunStatus
 from workflows.transactions import write_transaction
 
 # Older events are not told: nobody wants yesterday's news when a mail server comes back.
@@ -97,9 +98,10 @@ def _run_ends(wishes: MailSettings, since: datetime) -> Iterator[Event]:
 
 
 def _new_errors(user: User, since: datetime) -> Iterator[Event]:
-    """The first failure of its kind in a workflow. Not its text: that may hold what a mail should not."""
+    """The first failure of its kind in a workflow; whoever kills something knows of it. Not its text: that may hold what a mail should not."""
     mine = Q(workflow__owner=user) | Q(workflow__runs__started_by=user, workflow__runs__status=RunStatus.RUNNING.value)
-    groups = ErrorGroup.objects.filter(mine, first_seen_at__gte=since).select_related("workflow").distinct()
+    groups = ErrorGroup.objects.filter(mine, first_seen_at__gte=since).exclude(reason=Reason.KILLED.value)
+    groups = groups.select_related("workflow").distinct()
     for group in groups.order_by("pk")[:AT_ONCE]:
         words = f"{_name(group.workflow_id, str(group.workflow))} has a new kind of error (group {group.pk})."
         yield Event(f"error-group:{group.pk}", "error-group", group.workflow_id, words, f"/error-groups/{group.pk}/")
@@ -115,7 +117,7 @@ def _stalls(user: User, since: datetime) -> Iterator[Event]:
 
 
 def _name(workflow_id: int, name: str) -> str:
-    return f"Workflow {workflow_id} “{name[:120]}”"
+    return f"Workflow {workflow_id} “{fenced(name[:120])}”"
 
 
 @write_transaction

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workflows.directions import FENCE, fenced
+
 MOST_LINES = 50
 CONFIRM_SUBJECT = "Jobmon: confirm your address"
 _CONFIRM = """\
@@ -38,7 +40,7 @@ class Mail:
 
 def one_line(text: str) -> str:
     """Names come from users: a line break in one must not make a header or a line of its own."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return " ".join("".join(letter if letter.isprintable() or letter == FENCE else " " for letter in text).split())
 
 
 def write_digest(items: Sequence[Item], site: str) -> Mail:
@@ -54,4 +56,4 @@ def write_digest(items: Sequence[Item], site: str) -> Mail:
 
 def write_confirmation(name: str, code: str, site: str) -> Mail:
     link = f"{site}/account/mail/confirm/?code={code}"
-    return Mail(CONFIRM_SUBJECT, _CONFIRM.format(name=one_line(name), site=site, link=link))
+    return Mail(CONFIRM_SUBJECT, _CONFIRM.format(name=one_line(fenced(name)), site=site, link=link))

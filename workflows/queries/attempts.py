@@ -13,8 +13,7 @@ from django.utils import timezone
 from workflows.models import AuditEntry, JobInstance, JobInstanceErrorLog, JobInstanceStatusLog, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
 from workflows.permissions import visible_workflows
-from workflows.queries.counts import Counts, add_shown, groups_of
-from workflows.state_machine import Reason
+from workflows.queries.counts import Counts, add_shown, counts_at_end, groups_of
 
 MOVES_SHOWN = 50
 RUNNING_READ = 10_000
@@ -78,17 +77,22 @@ class RunView:
         return self.statuses.get("D", 0)
 
     @property
-    def killed(self) -> int:
-        return self.reasons.get(Reason.KILLED, 0)
+    def were_live(self) -> int | None:
+        """The attempts that the stop of this run was to end; None: nobody has counted them."""
+        return next((event.job_count for event in self.events if event.action == "stop-kill"), None)
+
+    @property
+    def over(self) -> int:
+        """How many of these are over, killed or not."""
+        return max(0, (self.were_live or 0) - self.live)
 
     @property
     def change(self) -> str:
-        """`120 more done, 12 fewer failed`, against the end of the run before; '' where that is not known."""
+        """`120 more done, 12 fewer failed`, against the end of the run before; '' where that is not known. What a live
+        run was to try again has not failed less often for that."""
         before = self.older_counts or self.counts
-        changes = (
-            (self.counts.get(letter, 0) - before.get(letter, 0), word)
-            for letter, word in (("D", "done"), ("F", "failed"))
-        )
+        compared = (("D", "done"), ("F", "failed")) if self.run.ended_at else (("D", "done"),)
+        changes = ((self.counts.get(letter, 0) - before.get(letter, 0), word) for letter, word in compared)
         return ", ".join(f"{abs(by):,} {'more' if by > 0 else 'fewer'} {word}" for by, word in changes if by)
 
     @property
@@ -144,7 +148,7 @@ def view_run(run: WorkflowRun) -> RunView:
             reasons[row.reason] = reasons.get(row.reason, 0) + row.attempts
     live = [row.first for row in rows if row.status in LIVE_LETTERS and row.first]
     beside = _beside(run)
-    counts = run.final_counts or add_shown(groups_of(run.workflow.dag_id))
+    counts = counts_at_end(run.final_counts) if run.final_counts else add_shown(groups_of(run.workflow.dag_id))
     return RunView(
         run,
         counts,

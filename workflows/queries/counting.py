@@ -27,18 +27,19 @@ class Total:
         return f"{self.count:,}" if self.is_exact else f"{MOST_COUNTED:,}+"
 
 
-def _count_sql(rows: QuerySet[Any], most: int) -> tuple[str, tuple[Any, ...]]:
-    """A statement that counts these rows, at most one beyond `most`; "" where none can match."""
+def _count_sql(rows: QuerySet[Any], most: int, name: str = "pk") -> tuple[str, tuple[Any, ...]]:
+    """A statement that counts these rows, at most one beyond `most`; "" where none can match. `name`: the column that
+    is read of them."""
     try:
-        text, values = rows.order_by().values("pk")[: most + 1].query.sql_with_params()
+        text, values = rows.order_by().values(name)[: most + 1].query.sql_with_params()
     except EmptyResultSet:
         return "", ()
     return f"SELECT COUNT(*) FROM ({text}) counted", values  # noqa: S608 - the ORM's own statement
 
 
-def count_expression(rows: QuerySet[Any]) -> RawSQL:
+def count_expression(rows: QuerySet[Any], name: str = "pk") -> RawSQL:
     """The bounded count of other rows, for the statement that reads a page: it saves a query. See `read_count`."""
-    text, values = _count_sql(rows, MOST_COUNTED)
+    text, values = _count_sql(rows, MOST_COUNTED, name)
     # Django's own statement with its own parameters: nothing of a request is in the text.
     return RawSQL(text or "SELECT 0", values, output_field=IntegerField())  # noqa: S611  # nosec B611
 

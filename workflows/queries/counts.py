@@ -44,6 +44,13 @@ def shown_of_dags(dag_ids: Iterable[int]) -> dict[int, Counts]:
     return found
 
 
+def counts_at_end(stored: Counts) -> Counts:
+    """What a run stored when it ended, as pages show it. Runs of before it was stored do not know which were blocked."""
+    blocked = stored.get("B", 0)
+    counts = {**stored, "B": blocked, "G": stored.get("G", 0) - blocked}
+    return {letter: counts.get(letter, 0) for letter in SHOWN_ORDER}
+
+
 def add_counts(groups: Iterable[JobGroup]) -> Counts:
     total = dict.fromkeys(LETTER_FIELDS, 0)
     for group in groups:

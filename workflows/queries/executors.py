@@ -61,6 +61,12 @@ class ExecutorView:
     def is_failing(self) -> bool:
         return self.state.failures_in_a_row > 0
 
+    @property
+    def advice(self) -> str:
+        """What an administrator may change, for as long as it was said within a day: it may have been changed since."""
+        due = self.state.reasons_due_at
+        return self.state.advice if due is not None and due > timezone.now() - DAY else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:

@@ -8,6 +8,7 @@ from statistics import median
 
 from django.db.models import Q
 
+from workflows.looks import shown_letter
 from workflows.models import GroupEdge, Job, JobEdge, RunUsage
 from workflows.queries.attempts import attempts_of_workflow
 from workflows.queries.resources import DONE_READ, READ_AT_ONCE_UP_TO
@@ -23,7 +24,7 @@ RUNS_READ = 5
 @dataclass(frozen=True, slots=True)
 class Node:
     """A box of the picture: a job, or, with a negative `pk`, `jobs` alike ones. `hop` is 0 for the job itself, negative
-    upstream of it."""
+    upstream of it; `status` is as pages show it."""
 
     pk: int
     name: str
@@ -86,8 +87,11 @@ def _add(hops: dict[int, int], edges: set[tuple[int, int]], found: list[tuple[in
 
 def _fold(hops: dict[int, int], edges: set[tuple[int, int]], is_cut: bool) -> Neighbourhood:
     """Jobs of the same tag and status at the same distance become one box where they are many."""
-    rows = Job.objects.filter(pk__in=list(hops)).values_list("job_id", "name", "group__name", "status")
-    jobs = [Node(pk, name, tag, status, hops[pk]) for pk, name, tag, status in rows.order_by("job_id")]
+    rows = Job.objects.filter(pk__in=list(hops)).order_by("job_id")
+    jobs = [
+        Node(pk, name, tag, shown_letter(status, cause), hops[pk])
+        for pk, name, tag, status, cause in rows.values_list("job_id", "name", "group__name", "status", "blocked_by")
+    ]
     alike: dict[tuple[int, str, str], list[Node]] = {}
     for job in jobs:
         alike.setdefault((job.hop, job.tag, job.status), []).append(job)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import F, OuterRef, Subquery, Sum
 
+from workflows.looks import shown_letter
 from workflows.models import Job, JobEdge, JobGroup, JobInstance, Workflow, WorkflowRun
 from workflows.permissions import visible_workflows
 from workflows.queries.counting import Total, count_expression, read_count
@@ -19,11 +20,13 @@ from workflows.state_machine import Reason
 NEIGHBOURS_SHOWN = 25
 ATTEMPTS_SHOWN = 50
 EDGES_READ = 5_000
-URGENCY = {"F": 0, "E": 1, "R": 2, "I": 3, "Q": 4, "G": 5, "D": 9}
+URGENCY = {"F": 0, "E": 1, "R": 2, "I": 3, "Q": 4, "B": 5, "G": 6, "D": 9}
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
+    """`status` as pages show it: "B" for one that is blocked."""
+
     job_id: int
     name: str
     status: str
@@ -31,7 +34,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The jobs on one side: how many by status (of the first EDGES_READ), and some, failed ones first, done last."""
+    """The jobs on one side: how many by status as shown (of the first EDGES_READ), and some, failed ones first, done last."""
 
     counts: dict[str, int]
     total: int
@@ -95,11 +98,11 @@ def neighbours(job_id: int, side: str) -> Neighbours:
     """`side`: upstream or downstream. One query of at most EDGES_READ rows."""
     other = "downstream" if side == "upstream" else "upstream"
     edges = JobEdge.objects.filter(**{f"{other}_id": job_id}).order_by(f"{side}_id")
-    rows = list(edges.values_list(f"{side}_id", f"{side}__name", f"{side}__status")[: EDGES_READ + 1])
-    is_exact, rows = len(rows) <= EDGES_READ, rows[:EDGES_READ]
-    first = sorted(rows, key=lambda row: (URGENCY.get(row[2], 5), row[0]))[:NEIGHBOURS_SHOWN]
-    jobs = [Neighbour(*row) for row in first]
-    return Neighbours(dict(Counter(row[2] for row in rows)), len(rows), is_exact, jobs)
+    columns = (f"{side}_id", f"{side}__name", f"{side}__status", f"{side}__blocked_by")
+    rows = list(edges.values_list(*columns)[: EDGES_READ + 1])
+    found = [Neighbour(pk, name, shown_letter(status, cause)) for pk, name, status, cause in rows[:EDGES_READ]]
+    first = sorted(found, key=lambda one: (URGENCY.get(one.status, 6), one.job_id))[:NEIGHBOURS_SHOWN]
+    return Neighbours(dict(Counter(one.status for one in found)), len(found), len(rows) <= EDGES_READ, first)
 
 
 def neighbours_in_box(job_id: int, side: str) -> Neighbours:

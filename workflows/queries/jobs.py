@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 
 from workflows.models import Job, JobGroup, JobInstance
-from workflows.queries.counting import Total
+from workflows.queries.counting import Total, count_expression, read_count
 from workflows.queries.counts import shown_counts
 from workflows.queries.keyset import Order, Page, paginate, walk
+from workflows.ranges import Range
+from workflows.words import GB
 
 ORDERS: dict[str, Order] = {
     "job_id": Order("job_id"),
@@ -56,8 +59,57 @@ def with_attempt(queryset: QuerySet[Job], **conditions: object) -> QuerySet[Job]
     return queryset.filter(Exists(JobInstance.objects.filter(job_id=OuterRef("job_id"), **conditions)))
 
 
-def job_page(queryset: QuerySet[Job], sort: str, after: str, before: str, per_page: int) -> Page[Job]:
-    return paginate(queryset, ORDERS[sort], after, before, per_page)
+def attempts_that_used(
+    dag_id: int, run_ids: Sequence[int], memory: Sequence[Range], runtime: Sequence[Range]
+) -> QuerySet[JobInstance]:
+    """Attempts of this graph (in these runs, if any are named) whose memory in GB and run time in seconds were
+    measured and are in one of these ranges."""
+    attempts = JobInstance.objects.filter(workflow_run__workflow__dag_id=dag_id)
+    if run_ids:
+        attempts = attempts.filter(workflow_run_id__in=run_ids)
+    return attempts.filter(_in_any("maxvmem", memory, GB), _in_any("wallclock", runtime, 1))
+
+
+def _in_any(column: str, ranges: Sequence[Range], unit: int) -> Q:
+    kind = int if unit > 1 else float
+    either = Q()
+    for one in ranges:
+        low = {f"{column}__gte": kind(one.low * unit)} if one.low is not None else {}
+        high = {f"{column}__lt": kind(one.high * unit)} if one.high is not None else {}
+        either |= Q(**low, **high)
+    return either
+
+
+def of_groups(attempts: QuerySet[JobInstance], group_ids: Sequence[int]) -> QuerySet[JobInstance]:
+    """Those of the jobs of these groups: between the first and the last of them, so that few others are looked at."""
+    jobs = Job.objects.filter(group_id__in=group_ids).values("group_id", "status")
+    ends = list(jobs.annotate(first=Min("job_id"), last=Max("job_id")).values_list("first", "last"))
+    if not ends:
+        return attempts.none()
+    first, last = min(first for first, _ in ends), max(last for _, last in ends)
+    return attempts.filter(job__group_id__in=group_ids, job_id__gte=first, job_id__lte=last)
+
+
+def with_total(queryset: QuerySet[Job], keys: QuerySet[Any]) -> QuerySet[Job]:
+    """Each row says how many there are in all: it saves a query. See `read_total`."""
+    return queryset.annotate(rows_in_all=count_expression(keys, "job_id"))
+
+
+def read_total(rows: Sequence[Job]) -> Total | None:
+    """None where the rows do not say."""
+    count = getattr(rows[0], "rows_in_all", None) if rows else None
+    return None if count is None else read_count(count)
+
+
+def job_page(
+    queryset: QuerySet[Job],
+    sort: str,
+    after: str,
+    before: str,
+    per_page: int,
+    keys: QuerySet[Any] | None = None,
+) -> Page[Job]:
+    return paginate(queryset, ORDERS[sort], after, before, per_page, keys)
 
 
 def with_error_groups(queryset: QuerySet[Job]) -> QuerySet[Job]:
@@ -100,6 +152,8 @@ def count_from_groups(
     return Total(total)
 
 
-def export_rows(queryset: QuerySet[Job], sort: str, groups: Sequence[JobGroup]) -> Iterator[JobRow]:
-    for chunk in walk(queryset, ORDERS[sort]):
+def export_rows(
+    queryset: QuerySet[Job], sort: str, groups: Sequence[JobGroup], keys: QuerySet[Any] | None = None
+) -> Iterator[JobRow]:
+    for chunk in walk(queryset, ORDERS[sort], keys):
         yield from rows_with_attempts(chunk, groups)

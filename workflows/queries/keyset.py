@@ -90,17 +90,21 @@ def _is_stored_number(value: object) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
 
-def paginate(queryset: QuerySet[M], order: Order, after: str, before: str, per_page: int) -> Page[M]:
-    """The page after (or before) a cursor; both empty: the first one. Raises CursorError."""
-    is_backwards = bool(before)
-    if is_backwards:
-        queryset = queryset.filter(order.beyond(before, reverse=True))
-    elif after:
-        queryset = queryset.filter(order.beyond(after))
-    queryset = queryset.order_by(*order.fields(reverse=is_backwards))
-    rows = list(
-        (_only_first(queryset, order.pk, per_page + 1) if queryset.query.annotations else queryset)[: per_page + 1]
-    )
+def paginate(
+    queryset: QuerySet[M], order: Order, after: str, before: str, per_page: int, keys: QuerySet[Any] | None = None
+) -> Page[M]:
+    """The page after (or before) a cursor; both empty: the first one. `keys`: where the keys of the rows that are
+    wanted are found, each once, maybe in another table under the same names. Raises CursorError."""
+    is_backwards, most = bool(before), per_page + 1
+    beyond = order.beyond(before or after, reverse=is_backwards) if before or after else Q()
+    fields = order.fields(reverse=is_backwards)
+    queryset = queryset.order_by(*fields)
+    if keys is not None:
+        queryset = _only_first(queryset, keys.filter(beyond).order_by(*fields), order.pk, most)
+    else:
+        queryset = queryset.filter(beyond)
+        queryset = _only_first(queryset, queryset, order.pk, most) if queryset.query.annotations else queryset
+    rows = list(queryset[:most])
     has_more = len(rows) > per_page
     rows = rows[:per_page]
     if is_backwards:
@@ -112,11 +116,11 @@ def paginate(queryset: QuerySet[M], order: Order, after: str, before: str, per_p
     return Page(rows, order.cursor(rows[-1]) if has_next else "", order.cursor(rows[0]) if has_previous else "")
 
 
-def _only_first(queryset: QuerySet[M], pk: str, count: int) -> QuerySet[M]:
-    """The same first rows, found by their keys alone: what is worked out for a row (its error text, a count) is worked
+def _only_first(queryset: QuerySet[M], keys: QuerySet[Any], pk: str, count: int) -> QuerySet[M]:
+    """The first of these rows, found by their keys alone: what is worked out for a row (its error text, a count) is worked
     out for these and not for all that have to be sorted. MariaDB takes no LIMIT inside IN, but in a table inside it."""
     try:
-        sql, params = queryset.values(first_key=F(pk))[:count].query.sql_with_params()
+        sql, params = keys.values(first_key=F(pk))[:count].query.sql_with_params()
     except EmptyResultSet:  # known without asking: none(), or a value that is in no list
         return queryset.none()
     # Django's own statement with its own parameters: nothing of a request is in the text.
@@ -124,11 +128,11 @@ def _only_first(queryset: QuerySet[M], pk: str, count: int) -> QuerySet[M]:
     return queryset.filter(**{f"{pk}__in": first})
 
 
-def walk(queryset: QuerySet[M], order: Order) -> Iterator[list[M]]:
+def walk(queryset: QuerySet[M], order: Order, keys: QuerySet[Any] | None = None) -> Iterator[list[M]]:
     """All rows in chunks, each a query of its own: no transaction stays open while a slow reader downloads."""
     after = ""
     while True:
-        page = paginate(queryset, order, after, "", CHUNK)
+        page = paginate(queryset, order, after, "", CHUNK, keys)
         if page.rows:
             yield page.rows
         if not page.next:

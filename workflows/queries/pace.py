@@ -15,14 +15,15 @@ READY_READ = 10_000
 
 
 def with_queue_facts(runs: QuerySet[WorkflowRun]) -> QuerySet[WorkflowRun]:
-    """Each with `oldest_queued`, since when the batch system has had what waits longest, and `held_by`, who holds it: two
-    index entries."""
+    """Each with `oldest_queued`, since when its executor, `queued_with`, has had what waits longest, and `held_by`, who
+    holds it: three index entries."""
     queued = JobInstance.objects.filter(workflow_run_id=OuterRef("pk"), status="B").order_by("job_instance_id")
     holds = AuditEntry.objects.filter(workflow_id=OuterRef("workflow_id"), action="hold", at__gte=OuterRef("held_at"))
     holder = Subquery(holds.order_by("-id").values("actor")[:1])
     nobody = Value("", output_field=CharField())
     return runs.annotate(
         oldest_queued=Subquery(queued.values("submitted_date")[:1]),
+        queued_with=Subquery(queued.values("executor_type")[:1]),
         held_by=Case(When(hold_reason="", then=nobody), default=holder, output_field=CharField()),
     )
 
@@ -35,7 +36,17 @@ def read_facts(run: WorkflowRun, groups: Sequence[JobGroup], frame: Frame) -> Fa
     return Facts(
         frame.holds, frame.full, Counter(group_id for group_id, _ in rows), sum(letter == "G" for _, letter in rows),
         len(rows) > READY_READ, getattr(run, "oldest_queued", None), getattr(run, "held_by", "") or "",
+        getattr(run, "queued_with", "") or "",
     )  # fmt: skip
+
+
+def count_ready(groups: Sequence[JobGroup]) -> Counter[int] | None:
+    """Waiting jobs that could start, by group; None where there are more than are counted. At most one query, of a
+    bounded number of index entries."""
+    waiting = [group.pk for group in groups if group.count_g > group.count_blocked]
+    ready = Job.objects.filter(group_id__in=waiting, status="G", upstreams_left=0).order_by()
+    rows = list(ready.values_list("group_id", flat=True)[: READY_READ + 1]) if waiting else []
+    return Counter(rows) if len(rows) <= READY_READ else None
 
 
 def _read_ready(group_ids: Sequence[int]) -> list[tuple[int, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,7 +10,8 @@ from django.db.models import Exists, OuterRef, Q
 
 from workflows.models import JobInstance, RunUsage, WorkflowRun
 from workflows.outliers import Outlier, find_outliers, pick, read_outlier
-from workflows.resource_use import Attempt, Cell, TagUse, by_tag, make_map, read_cell, read_use
+from workflows.resource_use import Attempt, TagUse, by_tag, read_use
+from workflows.use_map import Cell, make_map, read_cell
 
 # The attempts of larger graphs are summed up by the sweep.
 READ_AT_ONCE_UP_TO = 2_000
@@ -45,31 +46,34 @@ def find_run(workflow_id: int, run_id: int) -> WorkflowRun | None:
     return WorkflowRun.objects.filter(workflow_id=workflow_id, pk=run_id).first()
 
 
-def use_of_run(run_id: int, group_id: int | None, jobs: int) -> RunUse:
-    """Of all groups or of one, in a graph of so many jobs: one or two queries."""
-    stored = _stored_use(run_id, group_id) if jobs > READ_AT_ONCE_UP_TO else None
+def use_of_run(run_id: int, group_ids: Collection[int], jobs: int) -> RunUse:
+    """Of these groups, or of all if none is named, in a graph of so many jobs: one or two queries."""
+    stored = _stored_use(run_id, group_ids) if jobs > READ_AT_ONCE_UP_TO else None
     if stored is not None:
         return stored
-    attempts = ended_attempts(run_id, group_id)
+    attempts = ended_attempts(run_id, group_ids)
     is_cut = len(attempts) >= DONE_READ
     return RunUse(len(attempts), by_tag(attempts), make_map(attempts), is_cut, outliers=pick(find_outliers(attempts)))
 
 
-def _stored_use(run_id: int, group_id: int | None) -> RunUse | None:
-    wanted = Q(group=None) if group_id is None else Q(group_id=group_id)
-    row = RunUsage.objects.filter(wanted, run_id=run_id).first()
-    if row is None:
+def _stored_use(run_id: int, group_ids: Collection[int]) -> RunUse | None:
+    """Sums are kept of each group and of all. A map of several groups is not: each has a scale of its own."""
+    wanted = Q(group_id__in=group_ids) if group_ids else Q(group=None)
+    rows = list(RunUsage.objects.filter(wanted, run_id=run_id))
+    if not rows:
         return None
-    uses, cells = [read_use(use) for use in row.uses], [read_cell(cell) for cell in row.cells]
-    far = pick(map(read_outlier, row.outliers or []))
-    return RunUse(row.attempts, uses, cells, is_cut=True, made_at=row.made_at, outliers=far)
+    uses = sorted((read_use(use) for row in rows for use in row.uses), key=lambda use: -use.unused_gb_hours)
+    cells = [read_cell(cell) for cell in rows[0].cells] if len(rows) == 1 else []
+    far = pick([read_outlier(one) for row in rows for one in row.outliers or []])
+    made_at = min(row.made_at for row in rows)
+    return RunUse(sum(row.attempts for row in rows), uses, cells, is_cut=True, made_at=made_at, outliers=far)
 
 
-def ended_attempts(run_id: int, group_id: int | None = None) -> list[Attempt]:
-    """The newest ended attempts of a run, of one group if that is asked: two bounded reads."""
+def ended_attempts(run_id: int, group_ids: Collection[int] = ()) -> list[Attempt]:
+    """The newest ended attempts of a run, of these groups if any are named: two bounded reads."""
     found: list[Attempt] = []
     for status, most in (("D", DONE_READ), ("E", FAILED_READ)):
         rows = JobInstance.objects.filter(workflow_run_id=run_id, status=status).order_by("-job_instance_id")
-        rows = rows.filter(job__group_id=group_id) if group_id is not None else rows
+        rows = rows.filter(job__group_id__in=group_ids) if group_ids else rows
         found += [Attempt.from_row(row) for row in rows.values_list(*COLUMNS)[:most]]
     return found

@@ -13,6 +13,7 @@ from django.db.models.functions import Cast
 
 from workflows import looks
 from workflows.audit_words import limits_words
+from workflows.directions import fenced
 from workflows.models import AuditEntry, WorkflowRun
 
 EVENTS_READ, LONGEST_WORDS = 1_000, 160
@@ -34,7 +35,7 @@ class RunEvent:
 
     @property
     def who(self) -> str:
-        return f"{self.actor} via {self.via}" if self.actor and self.via else self.actor
+        return f"{fenced(self.actor)} via {fenced(self.via)}" if self.actor and self.via else self.actor
 
 
 def read_events(workflow_id: int, begin: datetime, end: datetime) -> list[RunEvent]:
@@ -109,7 +110,7 @@ def _words(what: str, run: str, old: str, new: str) -> str:
     if what == "ended":
         return f"Run {run} ended: {looks.WORKFLOW[new].word}"
     if what in ("held", "hold"):
-        return f"Run {run} held: {new if what == 'held' else json.loads(new).get('hold')}"
+        return f"Run {run} held: {fenced(new if what == 'held' else json.loads(new).get('hold'))}"
     return {
         "started": f"Run {run} started",
         "resumed": f"Run {run} resumed, {new}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -88,12 +88,13 @@ def read_drawn(timed: Sequence[Timed]) -> list[JobInstance]:
 
 def read_minutes(
     run_id: int,
-    group_id: int | None = None,
+    group_ids: Collection[int] = (),
     window: Window | None = None,
     cover: Window | None = None,
     most: int = MOST_BINS,
 ) -> Minutes:
-    """The newest minutes of a run, or of a window of it: one read of at most 10,000 rows. `cover`, `most`: for `fold`."""
+    """The newest minutes of a run, or of a window of it, of these groups (of all, if none is named): one read of at most
+    10,000 rows. `cover`, `most`: for `fold`."""
     rows = RunMinute.objects.filter(run_id=run_id).order_by("-minute", "-group_id")
     if window is not None:
         rows = rows.filter(minute__gte=window[0], minute__lt=window[1])
@@ -104,7 +105,7 @@ def read_minutes(
     for minute, group, queued, running in found:
         if queued or running:
             spans[group] = (minute, spans.get(group, (minute, minute + MINUTE))[1])
-        by_tag[minute].update({group: (queued, running)} if group_id in (None, group) else {})
+        by_tag[minute].update({group: (queued, running)} if not group_ids or group in group_ids else {})
     sums = [(minute, _add_up(counts)) for minute, counts in sorted(by_tag.items())]
     return replace(fold(sums, is_cut, cover, most), spans=spans, by_tag=by_tag)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum, Window
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum, When, Window
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -19,6 +19,7 @@ from workflows.queries.keyset import Order, Page, paginate
 from workflows.queries.limits import read_box
 from workflows.queries.offers import most_used
 from workflows.queries.pace import with_queue_facts
+from workflows.state_machine import Reason
 
 LIST_ORDER = Order("id", is_descending=True)
 RUNS_SHOWN, ERRORS_SHOWN = 10, 5
@@ -126,7 +127,9 @@ def rows_of(workflows: list[Workflow]) -> list[WorkflowRow]:
     latest: list[Any] = [getattr(workflow, "latest_run_id", None) for workflow in workflows]
     runs = WorkflowRun.objects.select_related("forecast").in_bulk([run_id for run_id in latest if run_id is not None])
     return [
-        WorkflowRow(workflow, counts.get(workflow.dag_id, {}), runs.get(run_id), getattr(workflow, "run_count", 0))
+        WorkflowRow(
+            workflow, counts.get(workflow.dag_id) or add_shown([]), runs.get(run_id), getattr(workflow, "run_count", 0)
+        )
         for workflow, run_id in zip(workflows, latest, strict=True)
     ]
 
@@ -164,8 +167,9 @@ def with_error_text(instances: QuerySet[JobInstance]) -> QuerySet[JobInstance]:
 
 
 def biggest_error_groups(workflow_id: int) -> list[ErrorGroup]:
-    """What fails most and is not mended, by the jobs that it blocks, then by its attempts, each with its newest text and
-    the attempt that wrote it, and `kinds`, how many such groups there are: one query, of stored numbers."""
+    """What fails most and is not mended, by the jobs that it blocks, then by its attempts, what people killed last; each
+    with its newest text and the attempt that wrote it, and `kinds`, how many such groups there are: one query, of stored
+    numbers."""
     newest = JobInstanceErrorLog.objects.filter(error_group_id=OuterRef("pk")).order_by("-id")
     groups = ErrorGroup.objects.filter(workflow_id=workflow_id).exclude(state="fixed")
     groups = groups.annotate(
@@ -173,7 +177,8 @@ def biggest_error_groups(workflow_id: int) -> list[ErrorGroup]:
         sample_attempt=Subquery(newest.values("job_instance_id")[:1]),
         kinds=Window(Count("pk")),
     )
-    return list(groups.order_by("-count_blocked", "-attempts", "-id")[:ERRORS_SHOWN])
+    killed_last = Case(When(reason=Reason.KILLED.value, then=1), default=0)
+    return list(groups.order_by("-count_blocked", killed_last, "-attempts", "-id")[:ERRORS_SHOWN])
 
 
 def view_workflow(workflow: Workflow) -> WorkflowView:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from executors.base import AttemptStore, Evidence, Exit, ExitInfo, Hint, TokenKind
-from workflows import fingerprint, lifecycle
+from workflows import lifecycle
 from workflows.bulk import chunked
 from workflows.lifecycle import Ending
 from workflows.models import JobInstance
 from workflows.models.execution import LIVE_LETTERS
 from workflows.scheduling import accounting, back_ends
-from workflows.scheduling.judge import Asked, judge_exit, judge_void
+from workflows.scheduling.judge import Asked, judge_exit, judge_void, with_fingerprint
 from workflows.state_machine import InstanceStatus, Reason
 
 STDERR_KEPT = 8 * 1024
@@ -77,14 +77,16 @@ def _collect_hinted(store: AttemptStore, hints: Sequence[Hint]) -> int:
             ending = judge(store, attempt, found, hint)
             if attempt.is_live:
                 endings[attempt.run_id].append(ending)
-                settled.append(hint)
             elif _apply_late_success(store, attempt, ending):
                 applied += 1
                 settled.append(hint)
+    recorded: set[int] = set()
     for run_id, found_endings in endings.items():
-        applied += len(lifecycle.record_ended(run_id, found_endings))
+        recorded |= set(lifecycle.record_ended(run_id, found_endings))
+    # What somebody else has decided meanwhile keeps its hint: the next look sees a late success.
+    settled += [hint for hint in hints if hint.instance_id in recorded]
     store.clear_hints(settled)
-    return applied
+    return applied + len(recorded)
 
 
 def judge(
@@ -96,20 +98,12 @@ def judge(
 
 
 def with_last_words(store: AttemptStore, attempt: Attempt, ending: Ending) -> Ending:
-    if ending.reason is None or ending.reason in (Reason.VOID, Reason.KILLED):
+    if ending.reason is None or ending.reason is Reason.VOID:
         return ending
     ending = accounting.with_caps(attempt.executor, ending)
     tail = store.tail(attempt.instance_id, "stderr", STDERR_KEPT, attempt.stderr_path)
     words = (tail or b"").decode("utf-8", "replace").replace("\0", "").strip()
     return with_fingerprint(replace(ending, description=f"{ending.evidence}\n\n{words}" if words else ending.evidence))
-
-
-def with_fingerprint(ending: Ending) -> Ending:
-    """A failure is fingerprinted once, when it is written."""
-    if ending.reason is None:
-        return ending
-    made = fingerprint.fingerprint(ending.reason.value, ending.description)
-    return replace(ending, fingerprint=made.hash, title=made.title)
 
 
 def _is_late_success(attempt: Attempt, evidence: Evidence | None) -> bool:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from workflows.directions import fenced
 from workflows.estimate import Estimate, Limits, TagState, estimate, estimate_whole
 from workflows.models import GroupEdge, JobGroup, JobInstance, RunForecast, WorkflowRun
 from workflows.queries.counts import groups_of
@@ -96,7 +97,7 @@ def _find_ring(groups: Sequence[JobGroup], edges: Sequence[tuple[int, int]]) -> 
     inner = {up for up, down in edges if up == down}
     for group in groups:
         if group.pk in inner and group.count_g - group.count_blocked > 0:
-            return f"Not known: jobs of {group.name} wait for each other."
+            return f"Not known: jobs of {fenced(group.name)} wait for each other."
     return ""
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal as signals
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from executors.base import Evidence, ExitInfo, TokenKind, Usage
+from workflows import fingerprint
 from workflows.lifecycle import Ending
 from workflows.state_machine import Reason
 
@@ -103,12 +104,19 @@ def _used_memory(usage: Usage) -> str:
     return f", used {usage.maxvmem / 1e9:.1f} GB" if usage.maxvmem else ""
 
 
+def with_fingerprint(ending: Ending) -> Ending:
+    """A failure is fingerprinted once, when it is written."""
+    if ending.reason is None:
+        return ending
+    made = fingerprint.fingerprint(ending.reason.value, ending.description)
+    return replace(ending, fingerprint=made.hash, title=made.title)
+
+
 def judge_void(asked: Asked) -> Ending:
     """The token is void: the attempt never started and never will."""
     if asked.is_kill_asked:
-        return Ending(
-            asked.instance_id, Reason.KILLED, f"Killed by {asked.kill_asked_by or 'a person'} before it started."
-        )
+        sentence = f"Killed by {asked.kill_asked_by or 'a person'} before it started."
+        return with_fingerprint(Ending(asked.instance_id, Reason.KILLED, sentence, description=sentence))
     return Ending(asked.instance_id, Reason.VOID, "Never started: its token is void. Not counted as an attempt.")
 
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -26,12 +26,12 @@ from executors.base import (
 )
 from workflows import lifecycle
 from workflows.lifecycle import Ending, Observation
-from workflows.models import ExecutorState, JobInstance
-from workflows.models.execution import LIVE_LETTERS
-from workflows.scheduling import accounting, back_ends
-from workflows.scheduling.collect import Attempt, judge, with_last_words
+from workflows.models import ExecutorState
+from workflows.scheduling import accounting, back_ends, queue_reasons
+from workflows.scheduling.collect import judge, with_last_words
 from workflows.scheduling.executor_minutes import note_minute
-from workflows.scheduling.judge import Asked, judge_vanished, judge_void, moment
+from workflows.scheduling.judge import judge_vanished, judge_void, moment
+from workflows.scheduling.live_attempts import LiveAttempt, read_live
 from workflows.state_machine import InstanceStatus
 from workflows.transactions import write_transaction
 
@@ -39,21 +39,6 @@ logger = logging.getLogger(__name__)
 DISBELIEF = timedelta(minutes=10)
 VANISHED_AT_LEAST = 20
 VANISHED_SHARE = 0.2
-COLUMNS = (
-    "job_instance_id", "workflow_run_id", "name", "executor_id", "status", "submitted_date", "absent_since", "phase",
-    "phase_message", "stderr_path", "kill_asked_at", "kill_asked_by", "mem_free", "max_runtime",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class LiveAttempt:
-    """A live attempt as the database knew it before the listing was asked for."""
-
-    attempt: Attempt
-    ref: AttemptRef
-    absent_since: datetime | None
-    phase: str
-    phase_message: str
 
 
 @dataclass(slots=True)
@@ -80,16 +65,17 @@ def _list(executor: Executor, live: Sequence[LiveAttempt]) -> set[int]:
     name = executor.name
     started = time.monotonic()
     try:
-        listing = executor.poll()
+        listing: Mapping[str, Listed] = executor.poll()
     except PartlyUnavailable as error:
         logger.warning("executor %s: only a part of the listing: %s", name, error)
         note_poll_failure(name, str(error))
         asked = [one for one in live if one.attempt.instance_id not in error.unasked]
-        return apply_listing(executor, asked, error.listing)
+        return apply_listing(executor, asked, queue_reasons.keep_reasons(executor, asked, error.listing))
     except ExecutorUnavailable as error:
         logger.warning("executor %s: no listing: %s", name, error)
         note_poll_failure(name, str(error))
         return set()
+    listing = queue_reasons.add_reasons(executor, live, listing, time.monotonic() - started)
     note_poll(name, time.monotonic() - started, Counter(listed.phase.value for listed in listing.values()), len(live))
     return apply_listing(executor, live, listing)
 
@@ -100,41 +86,17 @@ def note_idle(name: str) -> set[int]:
     return set()
 
 
-def read_live(name: str) -> list[LiveAttempt]:
-    rows = JobInstance.objects.filter(executor_type=name, status__in=LIVE_LETTERS).order_by("pk").values_list(*COLUMNS)
-    found = []
-    for (
-        pk,
-        run_id,
-        attempt_name,
-        executor_id,
-        status,
-        submitted,
-        absent,
-        phase,
-        message,
-        stderr,
-        kill_at,
-        kill_by,
-        mem,
-        runtime,
-    ) in rows:
-        asked = Asked(pk, kill_at is not None, kill_by, mem, runtime)
-        attempt = Attempt(pk, run_id, InstanceStatus(status), "", stderr, asked, name)
-        ref = AttemptRef(pk, attempt_name, executor_id, submitted.timestamp())
-        found.append(LiveAttempt(attempt, ref, absent, phase, message))
-    return found
-
-
 def apply_listing(executor: Executor, live: Sequence[LiveAttempt], listing: Mapping[str, Listed]) -> set[int]:
     """Believe the listing, unless too much vanished at once."""
     absent = [one for one in live if one.ref.name not in listing]
     evidence = executor.store.read(one.attempt.instance_id for one in absent)
     told = accounting.ask(executor, [one.ref for one in absent if _accounting_may_know(executor, one, evidence)])
-    if is_unbelievable(live, absent, evidence, told):
-        alarm(executor.name, len(absent), len(live))
-        return set()
     findings = Findings()
+    if vanished := find_unbelievable(live, absent, evidence, told):
+        alarm(executor.name, len(vanished), len(live))
+        for one in vanished:
+            findings.observations[one.attempt.run_id].append(_note_absence(one))
+        return _apply(findings, executor)
     for one in live:
         listed = listing.get(one.ref.name)
         if listed is not None:
@@ -153,14 +115,14 @@ def _accounting_may_know(executor: Executor, one: LiveAttempt, evidence: Mapping
     return back_ends.site(executor.name).has_accounting or _is_absent_long_enough(one, executor.grace)
 
 
-def is_unbelievable(
+def find_unbelievable(
     live: Sequence[LiveAttempt],
     absent: Sequence[LiveAttempt],
     evidence: Mapping[int, Evidence],
     told: Mapping[str, ExitInfo],
-) -> bool:
+) -> list[LiveAttempt]:
     """Most of what was listed vanishes at once, leaves no exit record, and accounting knows of no end: rather the
-    listing lies."""
+    listing lies. What is still gone from the next one, some minutes later, is gone."""
     vanished = [
         one
         for one in absent
@@ -171,7 +133,7 @@ def is_unbelievable(
         and found.exit is None
         and one.ref.name not in told
     ]
-    return len(vanished) > VANISHED_AT_LEAST and len(vanished) > VANISHED_SHARE * len(live)
+    return vanished if len(vanished) > max(VANISHED_AT_LEAST, VANISHED_SHARE * len(live)) else []
 
 
 def _see_present(findings: Findings, one: LiveAttempt, listed: Listed) -> None:
@@ -227,7 +189,9 @@ def _see_absent(
 
 def _may_be_decided(one: LiveAttempt, grace: float, has_started: bool, info: ExitInfo | None) -> bool:
     """Absence alone needs the grace. Accounting may be quicker to know of an end, and what was submitted, shall be
-    killed and is gone may be voided at once: that a person waits for."""
+    killed and is gone may be voided at once: that a person waits for. What is being handed over is not absent yet."""
+    if one.is_being_submitted and not has_started:
+        return False
     if has_started and accounting.tells_of_a_kill(info):
         return True
     is_killed_in_queue = one.attempt.asked.is_kill_asked and one.attempt.status is InstanceStatus.SUBMITTED

@@ -30,7 +30,7 @@ from workflows.scheduling import back_ends, recovered_accounts
 from workflows.scheduling.collect import judge, read_attempts
 from workflows.scheduling.intents import Entry, read_journal
 from workflows.scheduling.judge import Asked, judge_void
-from workflows.scheduling.reconcile import read_live
+from workflows.scheduling.live_attempts import read_live
 from workflows.state_machine import Reason, RunStatus
 from workflows.transactions import write_transaction
 

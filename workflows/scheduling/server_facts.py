@@ -1,5 +1,5 @@
-"""What the sweep finds of the server it runs on: room on the disk, and which database and Redis answer. No page waits for
-a disk or for Redis; it shows these, with their age."""
+"""What the sweep finds of the server it runs on: room on the disk, slots for local jobs, and which database and Redis
+answer. No page waits for a disk or for Redis; it shows these, with their age."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from celery import current_app
 from django.conf import settings
 from django.db import Error, connection
 
+from workflows.scheduling import back_ends
+
 logger = logging.getLogger(__name__)
 REDIS_SECONDS = 2.0
 
 
 def measure() -> dict[str, object]:
     """What cannot be found out is left out."""
-    return {**_disk(os.fspath(settings.SPOOL)), **_database(), **_redis()}
+    return {**_disk(os.fspath(settings.SPOOL)), **_database(), **_redis(), "local_slots": back_ends.local_slots()}
 
 
 def _disk(folder: str) -> dict[str, object]:

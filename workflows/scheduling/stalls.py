@@ -16,6 +16,7 @@ from django.db import DatabaseError
 from django.db.models import Count, F, Max, Q
 from django.utils import timezone
 
+from workflows.directions import fenced
 from workflows.lifecycle.runs import SUBMIT_TRIES
 from workflows.models import ExecutorState, Job, JobInstance, RunStall, Workflow, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
@@ -72,10 +73,10 @@ def find_cause(run: WorkflowRun, now: datetime) -> Cause | None:
     if run.stopping:
         return _silent_executor(run, now)
     if not run.workflow.owner.is_active:
-        return Cause("owner-disabled", f"Its owner {run.workflow.user} is disabled: nothing new starts.")
+        return Cause("owner-disabled", f"Its owner {fenced(run.workflow.user)} is disabled: nothing new starts.")
     if run.hold_reason:
         is_own_doing = run.submit_failures >= SUBMIT_TRIES or is_held_by_server(run)
-        return Cause("held", f"On hold: {run.hold_reason}") if is_own_doing else None
+        return Cause("held", f"On hold: {fenced(run.hold_reason)}") if is_own_doing else None
     if run.submit_failures:
         return Cause("submission", f"Submission has failed {run.submit_failures} times in a row.")
     return _silent_executor(run, now) or _stuck_attempts(run) or _idle_ready(run)
@@ -93,8 +94,10 @@ def _silent_executor(run: WorkflowRun, now: datetime) -> Cause | None:
         state = ExecutorState.objects.filter(name=name).first()
         if state is None or (state.polled_at or state.poll_started_at or now) > now - SILENT_AFTER:
             continue
-        said = f" It said: {state.failure[:160]}" if state.failure else ""
-        return Cause("executor-silent", f"{name} has not answered for a while and has {live:,} attempts of it.{said}")
+        said = f" It said: {fenced(state.failure[:160])}" if state.failure else ""
+        return Cause(
+            "executor-silent", f"{fenced(name)} has not answered for a while and has {live:,} attempts of it.{said}"
+        )
     return None
 
 
@@ -112,7 +115,7 @@ def _idle_ready(run: WorkflowRun) -> Cause | None:
     if not jobs:
         return None
     return Cause(
-        "not-started", f"{jobs[0].name} and perhaps others could start, no limit is reached, and nothing does."
+        "not-started", f"{fenced(jobs[0].name)} and perhaps others could start, no limit is reached, and nothing does."
     )
 
 

@@ -16,8 +16,8 @@ from workflows.executor_control import read_excluded
 from workflows.lifecycle import Ending, Intended, IntentPlan
 from workflows.models import WorkflowRun
 from workflows.scheduling import back_ends, owners
-from workflows.scheduling.collect import with_fingerprint
 from workflows.scheduling.intents import write_journal
+from workflows.scheduling.judge import with_fingerprint
 from workflows.scheduling.ready import ReadyJob
 from workflows.secret_files import split_command
 from workflows.state_machine import Reason

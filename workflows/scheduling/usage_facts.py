@@ -14,9 +14,10 @@ from workflows.models import Job, JobGroup, JobInstance, RunUsage, WorkflowRun
 from workflows.outliers import Outlier, find_outliers, pick, read_outlier
 from workflows.queries.attempts import count_attempts
 from workflows.queries.resources import COLUMNS, READ_AT_ONCE_UP_TO
-from workflows.resource_use import Attempt, by_tag, make_map
+from workflows.resource_use import Attempt, by_tag
 from workflows.state_machine import RunStatus
 from workflows.transactions import write_transaction
+from workflows.use_map import make_map
 
 MADE_EVERY = timedelta(minutes=2)
 # Accounting tells what attempts used some minutes after they ended.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from django import template
 from django.http import HttpRequest, QueryDict
 from django.template.context import Context
 from django.utils import timezone
 
-from workflows import audit_words, log_text, looks, markup, words
+from workflows import audit_words, directions, log_text, looks, markup, words
 from workflows.masking import mask_secrets
 from workflows.models import AuditEntry, Job, JobInstance
 from workflows.models.definition import LIVE_LETTERS
@@ -22,7 +22,6 @@ from workflows.secret_files import split_command
 from workflows.tables import JobTable, ran_seconds
 from workflows.url_filters import UrlFilterSet
 
-STATUS_QUERIES = {"B": {"blocked": "1"}, "G": {"status": "G", "blocked": "0"}}
 register = template.Library()
 register.simple_tag(markup.icon)
 register.simple_tag(markup.status_badge, name="status")
@@ -39,6 +38,7 @@ register.filter("when", markup.when)
 register.filter("exact", markup.exact)
 register.filter("took", markup.took)
 register.filter("clip", markup.clip)
+register.filter("apart", markup.apart)
 register.filter("expected_end", markup.expected_end)
 register.filter("duration", words.duration)
 register.filter("memory", words.memory)
@@ -87,6 +87,13 @@ def query(context: Context, **changes: object) -> str:
     return changed_query(request.GET, changes)
 
 
+@register.filter
+def address(request: HttpRequest) -> str:
+    """Of this page, without a character that a shell would take for one of its own: whoever copies it may paste it anywhere."""
+    pairs = [(name, value) for name, values in request.GET.lists() for value in values]
+    return quote(request.path) + (f"?{urlencode(pairs, quote_via=quote, safe=':,@*')}" if pairs else "")
+
+
 def _view_query(query: QueryDict) -> str:
     """What a list shows, without where one stands in it: the same for the same filters in any order."""
     copy = query.copy()
@@ -113,7 +120,7 @@ def saved_tabs(context: Context, list_name: str) -> list[tuple[SavedTab, bool]]:
 def cell_link(workflow_id: int, group: str, letter: str) -> str:
     """The job table of one cell of the matrix; of the whole row when the letter is empty."""
     query_dict = QueryDict(mutable=True)
-    query_dict.update(STATUS_QUERIES.get(letter) or {"status": letter} if letter else {})
+    query_dict.update(looks.filters_of(letter) if letter else {})
     query_dict["tag"] = group
     return f"/workflows/{workflow_id}/jobs/?{query_dict.urlencode()}"
 
@@ -121,7 +128,7 @@ def cell_link(workflow_id: int, group: str, letter: str) -> str:
 @register.filter
 def status_query(letter: str) -> str:
     """The filter of the job table that finds what is counted under this letter."""
-    return urlencode(STATUS_QUERIES.get(letter) or {"status": letter})
+    return urlencode(looks.filters_of(letter))
 
 
 @register.simple_tag
@@ -148,6 +155,12 @@ def others(counts: Mapping[str, int]) -> int:
 @register.filter
 def plain(text: str) -> str:
     return log_text.plain(text)
+
+
+@register.filter
+def fenced(text: object) -> object:
+    """For titles and pictures, in which no element can stand; each text of a list."""
+    return [directions.fenced(one) for one in text] if isinstance(text, list | tuple) else directions.fenced(text)
 
 
 @register.filter

@@ -78,6 +78,10 @@ def _stop(request: HttpRequest, run_id: int) -> HttpResponse:
         messages.error(request, str(refusal))
     else:
         bell.ring(run_id)
-        what = "Running jobs are being killed" if mode == "kill" else "Nothing new starts; running jobs may finish"
+        what = (
+            "Running jobs are being killed"
+            if mode == "kill"
+            else "Nothing more is submitted; what is submitted or runs may finish"
+        )
         messages.success(request, f"{what}. This page follows it.")
     return HttpResponseRedirect(f"/workflow-runs/{run_id}/")

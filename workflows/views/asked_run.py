@@ -10,6 +10,7 @@ from typing import Any
 from django.http import QueryDict
 
 from workflows.digits import read_digits
+from workflows.directions import fenced
 from workflows.models import JobGroup
 from workflows.url_filters import VIEW_NAMES, Chip, without_empty
 
@@ -59,4 +60,4 @@ def _pick_run(asked: str | None, runs: Sequence[Any], find_run: Callable[[int], 
 def _chip(query: QueryDict, name: str) -> Chip:
     rest = query.copy()
     values = ", ".join(rest.pop(name))
-    return Chip(f"not understood: {name}={values}", rest.urlencode(), is_understood=False)
+    return Chip(f"not understood: {fenced(name)}={fenced(values)}", rest.urlencode(), is_understood=False)

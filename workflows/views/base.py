@@ -19,7 +19,6 @@ from django.views.decorators.cache import never_cache
 
 from workflows.actor import Actor
 from workflows.digits import read_digits
-from workflows.markup import make_unseen_seen
 from workflows.queries.frame import Frame, read_frame
 from workflows.queries.limits import READ_SECONDS, TooSlow, read_limit
 
@@ -186,7 +185,6 @@ def show(
     response = render(
         request, fragment if fragment and is_part else template, {**context, "layout": layout}, status=status
     )
-    response.content = make_unseen_seen(response.content)
     patch_vary_headers(response, ["HX-Request", "Cookie"])
     return response
 

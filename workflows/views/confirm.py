@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
+from workflows.directions import fenced
 from workflows.models import IdempotencyRecord, Workflow
 from workflows.permissions import is_owner, may_operate, who_may_operate
 from workflows.planning import Plan, PlanRow
@@ -66,7 +67,7 @@ def typed_wrong(request: HttpRequest, number: int | None) -> str:
 
 
 def only_owner(workflow: Workflow) -> str:
-    return f"Only the owner ({workflow.user}) may do this."
+    return f"Only the owner ({fenced(workflow.user)}) may do this."
 
 
 def only_operators(workflow: Workflow) -> str:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from workflows import executor_control, words
 from workflows.digits import read_digits
+from workflows.directions import fenced
 from workflows.models import ExecutorState, HostExclusion
 from workflows.permissions import may_hold_executors, may_set_up_executors
 from workflows.queries import executors as queries
@@ -181,7 +182,7 @@ def hold(request: HttpRequest, name: str) -> HttpResponse:
     is_late = request.method == "POST" and request.POST.get("wanted") != wanted
     confirm = Confirm(
         f"{wanted.capitalize()} {name}",
-        f"Held: {state.hold_reason}" if is_release else "No run submits anything new to it until it is released. What runs goes on.",
+        f"Held: {fenced(state.hold_reason)}" if is_release else "No run submits anything new to it until it is released. What runs goes on.",
         f"{wanted.capitalize()} {name}", f"/executors/{name}/", hidden={"wanted": wanted},
         refusal="" if may_hold(request) else ONLY_STAFF, form="" if is_release else "actions/hold.html",
         problem="That was done already. Look again." if is_late else "",
@@ -272,4 +273,4 @@ def _exclusion_words(row: HostExclusion | None) -> str:
     if row is None:
         return "The batch system is asked to start nothing new there. What runs goes on; what waits in the queue already may still start."
     ago = words.since(timezone.localtime(row.changed_at), timezone.now())
-    return f"Excluded {ago} by {row.changed_by}{f': {row.reason}' if row.reason else ''}."
+    return f"Excluded {ago} by {fenced(row.changed_by)}{f': {fenced(row.reason)}' if row.reason else ''}."

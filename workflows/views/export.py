@@ -35,7 +35,10 @@ AUDIT_COLUMNS = (
     "result", "request_id",
 )  # fmt: skip
 ACTIVITY_COLUMNS = tuple(name for name in AUDIT_COLUMNS if name != "address")  # from where is the administrators'
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Also the wide forms, which spreadsheets of some languages take for the same
+FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+LEFT_OUT = "".join(map(chr, range(33))) + '\xa0\u200b\u200e\u200f\u2060\ufeff\u3000"'
+BREAKS = ("\t", "\r", "\n")
 TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 
 
@@ -66,8 +69,11 @@ def audit_values(entry: AuditEntry, columns: Sequence[str]) -> Values:
 
 
 def safe_cell(value: object) -> object:
-    """A cell that no spreadsheet takes for a formula."""
-    return "'" + value if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    """A cell that no spreadsheet takes for a formula, whatever it leaves out at the beginning of one."""
+    if not isinstance(value, str):
+        return value
+    is_formula = value.startswith(BREAKS) or value.lstrip(LEFT_OUT).startswith(FORMULA_STARTS)
+    return f"'{value}" if is_formula else value
 
 
 def _as_text(value: object) -> object:

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_http_methods
 
 from workflows import lifecycle, planning, words
+from workflows.directions import fenced
 from workflows.models import Job
 from workflows.permissions import is_owner, may_operate, may_stop
 from workflows.queries.job_detail import find_job
@@ -83,7 +84,7 @@ def retry(request: HttpRequest, job_id: int) -> HttpResponse:
     if job.status not in ("F", "E"):
         refusal = refusal or (IS_LIVE if job.status in LIVE else "It has not failed.")
     confirm = Confirm(
-        f"Retry {job.name}", f"{job.name} is tried again, with all {words.plural(job.max_attempts, 'attempt')}.",
+        f"Retry {fenced(job.name)}", f"{fenced(job.name)} is tried again, with {words.plural(job.max_attempts, 'attempt')}.",
         "Retry 1 job", _back(job), rows=plan.rows, refusal=refusal,
     )  # fmt: skip
     return _answer(request, job, confirm, lambda: _run_again(request, job, [job.pk]), may_act=may_act, word="Retry")
@@ -101,7 +102,7 @@ def rerun(request: HttpRequest, job_id: int) -> HttpResponse:
     may_act = may_operate(user_of(request), job.dag.workflow)
     refusal = "" if may_act else only_operators(job.dag.workflow)
     confirm = Confirm(
-        f"Run {job.name} again", verb=f"Run {words.plural(len(ids), 'job')} again", back=_back(job),
+        f"Run {fenced(job.name)} again", verb=f"Run {words.plural(len(ids), 'job')} again", back=_back(job),
         hidden={"downstream": "1" if with_downstream else "0"}, form="actions/rerun.html",
         values={"downstream": with_downstream}, refusal=refusal or (IS_LIVE if job.status in LIVE else ""),
         is_dangerous=True, **of_plan(plan),  # type: ignore[arg-type]
@@ -123,7 +124,7 @@ def mark_done(request: HttpRequest, job_id: int) -> HttpResponse:
         refusal = refusal or ("It is done already." if job.status == "D" else IS_LIVE)
     plan = planning.plan_done(job)
     confirm = Confirm(
-        f"Mark {job.name} done", verb="Mark 1 job done", back=_back(job), form="actions/note_field.html",
+        f"Mark {fenced(job.name)} done", verb="Mark 1 job done", back=_back(job), form="actions/note_field.html",
         refusal=refusal, **of_plan(plan, warnings=()),  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -133,7 +134,7 @@ def mark_done(request: HttpRequest, job_id: int) -> HttpResponse:
         if steered.skipped:
             messages.error(request, f"Nothing was changed: {steered.skipped[job.pk]}.")
         else:
-            messages.success(request, f"{job.name} counts as done.")
+            messages.success(request, f"{fenced(job.name)} counts as done.")
         return HttpResponseRedirect(_back(job))
 
     return _answer(request, job, confirm, act, may_act=may_act, word="Mark done")
@@ -152,8 +153,8 @@ def kill(request: HttpRequest, job_id: int) -> HttpResponse:
     then = request.POST.get("then", "")
     problem = "Choose what becomes of the job." if request.method == "POST" and then not in ("retry", "fail") else ""
     confirm = Confirm(
-        f"Kill the attempt of {job.name}",
-        "What it has computed is lost. “Killed” is shown only when the batch system confirms it; a result that gets in first stands.",
+        f"Kill the attempt of {fenced(job.name)}",
+        "What it has computed is lost. “Killed” is shown only once it is confirmed to be gone; a result that gets in first stands.",
         "Kill 1 attempt", _back(job), problem=problem, refusal=refusal, is_dangerous=True, form="actions/kill.html",
         values={"then": then},
     )  # fmt: skip
@@ -161,7 +162,7 @@ def kill(request: HttpRequest, job_id: int) -> HttpResponse:
     def act() -> HttpResponse:
         lifecycle.ask_kill(workflow.pk, [job.pk], then, actor_of(request))
         ring_live_run(workflow.pk)
-        messages.success(request, f"The kill of {job.name} is asked; it is repeated until it is confirmed.")
+        messages.success(request, f"The kill of {fenced(job.name)} is asked; it is repeated until it is confirmed.")
         return HttpResponseRedirect(_back(job))
 
     return _answer(request, job, confirm, act, may_act=may_act, word="Kill")
@@ -186,7 +187,7 @@ def requests(request: HttpRequest, job_id: int) -> HttpResponse:
     )
     is_ready = is_asked and not problem
     confirm = Confirm(
-        f"Change what {job.name} asks for",
+        f"Change what {fenced(job.name)} asks for",
         f"{told}. A live attempt keeps what it has." if is_ready else "For its next attempts. The job stays the same job.",
         "Change 1 job" if is_ready else "Show old and new", _back(job),
         problem=problem, refusal=refusal, form="" if is_ready else "actions/requests.html",
@@ -196,7 +197,7 @@ def requests(request: HttpRequest, job_id: int) -> HttpResponse:
 
     def act() -> HttpResponse:
         lifecycle.change_requests(workflow.pk, [job.pk], actor_of(request), **changed)
-        messages.success(request, f"{job.name}: {told}.")
+        messages.success(request, f"{fenced(job.name)}: {told}.")
         return HttpResponseRedirect(_back(job))
 
     if is_ready and may_act and request.POST.get("confirmed") != "1":

@@ -12,13 +12,14 @@ from django.views.decorators.http import require_safe
 
 from workflows import explain, log_text, logs, looks
 from workflows.digits import read_digits
-from workflows.filters import JobFilter
+from workflows.job_filters import JobFilter
 from workflows.markup import with_elapsed
 from workflows.models import JobInstance, Workflow
 from workflows.operations import ACTIONS
 from workflows.permissions import is_owner, may_operate, may_stop, visible_workflows
 from workflows.queries import job_detail, offers
 from workflows.queries import jobs as queries
+from workflows.queries.counting import Total
 from workflows.queries.counts import groups_of
 from workflows.queries.keyset import CursorError
 from workflows.queries.workflows import find_workflow
@@ -72,21 +73,24 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     filters = JobFilter(request.GET, queries.jobs_of(workflow.dag_id), workflow.dag_id, groups)
     sort = request.GET.get("sort", queries.DEFAULT_ORDER)
     sort = sort if sort in queries.ORDERS else queries.DEFAULT_ORDER
+    rows, keys = filters.listed(sort)
     if request.GET.get("export") in TYPES:
         return export_jobs(
             request,
-            queries.export_rows(filters.rows, sort, groups),
+            queries.export_rows(rows, sort, groups, keys),
             request.GET["export"],
             f"jobs-of-workflow-{workflow.pk}",
         )
     columns = JobTable.choose_columns(request.GET.get("cols", "") or frame_of(request).job_columns)
-    rows = queries.with_error_groups(filters.rows) if "error" in columns else filters.rows
+    rows = queries.with_error_groups(rows) if "error" in columns else rows
+    rows = queries.with_total(rows, keys) if keys is not None else rows
     wrong_cursor, after, before = "", request.GET.get("after", ""), request.GET.get("before", "")
     try:
-        this_page = queries.job_page(rows, sort, after, before, per_page(request.GET, 50))
+        this_page = queries.job_page(rows, sort, after, before, per_page(request.GET, 50), keys)
     except CursorError as error:
         wrong_cursor = str(error)
-        this_page = queries.job_page(rows, sort, "", "", per_page(request.GET, 50))
+        this_page = queries.job_page(rows, sort, "", "", per_page(request.GET, 50), keys)
+    is_empty = not (this_page.rows or after or before)
     rows_shown = queries.rows_with_attempts(this_page.rows, groups)
     table = JobTable(rows_shown, request, sort, columns)
     context = {
@@ -96,7 +100,7 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "hosts": lambda: _hosts_offered(workflow.pk, filters, rows_shown),
         "table": table,
         "page": this_page,
-        "total": filters.total(),
+        "total": queries.read_total(this_page.rows) or (Total(0) if is_empty else filters.total()),
         "wrong_cursor": wrong_cursor,
         "actions": _actions(request, workflow) if not filters.unknown else [],
         "list_query": query_without(request.GET),

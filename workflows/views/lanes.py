@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workflows import explain
+from workflows.directions import fenced
 from workflows.models import JobGroup, JobInstance
 from workflows.queries.timeline import Window
 from workflows.resource_use import Spread
@@ -110,7 +111,7 @@ def make_strand(
     started = attempt.started_at or last
     return Strand(
         attempt=attempt,
-        label=f"{attempt.job.name}, attempt {attempt.attempt}",
+        label=f"{fenced(attempt.job.name)}, attempt {attempt.attempt}",
         x=round(at(attempt.submitted_date), 1),
         wait=round(max(0.0, at(started) - at(attempt.submitted_date)), 1),
         run=round(max(0.0, at(last) - at(started)), 1),

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from workflows import bell, collecting, operations, words
 from workflows.digits import read_digits
+from workflows.directions import fenced
 from workflows.filters import OperationFilter
 from workflows.models import Job, Operation, Workflow
 from workflows.queries import operations as queries
@@ -116,7 +117,7 @@ def _chosen(request: HttpRequest, workflow: Workflow) -> collecting.Selection | 
     selection = collecting.select(workflow, QueryDict(request.POST.get("query", "")))
     unknown = selection.filters.unknown if selection.filters else []
     if unknown:
-        return f"A filter was not understood ({', '.join(unknown)[:200]}); nothing was done."
+        return f"A filter was not understood ({fenced(', '.join(unknown)[:200])}); nothing was done."
     return selection
 
 

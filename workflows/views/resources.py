@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from workflows import axes, outliers, resource_use, words
+from workflows import axes, outliers, use_map, words
 from workflows.permissions import is_owner
 from workflows.queries import resources as queries
 from workflows.queries.counting import Total
@@ -27,14 +28,14 @@ CELL_WIDTH, CELL_HEIGHT = 36, 18
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A cell of the map as drawn; `strength` 1 to 5 says how many of all jobs are in it."""
+    """A cell of the map as drawn; `strength` 1 to 5 says how many of all attempts are in it, `query` finds its jobs in
+    the job table."""
 
     x: int
     y: int
     strength: int
     label: str
-    jobs: int
-    ids: str
+    query: str
 
 
 @page
@@ -48,7 +49,7 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     asked = read_asked(request.GET, runs, lambda run_id: queries.find_run(workflow.pk, run_id), groups)
     run, tag = asked.run, asked.tag
     jobs = sum(group.jobs for group in groups)
-    use = queries.use_of_run(run.pk, tag.pk if tag else None, jobs) if run else queries.RunUse(0, [], [], is_cut=False)
+    use = queries.use_of_run(run.pk, [tag.pk] if tag else (), jobs) if run else queries.RunUse(0, [], [], is_cut=False)
     if run and (kind := request.GET.get("export")) in TYPES:
         return export_use(request, use.uses, kind, f"resources-of-run-{run.pk}")
     cells = use.cells
@@ -68,9 +69,9 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "left": {group.name: group.jobs - group.count_d for group in groups},
         "may_change": is_owner(user_of(request), workflow),
         "once": uuid.uuid4().hex,
-        "fields": _fields(cells),
-        "width": resource_use.COLUMNS * CELL_WIDTH,
-        "height": resource_use.ROWS * CELL_HEIGHT,
+        "fields": _fields(cells, [("run", run.pk if run else ""), *([("tag", tag.name)] if tag else [])]),
+        "width": use_map.COLUMNS * CELL_WIDTH,
+        "height": use_map.ROWS * CELL_HEIGHT,
         "memory_ticks": _memory_ticks(cells),
         "time_ticks": _time_ticks(cells),
         "live": poll(
@@ -85,31 +86,30 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     return show(request, "workflows/resources.html", context)
 
 
-def _memory_ticks(cells: Sequence[resource_use.Cell]) -> list[tuple[float, str]]:
+def _memory_ticks(cells: Sequence[use_map.Cell]) -> list[tuple[float, str]]:
     """Where round numbers of GB stand under the map."""
-    top = max((cell.memory[1] / (cell.column + 1) for cell in cells), default=0.0) * resource_use.COLUMNS
-    width = resource_use.COLUMNS * CELL_WIDTH
+    top = max((cell.memory[1] / (cell.column + 1) for cell in cells), default=0.0) * use_map.COLUMNS
+    width = use_map.COLUMNS * CELL_WIDTH
     return [(round(tick.share * width, 1), tick.label) for tick in axes.number_ticks(top, 6, " GB")]
 
 
-def _time_ticks(cells: Sequence[resource_use.Cell]) -> list[tuple[float, str]]:
+def _time_ticks(cells: Sequence[use_map.Cell]) -> list[tuple[float, str]]:
     """Where round run times stand beside it."""
-    top = max((cell.time[1] / (cell.row + 1) for cell in cells), default=0.0) * resource_use.ROWS
-    height = resource_use.ROWS * CELL_HEIGHT
+    top = max((cell.time[1] / (cell.row + 1) for cell in cells), default=0.0) * use_map.ROWS
+    height = use_map.ROWS * CELL_HEIGHT
     return [(round((1 - tick.share) * height, 1), tick.label) for tick in axes.duration_ticks(top)]
 
 
-def _fields(cells: Sequence[resource_use.Cell]) -> list[Field]:
+def _fields(cells: Sequence[use_map.Cell], kept: Sequence[tuple[str, object]]) -> list[Field]:
+    """`kept`: what the links say beside the cell, as the attempts of the map are those of one run, and maybe of one tag."""
     most = max((cell.jobs for cell in cells), default=1)
     return [
         Field(
             cell.column * CELL_WIDTH,
-            (resource_use.ROWS - 1 - cell.row) * CELL_HEIGHT,
+            (use_map.ROWS - 1 - cell.row) * CELL_HEIGHT,
             1 + min(4, int(cell.jobs / most * 4.999)),
-            f"{cell.memory[0]:.3g} to {cell.memory[1]:.3g} GB, {words.duration(cell.time[0])} to {words.duration(cell.time[1])}, "
-            f"{words.plural(cell.jobs, 'attempt')}",
-            cell.jobs,
-            ",".join(map(str, cell.ids)),
+            f"{cell.words}, {words.plural(cell.jobs, 'attempt')}",
+            urlencode([*kept, *cell.query.items()]),
         )
         for cell in cells
     ]

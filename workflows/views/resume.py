@@ -23,7 +23,7 @@ from workflows.views.workflows import crumbs_of
 
 MOST_JOBS_NAMED = 1_000
 MOST_AT_ONCE, MOST_ATTEMPTS = 10**6, 100
-WHATS = (planning.KEPT, planning.AGAIN, planning.FIRST, planning.ADOPTED)
+WHATS = (planning.KEPT, planning.AGAIN, planning.FIRST, planning.OPEN, planning.ADOPTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from workflows import saved_filters
 from workflows.digits import read_digits
+from workflows.directions import fenced
 from workflows.models import SavedFilter
 from workflows.tables import JobTable
 from workflows.url_filters import VIEW_NAMES, without_empty
@@ -62,7 +63,7 @@ def _save(request: HttpRequest) -> HttpResponse:
     except saved_filters.NotSaved as error:
         messages.error(request, f"Nothing was saved. {error}")
         return HttpResponseRedirect(f"{back}?{text}" if text else back)
-    messages.success(request, f"The filter “{saved.name}” is saved; it is a tab of this list now.")
+    messages.success(request, f"The filter “{fenced(saved.name)}” is saved; it is a tab of this list now.")
     return HttpResponseRedirect(f"{back}?{saved.query}" if back != BACK else back)
 
 
@@ -98,7 +99,7 @@ def keep_columns(request: HttpRequest) -> HttpResponse:
     names = [name.strip() for name in request.POST.get("cols", "").split(",") if name.strip()]
     unknown = [name for name in names if name not in JobTable.base_columns]
     if unknown:
-        messages.error(request, f"There is no column “{unknown[0][:40]}”; nothing was saved.")
+        messages.error(request, f"There is no column “{fenced(unknown[0][:40])}”; nothing was saved.")
     else:
         chosen = ",".join(dict.fromkeys(names))
         saved_filters.keep_columns(user_of(request), "" if chosen == ",".join(JobTable.DEFAULT) else chosen)

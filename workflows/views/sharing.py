@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_http_methods
 
+from workflows.directions import fenced
 from workflows.models import Workflow
 from workflows.permissions import groups_of, is_owner
 from workflows.queries.workflows import find_workflow
@@ -38,9 +39,9 @@ def _share(request: HttpRequest, workflow: Workflow) -> str:
     name = request.POST.get("group", NOBODY)
     group = groups_of(user_of(request)).filter(name=name).first() if name else None
     if name and group is None:
-        return f"You are not in a group “{name[:60]}”; nothing was changed."
+        return f"You are not in a group “{fenced(name[:60])}”; nothing was changed."
     if share(workflow.pk, group, request.POST.get("may_operate") == "on", actor_of(request)):
-        said = f"Shared with the group {group.name}." if group else "It is yours alone now."
+        said = f"Shared with the group {fenced(group.name)}." if group else "It is yours alone now."
         messages.success(request, said)
     return ""
 

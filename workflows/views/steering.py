@@ -11,9 +11,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.views.decorators.http import require_http_methods
 
 from workflows import bell, lifecycle, words
+from workflows.directions import fenced
 from workflows.models import JobGroup, Workflow, WorkflowRun
 from workflows.permissions import may_operate, may_stop, may_write_notes
-from workflows.queries.counts import groups_of
+from workflows.queries.counts import add_counts, groups_of
 from workflows.queries.workflows import find_workflow
 from workflows.restarting import ring_live_run
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, user_of
@@ -21,6 +22,7 @@ from workflows.views.confirm import Confirm, do_once, only_operators, only_opera
 from workflows.views.workflows import crumbs_of
 
 MOST = 10**6
+NO_REASON = "no reason given"
 LIMITS_OF = {"slots": (1, 10_000), "mem_free": (0.001, 100_000), "max_runtime": (1, 10**8), "max_attempts": (1, 100)}
 
 
@@ -48,7 +50,7 @@ def _live_run(workflow: Workflow) -> WorkflowRun | None:
 @page
 @require_http_methods(["GET", "HEAD", "POST"])
 def hold(request: HttpRequest, workflow_id: int) -> HttpResponse:
-    """Nothing new starts until it is released; or, where it is held, release it."""
+    """Nothing more is submitted until it is released; or, where it is held, release it."""
     workflow = found(find_workflow(user_of(request), workflow_id))
     run = _live_run(workflow)
     may_act = may_stop(user_of(request), workflow)
@@ -65,9 +67,9 @@ def hold(request: HttpRequest, workflow_id: int) -> HttpResponse:
         messages.info(request, "That was done already." if run else "No run is live any more.")
         return HttpResponseRedirect(back)
     sentence = (
-        f"Held: {run.hold_reason}"
+        f"Held: {fenced(run.hold_reason)}"
         if run and is_release
-        else "Nothing new starts until it is released. What runs goes on."
+        else f"Nothing more is submitted until it is released. {_submitted_goes_on(workflow)}"
     )
     confirm = Confirm(
         f"{wanted.capitalize()} workflow {workflow.pk}", sentence, f"{wanted.capitalize()} this run", back,
@@ -77,12 +79,23 @@ def hold(request: HttpRequest, workflow_id: int) -> HttpResponse:
     return show_confirm(request, confirm, crumbs_of(workflow, Crumb(wanted.capitalize())), terminal)
 
 
+def _submitted_goes_on(workflow: Workflow) -> str:
+    """A hold does not take back what the executor has already."""
+    count = add_counts(groups_of(workflow.dag_id))["I"]
+    return (
+        f"{words.plural(count, 'job')} submitted already may still start; what runs goes on."
+        if count
+        else "What runs goes on."
+    )
+
+
 def _hold(request: HttpRequest, run: WorkflowRun, wanted: str) -> HttpResponse:
     given = request.POST.get("reason", "").strip()[:500]
-    reason = (given or f"by {user_of(request).get_username()}") if wanted == "hold" else ""
+    reason = (given or NO_REASON) if wanted == "hold" else ""
     lifecycle.hold_run(run.pk, reason, actor_of(request))
     bell.ring(run.pk)
-    messages.success(request, "Nothing new starts." if reason else "Released; what may start, starts.")
+    held = f"Nothing more is submitted. {_submitted_goes_on(run.workflow)}"
+    messages.success(request, held if reason else "Released; what may start, starts.")
     return HttpResponseRedirect(f"/workflows/{run.workflow_id}/")
 
 
@@ -136,7 +149,7 @@ def _limits_page(
     problem: str, refusal: str,
 ) -> Confirm:  # fmt: skip
     names = {"run": "in all", **{f"tag-{tag.pk}": tag.name for tag in tags}}
-    told = ", ".join(f"{names[name]}: {_limit(old)} → {_limit(new)}" for name, (old, new) in changes.items())
+    told = ", ".join(f"{fenced(names[name])}: {_limit(old)} → {_limit(new)}" for name, (old, new) in changes.items())
     fields = [("run", "In all", workflow.max_concurrently_running)]
     fields += [(f"tag-{tag.pk}", tag.name, tag.max_concurrently_running) for tag in tags]
     return Confirm(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from django.http import QueryDict
 
+from workflows.shell_words import quote_word
 from workflows.url_filters import ATTRIBUTE, PLACE_NAMES, UrlFilterSet
 from workflows.views.base import Terminal
 
@@ -44,10 +44,10 @@ def _option(name: str, value: str, times: int, options: Mapping[str, str]) -> st
     if name in FLAGS and name in options and value.lower() in ("1", "true"):
         return FLAGS[name]
     if name == "per_page":
-        return f"--limit {shlex.quote(value)}"
+        return f"--limit {quote_word(value)}"
     if name.startswith(ATTRIBUTE):
-        return f"--attr {shlex.quote(f'{name.removeprefix(ATTRIBUTE)}={value}')}"
+        return f"--attr {quote_word(f'{name.removeprefix(ATTRIBUTE)}={value}')}"
     option = options.get(name, "")
     if not option or name in FLAGS or value.startswith("-") or (times > 1 and option in ONCE):
-        return f"--filter {shlex.quote(f'{name}={value}')}"
-    return f"{option} {shlex.quote(value)}"
+        return f"--filter {quote_word(f'{name}={value}')}"
+    return f"{option} {quote_word(value)}"

@@ -139,7 +139,9 @@ def read_picture(run: Any, tag: JobGroup | None, window: queries.Window | None, 
     timed = queries.read_times(run.pk, window, group_id)
     is_cut = len(timed) > queries.ATTEMPTS_DRAWN
     minutes = (
-        queries.read_minutes(run.pk, group_id, window, window or _within(life), count_bins(1 if tag else tags))
+        queries.read_minutes(
+            run.pk, [tag.pk] if tag else (), window, window or _within(life), count_bins(1 if tag else tags)
+        )
         if run.has_minutes and is_cut
         else None
     )

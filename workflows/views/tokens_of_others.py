@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from workflows.access import revoke_token
+from workflows.directions import fenced
 from workflows.filters import TokenFilter
 from workflows.models import ApiToken
 from workflows.permissions import may_revoke_tokens
@@ -59,10 +60,10 @@ def revoke(request: HttpRequest, prefix: str) -> HttpResponse:
 def _confirm(token: ApiToken) -> Confirm:
     owner = token.user.get_username()
     return Confirm(
-        title=f"Revoke a token of {owner}?",
-        sentence=f"The token jm_{token.prefix}… (“{token.name}”, may {token.scope}) of {owner} works no more at once. "
+        title=f"Revoke a token of {fenced(owner)}?",
+        sentence=f"The token jm_{token.prefix}… (“{fenced(token.name)}”, may {token.scope}) of {fenced(owner)} works no more at once. "
         "What runs goes on; scripts that use it are refused until they get another one.",
-        verb=f"Revoke this token of {owner}",
+        verb=f"Revoke this token of {fenced(owner)}",
         back=PATH,
         is_dangerous=True,
     )
@@ -72,7 +73,7 @@ def _revoke(request: HttpRequest, prefix: str) -> HttpResponse:
     token = found(tokens_of_others(user_of(request)).filter(prefix=prefix).first())
     owner = token.user.get_username()
     if revoke_token(token.user, prefix, actor_of(request)):
-        messages.success(request, f"The token {prefix} of {owner} is revoked; it works no more.")
+        messages.success(request, f"The token {prefix} of {fenced(owner)} is revoked; it works no more.")
     else:
-        messages.info(request, f"The token {prefix} of {owner} was revoked meanwhile.")
+        messages.info(request, f"The token {prefix} of {fenced(owner)} was revoked meanwhile.")
     return HttpResponseRedirect(PATH)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from workflows import bottlenecks, words
+from workflows.directions import fenced
 from workflows.filters import WorkflowFilter
 from workflows.models import RunForecast, Workflow, WorkflowRun
 from workflows.permissions import may_operate, may_stop
@@ -106,7 +107,7 @@ def workflow_list(request: HttpRequest) -> HttpResponseBase:
 def crumbs_of(workflow: Workflow, *more: Crumb) -> list[Crumb]:
     return [
         Crumb("Workflows", "/workflows/"),
-        Crumb(f"{workflow} ({workflow.pk})", f"/workflows/{workflow.pk}/"),
+        Crumb(f"{fenced(workflow)} ({workflow.pk})", f"/workflows/{workflow.pk}/"),
         *more,
     ]
 
@@ -165,7 +166,7 @@ def workflow_detail(request: HttpRequest, workflow_id: int) -> HttpResponse:
         "live": poll(request, workflow.change_no, seconds),
         "tab": "overview",
         "tabs": TABS,
-        "crumbs": [Crumb("Workflows", "/workflows/"), Crumb(f"{workflow} ({workflow.pk})")],
+        "crumbs": [Crumb("Workflows", "/workflows/"), Crumb(f"{fenced(workflow)} ({workflow.pk})")],
         "section": "workflows",
         "terminal": Terminal(f"jobmon workflow show {workflow.pk}", f"/api/v1/workflows/{workflow.pk}/"),
     }

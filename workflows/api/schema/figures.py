@@ -19,11 +19,18 @@ class TagSpan(Plain):
     end = serializers.DateTimeField()
 
 
+class Band(Plain):
+    tag = serializers.CharField(allow_null=True)
+    queued = serializers.ListField(child=serializers.IntegerField(allow_null=True))
+    running = serializers.ListField(child=serializers.IntegerField(allow_null=True))
+
+
 class Timeline(Plain):
     run_id = serializers.IntegerField()
     width_seconds = serializers.IntegerField()
     truncated = serializers.BooleanField()
     bins = Bin(many=True)
+    bands = Band(many=True)
     tags = TagSpan(many=True)
 
 
