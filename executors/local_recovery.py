@@ -13,7 +13,7 @@ from executors.base import Evidence, Hint, TokenKind
 from executors.local_journal import Entry
 from executors.local_runs import Run, Runs
 from executors.local_spool import LocalSpool
-from executors.script import ATTEMPT_VARIABLE
+from executors.script import START_VARIABLE
 
 SETTLE_SECONDS = 2.0
 _KILL_ROUNDS = 100
@@ -101,10 +101,10 @@ def _end(spool: LocalSpool, entry: Entry, evidence: Evidence, is_same_boot: bool
 def _kill_leftovers(entry: Entry, evidence: Evidence) -> None:
     session = evidence.token.process_group_id if evidence.token else None
     for _ in range(_KILL_ROUNDS):
-        listed = processes.list_marked(ATTEMPT_VARIABLE)
+        listed = processes.list_marked(START_VARIABLE)
         # The session's number may be somebody else's by now, unless one of its processes bears the mark.
-        is_session_ours = any(p.session == session for p in listed if p.mark == entry.name)
-        members = processes.find_members(listed, session if session and is_session_ours else -1, entry.name)
+        is_session_ours = any(p.session == session for p in listed if p.mark == entry.nonce)
+        members = processes.find_members(listed, session if session and is_session_ours else -1, entry.nonce)
         if not members:
             return
         processes.send_signal(members, signal.SIGKILL)

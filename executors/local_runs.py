@@ -19,7 +19,7 @@ from executors.local_journal import Entry, Journal
 from executors.local_queue import SEQUENTIAL, Attempt, Backlog, Machine
 from executors.local_spool import LocalSpool
 from executors.processes import Process, find_members, list_marked, send_signal
-from executors.script import ATTEMPT_VARIABLE, SHELL
+from executors.script import SHELL, START_VARIABLE
 
 _LOOK_AGAIN = 0.1  # seconds between two looks at processes that are to end
 _SAMPLE = 1.0  # seconds between two looks at the memory of adopted attempts
@@ -53,7 +53,7 @@ class Run:
 
     def find_processes(self, listed: Sequence[Process]) -> list[int]:
         """All of its processes but the wrapper. `listed` with marks."""
-        return [pid for pid in find_members(listed, self.pid, self.entry.name) if pid != self.pid]
+        return [pid for pid in find_members(listed, self.pid, self.entry.nonce) if pid != self.pid]
 
 
 class Runs:
@@ -128,10 +128,11 @@ class Runs:
         words = [SHELL.encode(), self._wrapper, os.fsencode(self.spool.prefix(entry.instance_id))]
         texts = [entry.nonce, self._host, entry.name, f"{entry.started_at:.3f}"]
         texts += [attempt.working_dir, attempt.stdout, attempt.stderr]
+        environment = {**attempt.environment, START_VARIABLE: entry.nonce}
         return os.posix_spawn(
             SHELL,
             words + [text.encode() for text in texts],
-            {name.encode(): value.encode() for name, value in attempt.environment.items()},
+            {name.encode(): value.encode() for name, value in environment.items()},
             file_actions=self._streams,
             setsid=True,
             setsigmask=(),
@@ -234,7 +235,7 @@ class Runs:
         if not runs:
             return
         faults.point("in_kill")
-        listed = list_marked(ATTEMPT_VARIABLE)
+        listed = list_marked(START_VARIABLE)
         for run in runs:
             members = run.find_processes(listed)
             send_signal(members, signal.SIGTERM)
@@ -276,7 +277,7 @@ class Runs:
         may have forked meanwhile."""
         if not ending:
             return []
-        listed = list_marked(ATTEMPT_VARIABLE)
+        listed = list_marked(START_VARIABLE)
         killed = []
         for run in ending:
             members = run.find_processes(listed)

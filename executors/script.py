@@ -20,6 +20,9 @@ from executors.shell import MINIMAL_ENVIRONMENT
 SHELL = "/bin/sh"
 INSTANCE_VARIABLE = "JOBMON_JOB_INSTANCE_ID"
 ATTEMPT_VARIABLE = "JOBMON_ATTEMPT"
+START_VARIABLE = (
+    "JOBMON_START"  # the nonce of a start on this machine: names of attempts are a server's own, this is not
+)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ITEM_LIMIT = 120 * 1024

@@ -151,7 +151,7 @@ class TestIsolation:
         names = {item.partition(b"=")[0].decode() for item in content.split(b"\0") if item}
         by_the_shell = {"PWD", "SHLVL", "_", "OLDPWD"}
         login = {"PATH", "HOME", "SHELL", "USER", "LOGNAME", "LC_CTYPE"}
-        assert names - by_the_shell == login | {"MINE", "JOBMON_JOB_INSTANCE_ID", "JOBMON_ATTEMPT"}
+        assert names - by_the_shell == login | {"MINE", "JOBMON_JOB_INSTANCE_ID", "JOBMON_ATTEMPT", "JOBMON_START"}
         assert b"leak" not in content
 
     def test_text_is_utf8_unless_the_job_says_otherwise(self, make_local: Make) -> None:
@@ -272,6 +272,23 @@ class TestEnding:
         local.wait_for_end([one.name])
         assert local.executor.poll()[two.name].phase is Phase.RUNNING
         assert local.processes_of(two)
+
+    def test_an_attempt_of_that_name_of_another_server_lives_on(self, make_local: Make) -> None:
+        """Two servers of one person on one machine both have an attempt jm1-15."""
+        local = make_local()
+        spec = local.spec("sleep 1000")
+        marked = {"PATH": os.environ["PATH"], "JOBMON_ATTEMPT": spec.name}
+        theirs = subprocess.Popen(["/bin/sleep", "1000"], env=marked, start_new_session=True)
+        try:
+            local.executor.submit([spec])
+            local.wait_for_phase(spec.name, Phase.RUNNING)
+            local.restart()
+            local.executor.cancel([ref(spec)])
+            local.wait_for_end([spec.name])
+            assert theirs.poll() is None
+        finally:
+            theirs.kill()
+            theirs.wait()
 
     def test_kill_of_the_wrapper_leaves_nothing_running(self, make_local: Make) -> None:
         """Without its wrapper nobody would record the end: a second attempt could run beside the first."""
