@@ -52,7 +52,6 @@ class Killer:
         self._find_late_wrappers = find_late_wrappers
         self._armed: list[str] = []
         self._wave = 0
-        self._has_missed_a_pause = False
         self.failed_starts = 0
         self.late_wrappers: set[int] = set()
 
@@ -170,12 +169,11 @@ class Killer:
         return at
 
     def _pause(self) -> tuple[bool, float]:
-        """On a busy machine nobody may give the attempts up in time. Where that has happened before, it is tried again: a
-        session must have seen a wrapper run into the void."""
+        """On a busy machine nobody may give the attempts up in time. Then it is tried again: a session must have seen a
+        wrapper run into the void."""
         has_struck, at = self._put_submitter_to_sleep()
-        if not has_struck and self._has_missed_a_pause and not self.late_wrappers:
+        if not has_struck and not self.late_wrappers:
             has_struck, at = self._put_submitter_to_sleep()
-        self._has_missed_a_pause = self._has_missed_a_pause or not has_struck
         return has_struck, at
 
     def _put_submitter_to_sleep(self) -> tuple[bool, float]:

@@ -12,8 +12,8 @@ from tests.services import PARTS
 
 Card = TypeVar("Card")
 SUPERVISOR = "supervisor"
-# Longer than it takes until the sleeping submitter's attempts are given up: two listings, the grace of 4 s apart.
-SLEEP = 13
+# Much longer than it takes until the sleeping submitter's attempts are given up: its lease, then a listing.
+SLEEP = 24
 PAUSE_POINT = "pause_before_submit"
 PAUSE = f"{PAUSE_POINT}:sleep={SLEEP}@1"
 # Those that only the shepherd has: jobs elsewhere never pass them.
