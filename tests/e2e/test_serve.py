@@ -271,7 +271,7 @@ def test_a_sweep_finds_all_that_the_page_of_executors_shows(embedded_server: Emb
     swept = "SELECT facts FROM system_state WHERE name = 'sweep'"
     rows = wait_until(lambda: embedded_server.query(swept), 60, "the first sweep")
     facts = json.loads(rows[0][0])
-    names = {"disk_total", "disk_free", "database", "redis_version", "redis_memory", "redis_clients"}
+    names = {"disk_total", "disk_free", "database", "redis_version", "redis_memory", "redis_clients", "local_slots"}
     assert set(facts) == names
     assert facts["redis_clients"] >= 1
 

@@ -206,11 +206,12 @@ def find_url(workflow_id: int, groups: Iterable[JobGroup], to: str) -> str:
     """Where a short address leads; '' where it leads nowhere."""
     rank, _, length = to.partition("-")
     found = next((group for group in groups if str(group.rank) == rank), None)
-    if found is None or (length and not (length.isascii() and length.isdecimal())):
+    size = read_digits(length)
+    if found is None or (length and size is None):
         return ""
-    if length:
-        found = JobGroup(name=found.name[: int(length[:4])])
-    return long_url(workflow_id, found, is_folded=bool(length))
+    if size is not None:
+        found = JobGroup(name=found.name[:size])
+    return long_url(workflow_id, found, is_folded=size is not None)
 
 
 def edge_labels(lines: Iterable[graph_layout.Line], edges: Edges) -> list[EdgeLabel]:
