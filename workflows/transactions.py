@@ -132,7 +132,8 @@ def write_transaction(function: Callable[P, T]) -> Callable[P, T]:
                     raise
                 retries_counted += 1
                 logger.warning("transaction %s runs again: %s", function.__name__, error)
-                if not connection.is_usable():
+                # There may be none: it was cut, and could not be made again before the next attempt.
+                if connection.connection is not None and not connection.is_usable():
                     connection.close()
                 threading.Event().wait(random.uniform(0.01, 0.1) * 2**attempt)  # noqa: S311
         raise AssertionError("unreachable")

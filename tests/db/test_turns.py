@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from tests.waiting import wait_until
 from workflows import binding, transactions
+from workflows.models import IdSequence
 
 # Writes a dot for each turn that it has had, and holds each for as long as it takes to read a file some thousand times.
 GREEDY = """
@@ -96,3 +97,21 @@ def test_a_turn_is_timed_and_left(lock_path: str) -> None:
 )
 def test_a_slow_disk_makes_transactions_smaller(size: int, seconds: float, following: int) -> None:
     assert binding.choose_size(size, seconds) == following
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_whose_connection_is_gone_runs_again() -> None:
+    """It was cut, and the database was away for so long that no other could be made at once."""
+    calls: list[int] = []
+
+    @transactions.write_transaction
+    def act() -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            connection.close()
+            gone = (2006, "Server has gone away") if connection.vendor == "mysql" else ("database is locked",)
+            raise OperationalError(*gone)
+        return IdSequence.objects.count()
+
+    assert act() >= 0
+    assert len(calls) == 2
