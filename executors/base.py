@@ -224,7 +224,8 @@ class AttemptStore(Protocol):
         """Evidence for those that have any; an attempt without a token is simply absent from the answer."""
 
     def void(self, instance_ids: Iterable[int], who: str) -> dict[int, Token]:
-        """Try to win the token of each with `void`; answer the token that now stands for each of them."""
+        """Try to win the token of each with `void`; answer the token that now stands for each of them. Those without
+        one (no room, no answer) are left out: nothing is decided about them, and they are asked about again."""
 
     def hints(self) -> list[Hint]:
         """Attempts that rang the bell and have not been cleared yet."""

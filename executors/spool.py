@@ -173,7 +173,10 @@ class Spool:
     def void(self, instance_ids: Iterable[int], who: str) -> dict[int, Token]:
         stands: dict[int, Token] = {}
         for instance_id in instance_ids:
-            self._link_token(instance_id, f"void {secrets.token_hex(8)} {who}@{socket.gethostname()}\n")
+            try:
+                self._link_token(instance_id, f"void {secrets.token_hex(8)} {who}@{socket.gethostname()}\n")
+            except OSError as error:  # of the others all can be told; this one is asked about again
+                logger.warning("attempt %s cannot be given up now: %s", instance_id, error)
             faults.point("after_void_link")
             evidence = self._read_one(instance_id)
             if evidence is not None and evidence.token is not None:

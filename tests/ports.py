@@ -13,10 +13,12 @@ SHARES = 16
 
 
 def _share() -> range:
-    """Those of this process of the suite alone: another one must not choose the same in that time."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    """Those of this process alone: another one must not choose the same in that time. Workers of the suite have the lower
+    half; programs beside them, such as chaos rounds, the upper one."""
+    worker, half = os.environ.get("PYTEST_XDIST_WORKER"), SHARES // 2
+    number = int(worker.removeprefix("gw")) % half if worker else half + os.getpid() % half
     size = (HIGHEST - LOWEST) // SHARES
-    first = LOWEST + int(worker) % SHARES * size
+    first = LOWEST + number * size
     return range(first, first + size)
 
 

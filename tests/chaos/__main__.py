@@ -79,10 +79,10 @@ def run_in_folder(options: argparse.Namespace) -> Report:
 
 
 def run_nightly(options: argparse.Namespace) -> Iterator[Report]:
-    """200 rounds of 300 jobs on each database and executor, in waves of 20 with 60 faults each. Started again, it goes
+    """200 rounds of 300 jobs on each database and executor, in waves of 20 with 40 faults each. Started again, it goes
     on; each combination keeps the seed of its first start."""
     options.nightly.mkdir(parents=True, exist_ok=True)
-    chosen = {**vars(options), "jobs": 300, "waves": 10, "together": 20, "faults": 60, "first_wave": 0, "keep": None}
+    chosen = {**vars(options), "jobs": 300, "waves": 10, "together": 20, "faults": 40, "first_wave": 0, "keep": None}
     for database in DATABASES:
         for executor in EXECUTORS:
             own = {"json": options.nightly / f"{executor}-{database}.json", "executor": executor, "database": database}

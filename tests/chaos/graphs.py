@@ -28,7 +28,7 @@ echo "end $1 $JOBMON_JOB_INSTANCE_ID $$ 0" >> ledger
 FAILING, SLOW = 0.05, 0.15
 REACH = 25
 MOST_ATTEMPTS = 20  # those that the killer ends are used up too
-LONG = 20  # one job in so many lives long enough to be misjudged
+LONG, MOST_LONG = 20, 3  # one job in so many lives long enough to be misjudged, but never more than these
 GATE_LOOKS = 2400  # two looks a second
 BEHIND_THE_GATE = 5
 DUMMY_GATE = 30.0  # seconds: the dummy cannot look for a file
@@ -104,7 +104,7 @@ def make_graph(rng: random.Random, size: int, has_gate: bool = False) -> Graph:
 
 
 def _choose_long_ones(rng: random.Random, names: list[str]) -> dict[str, Task]:
-    deaf, *long_ones = rng.sample(names[: max(3, len(names) // 2)], 1 + max(1, len(names) // LONG))
+    deaf, *long_ones = rng.sample(names[: max(3, len(names) // 2)], 1 + min(max(1, len(names) // LONG), MOST_LONG))
     tasks = {name: Task(False, round(rng.uniform(8.0, 15.0), 2)) for name in long_ones}
     return {**tasks, deaf: Task(False, round(rng.uniform(3.0, 6.0), 2), "deaf")}
 

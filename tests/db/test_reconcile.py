@@ -236,6 +236,31 @@ def test_an_end_that_was_overtaken_keeps_its_hint(clock: Clock, monkeypatch: pyt
     assert store.hints() == []
 
 
+def test_a_late_success_waits_for_room_to_give_up_the_newer_attempt(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk takes no token: whether the newer attempt may still start is not known until there is room."""
+    workflow = submit([job("a")])
+    run = start(workflow)
+    dummy().faults.late_exit = 50
+    tick.advance(run.pk)
+    reconcile.reconcile("dummy")
+    reconcile.reconcile("dummy")
+    Job.objects.filter(name="a").update(not_before=None)
+    dummy().faults.late_exit, dummy().faults.raise_before_accept = 0, 1
+    store, void = dummy().store, dummy().store.void
+    tick.tick(run.pk)
+    assert attempts(workflow, "a") == [("E", "lost"), ("I", "")]
+    clock.now += 60
+    monkeypatch.setattr(store, "void", lambda ids, who: {})
+    tick.tick(run.pk)
+    assert attempts(workflow, "a") == [("E", "lost"), ("I", "")]
+    monkeypatch.setattr(store, "void", void)
+    tick.tick(run.pk)
+    assert attempts(workflow, "a") == [("D", ""), ("E", "void")]
+    assert drive(run) == "D"
+
+
 def test_a_late_success_counts(clock: Clock) -> None:
     workflow = submit([job("a"), job("b", "a")])
     run = start(workflow)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from executors.dummy import DummyExecutor
 from tests.db.engine import attempts, drive, job, make_actor, start, statuses, submit
-from workflows import lifecycle, planning
+from workflows import executor_control, lifecycle, planning
 from workflows.lifecycle import Refused
 from workflows.models import (
     AuditEntry,
@@ -252,6 +252,28 @@ def test_a_job_reset_behind_the_choice_does_not_start() -> None:
     assert [ready.name for ready in chosen] == ["b"]
     lifecycle.reset_jobs(workflow.pk, ids(workflow, "a"), make_actor())
     assert start_jobs(run, chosen) == 0
+    assert drive(run) == "D"
+
+
+def test_runs_that_choose_at_the_same_time_keep_to_the_limit_of_the_executor() -> None:
+    """Both have seen the whole room before either took of it."""
+    runs = [start(submit([job(f"{name}{n}") for n in range(3)], args=name)) for name in "ab"]
+    reconcile.claim_poll("dummy", "dummy", 1.0)
+    executor_control.set_limit("dummy", 4, make_actor())
+    chosen = [(run, limits, select_ready(run, limits)) for run in runs for limits in [find_limits(run)]]
+    started = [start_jobs(run, jobs, most_live=limits.most_live) for run, limits, jobs in chosen]
+    assert started == [3, 1]
+    assert [drive(run) for run in runs] == ["D", "D"]
+
+
+def test_whoever_has_lost_the_lease_starts_nothing_more() -> None:
+    """It slept after it had chosen. The next one has counted anew, and the limits hold for what that one starts."""
+    run = start(submit([job("a")]))
+    sleeper = lifecycle.acquire_lease(run.pk, "sleeper", -1)
+    chosen = select_ready(run, find_limits(run))
+    lifecycle.acquire_lease(run.pk, "following", 60)
+    assert start_jobs(run, chosen, sleeper) == 0
+    lifecycle.release_lease(run.pk, "following")
     assert drive(run) == "D"
 
 

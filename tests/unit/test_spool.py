@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,17 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Spool:
     made: Spool = request.param(tmp_path / "spool")
     made.create()
     return made
+
+
+@contextlib.contextmanager
+def no_room() -> Iterator[None]:
+    """The kernel lets this process write nothing into any file."""
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, allowed[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
 
 
 def write(spool: Spool, number: int, name: str, text: str) -> Path:
@@ -159,6 +173,16 @@ class TestTokens:
     def test_void_without_a_folder_makes_it_and_bars_preparation(self, either: Spool) -> None:
         assert either.void([5], "me")[5].kind is TokenKind.VOID
         assert not either.prepare(5, "true")
+
+    def test_a_void_that_finds_no_room_leaves_the_others_to_be_told(
+        self, either: Spool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Whoever asks learns what stands; about the rest nothing is decided, and it can be asked again."""
+        either.void([5], "me")
+        with no_room():
+            assert set(either.void([6, 5], "me")) == {5}
+        assert "attempt 6 cannot be given up now" in caplog.text
+        assert either.void([6], "me")[6].kind is TokenKind.VOID
 
     def test_second_void_reads_the_first(self, either: Spool) -> None:
         assert either.void([5], "one")[5] == either.void([5], "two")[5]

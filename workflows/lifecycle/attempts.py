@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Count
 from django.utils import timezone
 
 from executors import faults
@@ -14,7 +15,8 @@ from executors.base import Resources
 from workflows import state_machine
 from workflows.bulk import allocate_ids, as_stored, chunked, insert_rows, update_rows
 from workflows.lifecycle.moves import Ledger, LockedJob, jobs_of, lock_jobs, lock_live, lock_run, log_moves, move_jobs
-from workflows.models import JobInstance
+from workflows.models import ExecutorState, JobInstance
+from workflows.models.execution import LIVE_LETTERS
 from workflows.state_machine import InstanceStatus, JobStatus, RunStatus
 from workflows.transactions import write_transaction
 
@@ -85,6 +87,23 @@ def _may_start(job: LockedJob) -> bool:
     return job.status in MAY_START and job.upstreams_left == 0
 
 
+def _leave_out_crowded(plans: Sequence[IntentPlan], most_live: Mapping[str, int]) -> list[IntentPlan]:
+    """Those that find room in their executor. Runs that start jobs in it at the same time wait here for each other: each
+    of them saw the room that the others take."""
+    names = {plan.executor for plan in plans}.intersection(most_live)
+    states = ExecutorState.objects.select_for_update().filter(name__in=names).order_by("pk")
+    list(states.values_list("pk"))
+    live = JobInstance.objects.filter(status__in=LIVE_LETTERS, executor_type__in=names).order_by()
+    counted = dict(live.values_list("executor_type").annotate(n=Count("pk")))
+    room = {name: most_live[name] - counted.get(name, 0) for name in names}
+    kept: list[IntentPlan] = []
+    for plan in plans:
+        room[plan.executor] = room.get(plan.executor, len(plans)) - 1
+        if room[plan.executor] >= 0:
+            kept.append(plan)
+    return kept
+
+
 def _name_attempts(plans: Sequence[IntentPlan], first_id: int, deployment: str) -> list[Intended]:
     intended: list[Intended] = []
     batch, index, key = "", 0, -1
@@ -111,15 +130,25 @@ def _name_attempts(plans: Sequence[IntentPlan], first_id: int, deployment: str) 
 
 
 @write_transaction
-def record_intents(run_id: int, plans: Sequence[IntentPlan], deployment: str) -> list[Intended]:
+def record_intents(
+    run_id: int,
+    plans: Sequence[IntentPlan],
+    deployment: str,
+    fence: int | None = None,
+    most_live: Mapping[str, int] | None = None,
+) -> list[Intended]:
     """Commit the intent to start these jobs; jobs that cannot start any more are left out. Nothing outside the
-    database has been touched yet."""
+    database has been touched yet.
+
+    `fence`: of the lease under which the jobs were chosen. Whoever has taken the run since has counted anew, and only
+    what they choose keeps to its limits. `most_live`: executor → attempts it may hold, of all runs together."""
     workflow, run = lock_run(run_id)
-    if run.status != RunStatus.RUNNING or run.stopping or run.hold_reason:
+    if run.status != RunStatus.RUNNING or run.stopping or run.hold_reason or fence not in (None, run.fence):
         return []
     now = timezone.now()
     jobs = lock_jobs(plan.job_id for plan in plans)
     startable = [plan for plan in plans if (job := jobs.get(plan.job_id)) is not None and _may_start(job)]
+    startable = _leave_out_crowded(startable, most_live or {})
     if not startable:
         return []
     intended = _name_attempts(startable, allocate_ids("job_instance", len(startable)), deployment)

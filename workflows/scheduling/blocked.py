@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from django.db.models import F
 
 from workflows.bulk import chunked
-from workflows.lifecycle.counts import BLOCKED, sum_counts_at_end
-from workflows.models import AuditEntry, ErrorGroup, Job, JobEdge, JobGroup, Workflow, WorkflowRun
+from workflows.lifecycle.counts import tell_ended_run
+from workflows.models import AuditEntry, ErrorGroup, Job, JobEdge, JobGroup, Workflow
 from workflows.state_machine import JobStatus
 from workflows.transactions import write_transaction
 
@@ -126,15 +126,4 @@ def _write_counts(workflow_id: int, changes: Mapping[int, int]) -> None:
     Workflow.objects.filter(pk=workflow_id).update(change_no=F("change_no") + 1)
     for group_id, count in sorted(changes.items()):
         JobGroup.objects.filter(pk=group_id).update(count_blocked=count)
-    _tell_ended_run(workflow_id)
-
-
-def _tell_ended_run(workflow_id: int) -> None:
-    """The last failures of a run block jobs as well: found after its end, and so put to what it stored, unless somebody
-    has changed jobs since."""
-    run = WorkflowRun.objects.select_related("workflow").filter(workflow_id=workflow_id).order_by("-pk").first()
-    if run is None or not run.final_counts:
-        return
-    now = sum_counts_at_end(run.workflow.dag_id)
-    if {**run.final_counts, BLOCKED: now[BLOCKED]} == now:
-        WorkflowRun.objects.filter(pk=run.pk).update(final_counts=now)
+    tell_ended_run(workflow_id)

@@ -117,8 +117,15 @@ def _apply_late_success(store: AttemptStore, attempt: Attempt, ending: Ending) -
     newer = JobInstance.objects.filter(live_job_id__isnull=False, job__instances=attempt.instance_id).first()
     if newer is not None:
         token = back_ends.get(newer.executor_type).store.void([newer.pk], "late-success").get(newer.pk)
-        if token is None or token.kind is not TokenKind.VOID:
+        if token is None:
+            return False
+        if token.kind is not TokenKind.VOID:
             return True
         lifecycle.record_ended(newer.workflow_run_id, [judge_void(Asked(newer.pk))])
-    lifecycle.record_late_success(attempt.run_id, ending)
-    return True
+    if lifecycle.record_late_success(attempt.run_id, ending):
+        return True
+    return not _is_job_live(attempt)  # another try was made meanwhile: the next look asks that one's token
+
+
+def _is_job_live(attempt: Attempt) -> bool:
+    return JobInstance.objects.filter(live_job_id__isnull=False, job__instances=attempt.instance_id).exists()

@@ -94,8 +94,8 @@ def catch_up() -> None:
 
 def sentence() -> str:
     return (
-        f"The database is older than the spool {settings.SPOOL}, as after a restore from a backup: nothing new starts "
-        "before `manage.py recover` has looked at what ran since (docs/backup.md)."
+        f"The database is older than the spool {settings.SPOOL}, as after a restore from a backup: nothing more is "
+        "submitted before `manage.py recover` has looked at what ran since (docs/backup.md). What was submitted goes on."
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs of which at least half of the newest attempts failed: nothing new starts there until a person has looked. What
+"""Runs of which at least half of the newest attempts failed: nothing more is submitted there until a person has looked. What
 is wrong with all jobs alike is found out once, not half a million times."""
 
 from __future__ import annotations

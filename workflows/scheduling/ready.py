@@ -32,12 +32,14 @@ class ReadyJob:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many are live in the run; how many more may start there and per executor (those in `full` take no more)."""
+    """How many are live in the run; how many more may start there and per executor (those in `full` take no more), and
+    how many an executor may hold of all runs together."""
 
     live: int
     run: int
     full: frozenset[str]
     executors: dict[str, int]
+    most_live: dict[str, int]
 
 
 def find_limits(run: WorkflowRun) -> Limits:
@@ -49,10 +51,9 @@ def find_limits(run: WorkflowRun) -> Limits:
         own += count if run_id == run.pk else 0
     limit = min(run.max_concurrently_running or settings.MAX_CONCURRENTLY_RUNNING, settings.MAX_CONCURRENTLY_RUNNING)
     decided = read_decided()
-    room = {
-        name: _most_live(name, decided.get(name, Decided())) - per_executor[name] for name in back_ends.executor_names()
-    }
-    return Limits(own, max(0, limit - own), frozenset(name for name, left in room.items() if left <= 0), room)
+    most = {name: _most_live(name, decided.get(name, Decided())) for name in back_ends.executor_names()}
+    room = {name: number - per_executor[name] for name, number in most.items()}
+    return Limits(own, max(0, limit - own), frozenset(name for name, left in room.items() if left <= 0), room, most)
 
 
 def _most_live(name: str, decided: Decided) -> int:

@@ -151,8 +151,8 @@ def _settle(store: AttemptStore, ids: Sequence[int], is_over: frozenset[int] = f
             endings[attempt.run_id].append(judge(store, attempt, found))
         elif found is not None and found.token is not None and found.token.kind is TokenKind.VOID:
             endings[attempt.run_id].append(judge_void(attempt.asked))
-        elif pk in is_over:
-            endings[attempt.run_id].append(_judge_overtaken(store, pk, found))
+        elif pk in is_over and (ending := _judge_overtaken(store, pk, found)) is not None:
+            endings[attempt.run_id].append(ending)
     return sum(len(lifecycle.record_ended(run_id, _at_their_time(found))) for run_id, found in endings.items())
 
 
@@ -161,10 +161,13 @@ def _at_their_time(endings: Iterable[Ending]) -> list[Ending]:
     return [replace(ending, known_at=ending.ended_at) for ending in endings]
 
 
-def _judge_overtaken(store: AttemptStore, pk: int, found: Evidence | None) -> Ending:
-    """A newer attempt of the job exists, so this one was judged before the restore: void, or lost."""
+def _judge_overtaken(store: AttemptStore, pk: int, found: Evidence | None) -> Ending | None:
+    """A newer attempt of the job exists, so this one was judged before the restore: void, or lost. None: its token can
+    neither be read nor made, so that the poller has to tell."""
     token = found.token if found is not None else store.void([pk], "recover").get(pk)
-    if token is not None and token.kind is TokenKind.VOID:
+    if token is None:
+        return None
+    if token.kind is TokenKind.VOID:
         return judge_void(Asked(pk))
     words = "No exit record, and a newer attempt was made before the database was restored."
     return Ending(pk, Reason.LOST, words, description=words)

@@ -73,7 +73,8 @@ def find_cause(run: WorkflowRun, now: datetime) -> Cause | None:
     if run.stopping:
         return _silent_executor(run, now)
     if not run.workflow.owner.is_active:
-        return Cause("owner-disabled", f"Its owner {fenced(run.workflow.user)} is disabled: nothing new starts.")
+        goes_on = "nothing more is submitted; what is submitted or runs goes on."
+        return Cause("owner-disabled", f"Its owner {fenced(run.workflow.user)} is disabled: {goes_on}")
     if run.hold_reason:
         is_own_doing = run.submit_failures >= SUBMIT_TRIES or is_held_by_server(run)
         return Cause("held", f"On hold: {fenced(run.hold_reason)}") if is_own_doing else None

@@ -25,10 +25,13 @@ from workflows.state_machine import Reason
 logger = logging.getLogger(__name__)
 
 
-def start_jobs(run: WorkflowRun, jobs: Sequence[ReadyJob]) -> int:
-    """Make one attempt for each of these jobs; the number of intents."""
+def start_jobs(
+    run: WorkflowRun, jobs: Sequence[ReadyJob], fence: int | None = None, most_live: Mapping[str, int] | None = None
+) -> int:
+    """Make one attempt for each of these jobs; the number of intents. For `fence` and `most_live` see
+    `record_intents`."""
     plans = _plan(run, jobs)
-    intended = lifecycle.record_intents(run.pk, plans, settings.DEPLOYMENT)
+    intended = lifecycle.record_intents(run.pk, plans, settings.DEPLOYMENT, fence, most_live)
     faults.point("after_intent_commit")
     if intended and not _is_written_down(run, intended):
         return len(intended)

@@ -69,12 +69,13 @@ def advance(run_id: int, rung: float | None = None) -> Progress | None:
 
 def _advance_under_lease(run_id: int) -> Progress | None:
     owner = f"{HOST}:{os.getpid()}:{threading.get_ident()}"
-    if lifecycle.acquire_lease(run_id, owner, settings.LEASE_SECONDS) is None:
+    fence = lifecycle.acquire_lease(run_id, owner, settings.LEASE_SECONDS)
+    if fence is None:
         if find_live(run_id) != run_id:
             collect(run_id)  # what a run that is over left behind: adopted by the next one, or late
         return None
     try:
-        return _advance_for_a_while(run_id)
+        return _advance_for_a_while(run_id, fence)
     finally:
         lifecycle.release_lease(run_id, owner)
 
@@ -96,12 +97,12 @@ def find_live(run_id: int) -> int | None:
     return live.values_list("pk", flat=True).first()
 
 
-def _advance_for_a_while(run_id: int) -> Progress:
+def _advance_for_a_while(run_id: int, fence: int) -> Progress:
     begun = time.monotonic()
     ended = started = 0
     while True:
         turns.note_look(run_id)
-        progress = tick(run_id)
+        progress = tick(run_id, fence)
         ended, started = ended + progress.ended, started + progress.started
         longest = min(turns.longest_turn(), settings.LEASE_SECONDS / 3)
         is_late = progress.has_moved and time.monotonic() > begun + longest
@@ -123,8 +124,9 @@ def gather(run_id: int, live: int) -> bool:
         _pause.wait(step)
 
 
-def tick(run_id: int) -> Progress:
-    """Learn what has ended, start what may start, close the run if it is over."""
+def tick(run_id: int, fence: int | None = None) -> Progress:
+    """Learn what has ended, start what may start, close the run if it is over. With a `fence` it starts nothing once
+    somebody else has taken the lease."""
     ended = collect(run_id)
     run = WorkflowRun.objects.select_related("workflow", "workflow__owner").get(pk=run_id)
     if run.status != RunStatus.RUNNING:
@@ -134,7 +136,7 @@ def tick(run_id: int) -> Progress:
         cancel_live(run)
     limits = find_limits(run)
     jobs = select_ready(run, limits) if _may_start(run) and epoch.may_start() else []
-    started = start_jobs(run, jobs) if jobs else 0
+    started = start_jobs(run, jobs, fence, limits.most_live) if jobs else 0
     live = limits.live + started
     if live or (ended and started):
         return Progress(ended, started, live)
