@@ -75,10 +75,11 @@ def recover(runs: Runs, entries: Iterable[Entry]) -> None:
 
 def give_up(runs: Runs) -> None:
     """What has not started by now never will: whoever makes the token first decides. What turns out to have started
-    stays, and is adopted at the next look; of the others the next listing tells."""
+    stays, and is adopted at the next look; so does what a full disk gave no token. Of the others the next listing
+    tells."""
     tokens = runs.spool.void((entry.instance_id for entry in runs.unsettled), "shepherd")
-    started = {instance_id for instance_id, token in tokens.items() if token.kind is TokenKind.START}
-    runs.unsettled = [entry for entry in runs.unsettled if entry.instance_id in started]
+    void = {instance_id for instance_id, token in tokens.items() if token.kind is TokenKind.VOID}
+    runs.unsettled = [entry for entry in runs.unsettled if entry.instance_id not in void]
 
 
 def _adopt(runs: Runs, entry: Entry, pid: int) -> None:

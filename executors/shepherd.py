@@ -10,7 +10,6 @@ a signal, 2 bad arguments or folders, 3 another shepherd serves this spool.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import fcntl
 import json
 import os
@@ -39,7 +38,7 @@ SOCKET_NAME = "shepherd.sock"
 LOCK_NAME = "shepherd.lock"
 JOURNAL_NAME = "shepherd.journal"
 LOCK_WAIT = 10.0
-_UNSETTLED_STEP = 0.05
+_UNSETTLED_STEP, _AGAIN = 0.05, 1.0
 _CHUNK = 1 << 20
 
 
@@ -122,8 +121,8 @@ class Shepherd:
         if self._runs.unsettled:
             recover(self._runs, self._runs.unsettled)
         if self._runs.unsettled and time.monotonic() >= self._settle_by:
-            with contextlib.suppress(OSError):  # a full disk: the next turn tries again
-                give_up(self._runs)
+            give_up(self._runs)
+            self._settle_by = time.monotonic() + _AGAIN
 
     def _watch_adopted(self) -> None:
         """Register the descriptors of adopted attempts, and see at once who lacks one because it has ended."""

@@ -11,14 +11,16 @@ from contextlib import suppress
 
 import pytest
 from django.db import connection, connections
+from django.utils import timezone
 
 from tests.db.engine import drive, job, make_actor, start, submit
 from workflows import binding, invariants, lifecycle, transactions
 from workflows.bulk import allocate_ids
+from workflows.estimate import Estimate
 from workflows.graph import Header, JobInput, build_graph
 from workflows.lifecycle import Refused
-from workflows.models import JobInstance, Workflow, WorkflowRun
-from workflows.scheduling import housekeeping, reconcile, stored_facts, tick
+from workflows.models import JobInstance, RunForecast, RunStall, RunUsage, SystemState, Workflow, WorkflowRun
+from workflows.scheduling import forecast, housekeeping, reconcile, stalls, stored_facts, tick, usage_facts
 from workflows.scheduling.set_clock import take_back_future
 
 pytestmark = [
@@ -145,6 +147,27 @@ def test_the_first_ids_of_all_are_taken_by_eight_at_once() -> None:
     assert transactions.retries_counted == retries, describe_deadlock()
     if "PYTEST_XDIST_WORKER" not in os.environ:
         assert count_deadlocks() == deadlocks, describe_deadlock()
+
+
+def test_sweeps_at_once_store_each_fact_once() -> None:
+    """As when the clock was set, or one sweep takes longer than the pause before the next."""
+    run = start(submit(make_jobs("a")))
+    moment = timezone.now()
+    gate = threading.Barrier(4, action=lambda: (RunStall.objects.all().delete(), RunForecast.objects.all().delete(),
+                                                SystemState.objects.filter(name="sweep").delete()))  # fmt: skip
+
+    def sweep(rng: random.Random) -> None:
+        gate.wait(60)
+        stalls._note(run.pk, stalls.Cause("held", "On hold"), moment, moment)
+        forecast._store(run.pk, Estimate(None, None, "", "Not known"), moment)
+        usage_facts.sum_up(run, moment)
+        stored_facts.note_sweep()
+
+    retries = transactions.retries_counted
+    assert act_together([sweep] * 4, times=10) == []
+    assert transactions.retries_counted == retries, describe_deadlock()
+    assert RunStall.objects.count() == RunForecast.objects.count() == 1
+    assert RunUsage.objects.filter(run=run, group=None).count() == 1
 
 
 def bring_to_an_end(workflows: list[Workflow]) -> None:

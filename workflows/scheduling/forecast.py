@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from workflows.directions import fenced
 from workflows.estimate import Estimate, Limits, TagState, estimate, estimate_whole
+from workflows.lifecycle.moves import lock_run
 from workflows.models import GroupEdge, JobGroup, JobInstance, RunForecast, WorkflowRun
 from workflows.queries.counts import groups_of
 from workflows.scheduling import back_ends
@@ -40,6 +41,7 @@ def _store(run_id: int, found: Estimate, now: datetime) -> None:
         "latest": found.latest,
         "bound_by": (found.unknown or found.bound_by)[:200],
     }
+    lock_run(run_id)  # another sweep may store one now as well
     if RunForecast.objects.filter(pk=run_id).update(**values) == 0:
         RunForecast.objects.create(run_id=run_id, **values)
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError
 from django.db.models import Count, F, Max, Q
 from django.utils import timezone
 
 from workflows.directions import fenced
+from workflows.lifecycle.moves import lock_run
 from workflows.lifecycle.runs import SUBMIT_TRIES
 from workflows.models import ExecutorState, Job, JobInstance, RunStall, Workflow, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
@@ -45,7 +47,7 @@ def refresh_stalls() -> int:
     for run in WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).select_related("workflow__owner"):
         try:
             found += _refresh(run, now)
-        except DatabaseError:
+        except (DatabaseError, ObjectDoesNotExist):  # purged meanwhile
             logger.exception("whether run %d stands still", run.pk)
     return found
 
@@ -122,8 +124,10 @@ def _idle_ready(run: WorkflowRun) -> Cause | None:
 
 @write_transaction
 def _note(run_id: int, cause: Cause, since: datetime, now: datetime) -> None:
-    """`noted_at` stays that of the first look, so that one stall is told once."""
-    if not WorkflowRun.objects.filter(pk=run_id, status=RunStatus.RUNNING.value).exists():
+    """`noted_at` stays that of the first look, so that one stall is told once. Another sweep may note it now as well: one
+    after the other."""
+    _workflow, run = lock_run(run_id)
+    if run.status != RunStatus.RUNNING:
         return
     values = {"kind": cause.kind, "words": cause.words[:400], "since": since}
     if RunStall.objects.filter(pk=run_id).update(**values) == 0:

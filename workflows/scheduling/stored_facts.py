@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -40,7 +41,7 @@ def refresh_facts() -> None:
         try:
             write_minute(run, timezone.now())
             refresh_forecast(run)
-        except DatabaseError:
+        except (DatabaseError, ObjectDoesNotExist):  # purged meanwhile
             logger.exception("facts of run %d", run.pk)
     try:
         exclude_bad_hosts()
@@ -90,4 +91,5 @@ def write_minute(run: WorkflowRun, now: datetime) -> None:
 def note_sweep(facts: dict[str, object] | None = None) -> None:
     now = timezone.now()
     if SystemState.objects.filter(name="sweep").update(at=now, facts=facts) == 0:
-        SystemState.objects.create(name="sweep", at=now, facts=facts)
+        # Another sweep may have ended this moment.
+        SystemState.objects.bulk_create([SystemState(name="sweep", at=now, facts=facts)], ignore_conflicts=True)

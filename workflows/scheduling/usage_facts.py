@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q
 from django.utils import timezone
 
+from workflows.lifecycle.moves import lock_workflow
 from workflows.models import Job, JobGroup, JobInstance, RunUsage, WorkflowRun
 from workflows.outliers import Outlier, find_outliers, pick, read_outlier
 from workflows.queries.attempts import count_attempts
@@ -86,6 +87,7 @@ def _row(
 
 @write_transaction
 def _store(run: WorkflowRun, rows: Sequence[RunUsage], tallies: list[list[object]]) -> None:
+    lock_workflow(run.workflow_id)  # two sweeps at once: one set of rows is left, not two
     WorkflowRun.objects.filter(pk=run.pk).update(tallies=tallies)
     RunUsage.objects.filter(run=run).delete()
     RunUsage.objects.bulk_create(rows)
