@@ -26,13 +26,22 @@ hypothesis.settings.register_profile("jobmon", **PATIENT, derandomize=True, data
 hypothesis.settings.load_profile("jobmon")
 
 ROOT = Path(os.environ["JOBMON_TEST_ROOT"])
+TESTS = Path(__file__).parent
 MARIADB = pytest.StashKey[MariaDB]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files go to the suite's processes as wholes, in this order. What takes long and mostly waits comes first, so that
-    nothing is left to wait for at the end."""
+    nothing is left to wait for at the end. Long forms run on request; each has a short form that always runs."""
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
+    if config.option.markexpr:
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            reason = (
+                f"the long form; `make chaos` runs it, or `pytest -m slow {item.path.parent.relative_to(TESTS.parent)}`"
+            )
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def _is_controller(config: pytest.Config) -> bool:

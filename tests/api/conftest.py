@@ -14,14 +14,6 @@ from tests.factories import make_user
 from workflows.scheduling import back_ends
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.option.markexpr:
-        return
-    for item in items:
-        if "tests/api/" in str(item.path) and item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="the long form; `pytest -m slow tests/api` runs it"))
-
-
 @pytest.fixture(autouse=True)
 def fresh_back_ends() -> Iterator[None]:
     """Ids begin anew with each test's database; executors must not remember those of the test before."""

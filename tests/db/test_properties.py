@@ -351,10 +351,8 @@ def test_no_order_of_events_leads_elsewhere_than_the_model() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.django_db(transaction=True)
-def test_no_order_of_many_events_leads_elsewhere_than_the_model(request: pytest.FixtureRequest) -> None:
+def test_no_order_of_many_events_leads_elsewhere_than_the_model() -> None:
     """Others each time; JOBMON_TEST_PROPERTY_SEED plays them again."""
-    if not request.config.option.markexpr:
-        pytest.skip("the long form; `pytest -m slow tests/db` runs it")
     number = int(os.environ.get("JOBMON_TEST_PROPERTY_SEED") or random.SystemRandom().randrange(2**31))
     print(f"JOBMON_TEST_PROPERTY_SEED={number}")
     run_engine(number, examples=200, steps=50)

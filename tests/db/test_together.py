@@ -187,7 +187,5 @@ def test_eight_threads_do_not_get_in_each_others_way() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_eight_threads_for_long(request: pytest.FixtureRequest) -> None:
-    if not request.config.option.markexpr:
-        pytest.skip("the long form; `pytest -m slow tests/db` runs it")
+def test_eight_threads_for_long() -> None:
     run_together(times=1000)

@@ -25,14 +25,6 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--
         "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.option.markexpr:
-        return
-    for item in items:
-        if "tests/pages/" in str(item.path) and item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="the long form; `pytest -m slow tests/pages` runs it"))
-
-
 @dataclass
 class Watched:
     """What a page did that it must not do."""

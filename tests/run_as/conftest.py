@@ -10,15 +10,6 @@ from tests.run_as.grid import server  # noqa: F401 - a fixture
 from tests.run_as.people import People, made_people
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long form runs on request; its short form is always part of the suite."""
-    if config.option.markexpr:
-        return
-    for item in items:
-        if "tests/run_as/" in str(item.path) and item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="the long form; `make chaos` runs it"))
-
-
 @pytest.fixture(autouse=True)
 def no_attempts_of_other_tests(request: pytest.FixtureRequest) -> None:
     """The people are those of all tests of a process, and ids begin anew with each test: nothing may be left of theirs."""
