@@ -18,7 +18,9 @@ from workflows.models import Job, JobInstance
 from workflows.state_machine import JobStatus, Reason
 
 NEVER_STARTED = (Reason.VOID.value, Reason.REFUSED.value)
-ENDED_FROM_OUTSIDE = (Reason.KILLED.value, Reason.LOST.value)
+ENDED_FROM_OUTSIDE = tuple(
+    reason.value for reason in (Reason.KILLED, Reason.LOST, Reason.SIGNAL, Reason.MEMORY, Reason.RUNTIME)
+)
 
 
 def read_ledger(path: Path) -> tuple[Counter[int], set[int]]:
@@ -57,8 +59,8 @@ def _read_reasons(instance_ids: Iterable[int]) -> dict[int, str]:
 
 
 def check_successes(starts: Counter[int], good: set[int]) -> Found:
-    """One success per job at most, and exactly one of each that is D. What a kill or a lost node overtook in its last
-    moment is none."""
+    """One success per job at most, and exactly one of each that is D. What a kill, a signal or a lost node overtook
+    between its last line and its exit is none."""
     successes: dict[int, list[int]] = defaultdict(list)
     done: set[int] = set()
     for chunk in chunked(sorted(starts)):

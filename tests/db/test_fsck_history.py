@@ -257,14 +257,25 @@ def test_the_ledger_is_believed(tmp_path: Path, text: str, names: list[str]) -> 
     assert [name for name in ("one-start", "one-success") if f"{name}: " in output] == names
 
 
-def test_two_successes_of_one_job(tmp_path: Path) -> None:
+def write_two_successes(ledger: Path, reason: str) -> list[int]:
+    """The ids of two attempts of a job that both wrote their last line; the second is recorded as failed."""
     first = a_done_job()
     twin = JobInstance.objects.get()
-    twin.pk, twin.name, twin.status, twin.reason = first + 1000, "twin", "E", "exit"
+    twin.pk, twin.name, twin.status, twin.reason = first + 1000, "twin", "E", reason
     twin.save(force_insert=True)
-    ledger = tmp_path / "ledger"
     ledger.write_text("".join(f"start a {pk} 7\nend a {pk} 7 0\n" for pk in (first, twin.pk)))
-    assert f"succeeded in the attempts [{first}, {twin.pk}]" in fsck("--ledger", str(ledger))[1]
+    return [first, twin.pk]
+
+
+def test_two_successes_of_one_job(tmp_path: Path) -> None:
+    both = write_two_successes(tmp_path / "ledger", "exit")
+    assert f"succeeded in the attempts {both}" in fsck("--ledger", str(tmp_path / "ledger"))[1]
+
+
+@pytest.mark.parametrize("reason", ["killed", "lost", "signal", "memory", "runtime"])
+def test_what_was_ended_after_its_last_line_is_no_success(tmp_path: Path, reason: str) -> None:
+    write_two_successes(tmp_path / "ledger", reason)
+    assert fsck("--ledger", str(tmp_path / "ledger"))[0] == 0
 
 
 def test_a_start_of_what_was_given_up(tmp_path: Path) -> None:
