@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from tests.db.engine import drive, job, start, submit
+from tests.waiting import wait_until
 from workflows import bell
 from workflows.models import ExecutorState, Job, JobInstance, SystemState, WorkflowRun
 from workflows.scheduling import back_ends, reconcile, tick
@@ -87,3 +89,17 @@ def test_the_watcher_asks(sent: list[str], monkeypatch: pytest.MonkeyPatch) -> N
     watcher.step(0.0)
     watcher.step(10_000.0)
     assert "workflows.tasks.sweep" in sent
+
+
+def test_an_attempt_of_the_dummy_does_not_run_for_the_hour_that_a_clock_was_ahead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, ahead = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + ahead[0])
+    back_ends.forget()
+    back_ends.get("dummy")
+    run = start(submit([job("a", command="runs=0.05")]))
+    ahead[0] = HOUR.total_seconds()
+    tick.advance(run.pk)
+    ahead[0] = 0.0
+    wait_until(lambda: drive(run, 1) == "D", 30, "the end of the attempt")

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -81,11 +82,18 @@ def _build(name: str) -> Executor:
         kind = LocalExecutor if name == "local" else SequentialExecutor
         return kind(name, local_spool(), Path(settings.SHEPHERD_DIR), slots=local_slots(), memory=local_memory())
     if name == "dummy":
-        return DummyExecutor(name, time.time)
+        return DummyExecutor(name, _steady_clock())
     try:
         return registry.create(name, batch_spool(), os.environ)
     except (registry.UnknownKind, ValueError) as error:
         raise UnknownExecutor(str(error)) from error
+
+
+def _steady_clock() -> Callable[[], float]:
+    """Seconds since the epoch as of now, and from then on by a clock that nobody sets: an attempt of the dummy would run
+    for the hour that a clock was ahead when it began."""
+    begun = time.time() - time.monotonic()
+    return lambda: begun + time.monotonic()
 
 
 def _build_owned(name: str) -> Executor:
