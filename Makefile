@@ -32,7 +32,7 @@ check: setup-dev ## lint, formatting, types, import rules, migrations
 audit: setup-dev ## known weaknesses of the locked packages (asks PyPI's service: without a network it fails and says so)
 	@deploy/setup/audit.sh
 
-bench: setup-dev ## measure throughput, delay, registration and memory beside a baseline
+bench: setup-dev ## measure throughput, delay, registration, half a million jobs, memory and pages beside baselines
 	@$(PY) bench/run.py $(BENCH)
 
 bench-pages: setup-dev ## what every page costs beside a workflow of 500,000 jobs, on SQLite and on MariaDB

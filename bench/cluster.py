@@ -5,7 +5,8 @@ python bench/cluster.py [JOBS] [ROUNDS] [sge|slurm]
 As root on Debian: brings up a Grid Engine (or a Slurm) of its own, as the tests do, and ends it. Both take turns, so that
 what else the machine does touches both. Told are the medians of the wall times, from the call to the end of the last
 job, and how many of its commands were started; what is not one listing per poll interval is a submission or a question
-to accounting.
+to accounting. Also the CPU of one job: of the server's processes, and on Grid Engine, from its accounting, of the job's
+own shells (a wrapper and bash, or the one of the script by hand).
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("JOBMON_TEST_ROOT", "/tmp")
+
+from processes import read_cpu
+from services import find_processes
 
 from jobmon import BashTask, Workflow
 from tests.e2e.clients import connect
@@ -32,6 +37,7 @@ AnyCluster = SgeCluster | SlurmCluster
 KINDS: dict[str, type[SgeCluster] | type[SlurmCluster]] = {"sge": SgeCluster, "slurm": SlurmCluster}
 COMMAND = "sleep 1"
 LONGEST = 1800.0
+JOB_NAME, USER_TIME, SYSTEM_TIME = 4, 14, 15  # fields of a line of accounting(5)
 
 
 @contextmanager
@@ -90,26 +96,50 @@ def run_through_server(server: EmbeddedServer, kind: str, jobs: int, turn: int) 
     return time.monotonic() - began
 
 
+def read_server_cpu(server: EmbeddedServer) -> float:
+    return sum(map(read_cpu, find_processes(server).values()))
+
+
+def read_shells_cpu(cluster: AnyCluster) -> dict[str, list[float]]:
+    """CPU seconds of each job as Grid Engine has accounted for them; nothing of Slurm, which samples every 30 s."""
+    if not isinstance(cluster, SgeCluster):
+        return {}
+    found: dict[str, list[float]] = {}
+    for line in (cluster.root / "default" / "common" / "accounting").read_text().splitlines():
+        fields = line.split(":")
+        if not line.startswith("#") and len(fields) > SYSTEM_TIME and fields[JOB_NAME] != "probe":
+            name = "by hand" if fields[JOB_NAME].startswith("byhand") else "through the server"
+            found.setdefault(name, []).append(float(fields[USER_TIME]) + float(fields[SYSTEM_TIME]))
+    return found
+
+
 def main() -> None:
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     kind = KINDS[sys.argv[3] if len(sys.argv) > 3 else "sge"]
     hand: list[float] = []
     ours: list[float] = []
+    cpu = 0.0
     with running(kind) as cluster, open_folder() as folder:
         programs, log = log_commands(cluster.binaries, kind.programs, folder / "programs")
         with serving(cluster, programs) as server:
             for turn in range(rounds):
                 hand.append(run_by_hand(cluster, jobs, turn))
+                before = read_server_cpu(server)
                 ours.append(run_through_server(server, kind.prefix, jobs, turn))
+                cpu += read_server_cpu(server) - before
                 print(f"round {turn + 1}: by hand {hand[-1]:.1f} s, through the server {ours[-1]:.1f} s", flush=True)
         counts = collections.Counter(log.read_text().split())
+        shells = read_shells_cpu(cluster)
     overhead = statistics.median(our / own for our, own in zip(ours, hand, strict=True))
     started = ", ".join(f"{counts[name]} {name}" for name in kind.programs)
     print(f"{jobs} jobs of one second, 32 slots; medians of {rounds}")
     print(f"one array by hand   {statistics.median(hand):7.1f} s")
     print(f"through the server  {statistics.median(ours):7.1f} s ({overhead:.2f} times)")
     print(f"commands in all     {started} for {jobs * rounds} jobs")
+    print(f"CPU of one job      the server's processes {1000 * cpu / jobs / rounds:.2f} ms")
+    for name, times in sorted(shells.items()):
+        print(f"                    its shells, {name}: {1000 * statistics.mean(times):.1f} ms, {len(times)} jobs")
 
 
 if __name__ == "__main__":

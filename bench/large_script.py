@@ -2,7 +2,8 @@
 
 python bench/large_script.py JOBS WORKFLOW_ARGS
 
-The server is found as always (JOBMON_SERVER, JOBMON_TOKEN). It does not wait for the end of the run.
+The server is found as always (JOBMON_SERVER, JOBMON_TOKEN). It does not wait for the end of the run. Its last word is
+the peak of its resident memory in MB.
 """
 
 from __future__ import annotations
@@ -35,5 +36,11 @@ def build(jobs: int, workflow_args: str) -> Workflow:
     return workflow
 
 
+def read_own_peak() -> float:
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:"))
+
+
 if __name__ == "__main__":
     build(int(sys.argv[1]), sys.argv[2]).run(wait=False)
+    print(read_own_peak())

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from large_script import read_own_peak
 
 ROOT = Path(__file__).resolve().parent.parent
 PIECE = 5000
@@ -29,13 +32,9 @@ VARIABLES = {
 }
 
 
-def peak_mb() -> float:
-    """Largest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def make_pieces(jobs: int) -> Iterator[bytes]:
-    """Each the JSON list of jobs that a client sends; upstreams are positions, three for nearly all."""
+def make_pieces(jobs: int) -> Iterator[tuple[bytes, int]]:
+    """Each the JSON list of jobs that a client sends, and how many they are; upstreams are positions, three for nearly
+    all."""
     import msgspec
 
     rng = random.Random(1)
@@ -49,7 +48,7 @@ def make_pieces(jobs: int) -> Iterator[bytes]:
             }
             for number in range(first, min(first + PIECE, jobs))
         ]
-        yield msgspec.json.encode(piece)
+        yield msgspec.json.encode(piece), len(piece)
 
 
 def measure(jobs: int) -> None:
@@ -67,14 +66,14 @@ def measure(jobs: int) -> None:
     user = ensure_local_user()
     draft = drafts.create_draft(user, {"workflow_args": "registration", "executor": "dummy", "job_count": jobs})
     began = time.perf_counter()
-    marks = [("start", 0.0, peak_mb())]
-    for number, piece in enumerate(make_pieces(jobs)):
-        drafts.store_chunk(draft, number, piece)
-    marks.append(("stored", time.perf_counter() - began, peak_mb()))
+    marks = [("start", 0.0, read_own_peak())]
+    for number, (piece, count) in enumerate(make_pieces(jobs)):
+        drafts.store_chunk(draft, number, piece, count)
+    marks.append(("stored", time.perf_counter() - began, read_own_peak()))
     graph = drafts.assemble(draft)
-    marks.append(("assembled", time.perf_counter() - began, peak_mb()))
+    marks.append(("assembled", time.perf_counter() - began, read_own_peak()))
     workflow = binding.bind(graph, Actor(user, "api")).workflow
-    marks.append(("bound", time.perf_counter() - began, peak_mb()))
+    marks.append(("bound", time.perf_counter() - began, read_own_peak()))
     told = "  ".join(f"{name} {seconds:6.1f} s {memory:5.0f} MB" for name, seconds, memory in marks)
     print(f"{workflow.dag.job_count:>8} jobs {workflow.dag.edge_count:>9} edges  {told}", flush=True)
 

@@ -1,4 +1,4 @@
-"""What the measurements share: real servers in temporary folders, and what their processes use."""
+"""What the measurements share: real servers in temporary folders, and a line of the table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import contextlib
 import os
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ sys.path.insert(0, str(ROOT))
 from tests.services import EmbeddedServer, MariaDB, run_mariadb  # noqa: E402 - the line above lets it be found
 
 SLOTS = os.cpu_count() or 1
-TICK = os.sysconf("SC_CLK_TCK")
 DATABASES = ("sqlite", "mariadb")
 
 
@@ -43,14 +41,14 @@ def open_server(database: str = "sqlite", **environment: str) -> Iterator[Embedd
     """A server of its own, gone afterwards. With "mariadb" a MariaDB of its own beside it."""
     with tempfile.TemporaryDirectory(prefix="jobmon-bench-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        given = stack.enter_context(_open_mariadb(folder / "mariadb")) if database == "mariadb" else {}
+        given = stack.enter_context(open_mariadb(folder / "mariadb")) if database == "mariadb" else {}
         server = EmbeddedServer(folder / "home", given, **environment)
         stack.callback(server.close)
         yield server.start()
 
 
 @contextmanager
-def _open_mariadb(folder: Path) -> Iterator[dict[str, str]]:
+def open_mariadb(folder: Path) -> Iterator[dict[str, str]]:
     database = MariaDB(folder)
     database.start()
     try:
@@ -66,66 +64,16 @@ def _open_mariadb(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def find_processes(server: EmbeddedServer) -> dict[str, int]:
-    """Name → pid of all processes of a server, its supervisor among them."""
+    """Name → pid of all processes of a server, its supervisor and its MariaDB among them."""
     assert server.process is not None
-    return {"serve": server.process.pid, **server.parts}
+    found = {"serve": server.process.pid, **server.parts}
+    return {**found, "mariadb": read_mariadb_pid(server.environment)} if is_on_mariadb(server) else found
 
 
-def read_peak_rss(pid: int) -> float:
-    """The largest resident memory so far in MB (VmHWM), as the kernel has kept it; mapped files are part of it."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("VmHWM:")), 0.0)
+def is_on_mariadb(server: EmbeddedServer) -> bool:
+    return "JOBMON_DB_HOST" in server.environment
 
 
-def read_pss(pid: int) -> float:
-    """Memory in MB, shared pages divided among those who share them."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("Pss:")), 0.0)
-
-
-def read_cpu(pid: int) -> float:
-    """CPU seconds of a process so far, without its children."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-class PssWatch:
-    """The peak of the PSS of each process of a server and of their sum, in MB, looked at every so many seconds."""
-
-    def __init__(self, server: EmbeddedServer, every: float = 0.5) -> None:
-        self._server = server
-        self._every = every
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self.peaks: dict[str, float] = {}
-        self.sum = 0.0
-
-    def look(self) -> float:
-        found = {name: read_pss(pid) for name, pid in find_processes(self._server).items()}
-        for name, size in found.items():
-            self.peaks[name] = max(size, self.peaks.get(name, 0.0))
-        total = sum(found.values())
-        self.sum = max(self.sum, total)
-        return total
-
-    def _watch(self) -> None:
-        while not self._over.wait(self._every):
-            self.look()
-
-    def __enter__(self) -> PssWatch:
-        self.look()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+def read_mariadb_pid(environment: Mapping[str, str]) -> int:
+    """Of the MariaDB that belongs to the server with this environment."""
+    return int((Path(environment["JOBMON_DB_HOST"]).parent / "pid").read_text())

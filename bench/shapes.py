@@ -3,33 +3,34 @@
     python bench/shapes.py [SHAPE:JOBS ...]        default: wide and narrow ones, see DEFAULT
 
 Each graph runs in a process of its own, on a fresh SQLite database. Told are microseconds for each job to register, to
-finish, and of the latter those spent on finding what may start; bytes of database for each job; the peak of memory.
+finish, and of the latter those spent on finding what may start; bytes of database for each job (beyond an empty one);
+the peak of memory.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from processes import read_peak_rss
 from services import ROOT, Result
 
 DEFAULT = (
-    "layers:1000", "layers:10000", "layers:100000", "fan-in:100000", "fan-out:100000", "chain:10000",
+    "layers:1000", "layers:10000", "layers:100000", "layers:500000", "fan-in:100000", "fan-out:100000", "chain:10000",
 )  # fmt: skip
 DISTANCES = (1000, 1007, 1101)
 
 
 @dataclass
 class Cost:
-    """Of one graph; microseconds and bytes for each job, CPU time of the process."""
+    """Of one graph; microseconds and bytes for each job, CPU time of the process. `before_mb`: its peak of memory before
+    there was a graph."""
 
     shape: str
     jobs: int
@@ -38,6 +39,7 @@ class Cost:
     finish: float
     ready: float
     database: float
+    before_mb: float
     peak_mb: float
 
 
@@ -65,6 +67,7 @@ def measure_here(shape: str, jobs: int) -> Cost:
     from workflows.scheduling import back_ends, tick
 
     call_command("migrate", verbosity=0)
+    empty, before = _measure_database(), read_peak_rss(os.getpid())
     back_ends.use(DummyExecutor("dummy", time.time))
     actor = Actor(ensure_local_user(), "api")
     upstreams = SHAPES[shape]
@@ -91,13 +94,20 @@ def measure_here(shape: str, jobs: int) -> Cost:
     finished = time.process_time()
     if Job.objects.filter(dag_id=workflow.dag_id, status="D").count() != jobs:
         raise SystemExit(f"bench: not all jobs of {shape} are done")
-    size = sum(path.stat().st_size for path in Path(os.environ["JOBMON_HOME"]).glob("jobmon.sqlite3*"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     each = 1e6 / jobs
     return Cost(
         shape, jobs, edges, (registered - begun) * each, (finished - registered) * each, finding() * each,
-        size / jobs, peak,
+        (_measure_database() - empty) / jobs, before, read_peak_rss(os.getpid()),
     )  # fmt: skip
+
+
+def _measure_database() -> int:
+    """Bytes, when SQLite's log is carried over."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+        return int(cursor.fetchone()[0])
 
 
 def _time_calls(module: object, name: str) -> Callable[[], float]:
@@ -132,7 +142,7 @@ def measure_apart(shape: str, jobs: int) -> Cost:
     return Cost(**json.loads(answer.splitlines()[-1]))
 
 
-def measure_shapes(wanted: list[str]) -> list[Result]:
+def measure_shapes(wanted: Sequence[str]) -> list[Result]:
     """The baseline of each is the first one."""
     costs = [measure_apart(shape, int(jobs)) for shape, _, jobs in (text.partition(":") for text in wanted)]
     first = costs[0]
@@ -144,8 +154,8 @@ def measure_shapes(wanted: list[str]) -> list[Result]:
             Result(f"{what}, register", cost.register, "us/job", first.register, against),
             Result(f"{what}, run to the end", cost.finish, "us/job", first.finish, against),
             Result(f"{what}, of it finding what may start", cost.ready, "us/job", first.ready, against),
-            Result(f"{what}, database", cost.database, "B/job"),
-            Result(f"{what}, peak memory", cost.peak_mb, "MB"),
+            Result(f"{what}, database", cost.database, "B/job", first.database, against),
+            Result(f"{what}, peak RSS", cost.peak_mb, "MB", cost.before_mb, "the same process before the graph"),
         ]
     return results
 
