@@ -117,9 +117,9 @@ def _limits(run: WorkflowRun, groups: Sequence[JobGroup], counts: Mapping[str, i
     at_once, limit = counts.get("I", 0) + counts.get("R", 0), run.max_concurrently_running
     if limit is not None and at_once >= limit:
         more = facts.ready_words(groups)
-        found.append(f"The limit of the run is reached: {at_once:,} of {limit:,} jobs at once{more}.")
+        found.append(f"The limit of the run is {_reached(at_once, limit)}{more}.")
     found += [
-        f"The limit of {fenced(group.name)} is reached: {active(group):,} of {group.max_concurrently_running:,} at once"
+        f"The limit of {fenced(group.name)} is {_reached(active(group), group.max_concurrently_running or 0)}"
         f"{facts.ready_words([group])}."
         for group in groups
         if is_full(group)
@@ -130,3 +130,11 @@ def _limits(run: WorkflowRun, groups: Sequence[JobGroup], counts: Mapping[str, i
             f"The limit of the executor {fenced(run.executor)} is reached: {most:,} at once, of all runs together{more}."
         )
     return found
+
+
+def _reached(at_once: int, limit: int) -> str:
+    """Of more than it allows: what was submitted or ran when the limit was lowered goes on."""
+    if at_once > limit:
+        over = f"{at_once:,} jobs at once, {at_once - limit:,} over the limit of {limit:,}"
+        return f"exceeded: {over}; nothing more is submitted until fewer are"
+    return f"reached: {at_once:,} of {words.plural(limit, 'job')} at once"

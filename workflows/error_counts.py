@@ -13,6 +13,7 @@ from typing import Any
 BINS = 24
 SHORTEST_STEP = 60
 MOST_HOSTS = 50
+SURE = 3.0  # standard deviations
 
 
 def add_to_trend(trend: Mapping[str, Any] | None, moment: float, count: int) -> dict[str, Any]:
@@ -43,9 +44,16 @@ def add_hosts(hosts: Mapping[str, int] | None, more: Iterable[str]) -> dict[str,
     return dict(counts.most_common(MOST_HOSTS))
 
 
-def commonest_host(hosts: Mapping[str, int] | None) -> tuple[str, float] | None:
-    """The host with most attempts and its share of those whose host is known."""
-    if not hosts:
+def find_common_host(hosts: Mapping[str, int] | None, everywhere: Mapping[str, int]) -> tuple[str, float] | None:
+    """The host with most attempts, and its share of those whose host is known, where that is clearly more than its due:
+    twice of it and not by chance. Its due is an equal part of all hosts `everywhere`, or what it has of the other attempts
+    there; of a single host nothing can be said."""
+    if not hosts or len(everywhere) < 2:
         return None
     name, count = max(hosts.items(), key=lambda item: item[1])
-    return name, count / sum(hosts.values())
+    attempts = sum(hosts.values())
+    others = sum(everywhere.values()) - attempts
+    due = max(1 / len(everywhere), (everywhere.get(name, 0) - count) / others if others > 0 else 0)
+    if count < 2 * due * attempts or due >= 1:
+        return None
+    return (name, count / attempts) if (count - due * attempts) ** 2 > SURE**2 * attempts * due * (1 - due) else None

@@ -149,7 +149,7 @@ def _not_started(
     if run is None:
         return "Ready, but no run is live: resume the workflow to start it."
     if run.stopping:
-        return "Ready, but the run is being stopped: nothing new starts."
+        return "Ready, but the run is being stopped: nothing more is submitted."
     if run.hold_reason:
         return f"Ready, but the run is on hold: {fenced(run.hold_reason)}"
     if (executor := job.executor or run.executor) in holds:

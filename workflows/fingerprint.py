@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass
 
 from workflows.error_text import Found, find_abort, find_error, shorten
+from workflows.masking import mask_secrets
 from workflows.state_machine import Reason
 
 VERSION = 1
@@ -42,7 +43,8 @@ SYNTHETIC: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """`hash`: 64 hexadecimal digits, equal for equal failures. `title`: at most 120 characters, for people."""
+    """`hash`: 64 hexadecimal digits, equal for equal failures. `title`: at most 120 characters, for people, in this failure's
+    own words: those of an equal one may differ from it in numbers, names and paths."""
 
     hash: str
     title: str
@@ -138,7 +140,19 @@ def _make(reason: str, found: Found) -> Fingerprint:
         message = message.lstrip(f" {ELLIPSIS}:,-") or message  # the time stamp of a log line
     parts = (f"v{VERSION}", reason, found.language, found.kind, message, *found.frames)
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
-    return Fingerprint(digest, _title(found, message))
+    return Fingerprint(digest, _title(found, _own_words(found)))
+
+
+_ERRNO = re.compile(r"\[Errno \d+\] ")
+
+
+def _own_words(found: Found) -> str:
+    """The message as it was written, but secrets, the time stamp of a log line, and the number that Python gives beside
+    words."""
+    words = mask_secrets(_ERRNO.sub("", found.message[:_LINE])).split()
+    while found.language == "line" and len(words) > 1 and not normalise(words[0]).strip(f"N{ELLIPSIS}:,-[]()"):
+        words = words[1:]
+    return " ".join(words)
 
 
 def _title(found: Found, message: str) -> str:

@@ -170,7 +170,7 @@ def trend(counts: Sequence[int], label: str = "Attempts over time") -> SafeStrin
     )
     summary = f"{label}: {sum(counts):,} in {len(counts)} steps, at most {max(counts):,} in one"
     return format_html(
-        '<svg class="trend" viewBox="0 0 240 40" preserveAspectRatio="none" role="img" aria-label="{}"><title>{}</title>{}</svg>',
+        '<svg class="trend" viewBox="0 0 240 40" preserveAspectRatio="none" role="img" aria-label="{}"><title>{}</title><path d="M0 40h240"/>{}</svg>',
         summary,
         label,
         bars,

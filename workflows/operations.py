@@ -35,6 +35,7 @@ REMOVED_AT_ONCE = 5_000
 KEPT_DRAFTS = timedelta(days=1)
 SAMPLES, SAMPLED = 3, 1_000
 TASK = "workflows.tasks.carry_out"
+WRITTEN_OVER = "What they wrote is written over."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,17 @@ ACTIONS: dict[str, Action] = {
     "rerun": Action("Run again", "Run again", "GQEFD", "an attempt of it is live", may_operate, True),
     "requests": Action("Change requests", "Change", "GQIREF", "it is done", is_owner, False, "actions/requests.html"),
 }  # fmt: skip
+
+
+def action_of(operation: Operation) -> Action:
+    """What it does to its jobs. One that only a newer version of this server knows is shown, and left alone."""
+    said = fenced(operation.action)
+    unknown = Action(f"Unknown action {said}", "Do", "", "this version of the server does not know the action", _nobody)
+    return ACTIONS.get(operation.action, unknown)
+
+
+def _nobody(_person: Person, _workflow: Workflow) -> bool:
+    return False
 
 
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -114,14 +126,13 @@ def is_expired(operation: Operation) -> bool:
 
 def planned(operation: Operation) -> tuple[int, int]:
     """How many jobs a draft would act on and skip, as they were when they were frozen."""
-    letters = ACTIONS[operation.action].letters
+    letters = action_of(operation).letters
     acted = sum(count for _, letter, count in operation.options["counts"] if letter in letters)
     return acted, operation.jobs - acted
 
 
-def plan(name: str, counted: Counted, samples: Sequence[Sequence[str]], said: str) -> Plan:
+def plan(action: Action, counted: Counted, samples: Sequence[Sequence[str]], said: str) -> Plan:
     """What this action would do to the jobs that were counted."""
-    action = ACTIONS[name]
     merged: dict[tuple[str, bool], int] = {}
     names: dict[tuple[str, bool], list[str]] = {}
     for tag, letter, number in counted:
@@ -138,13 +149,13 @@ def plan(name: str, counted: Counted, samples: Sequence[Sequence[str]], said: st
     skipped = sum(merged.values()) - acted
     sentence = f"{acted:,} of {plural(acted + skipped, 'chosen job')}" if skipped else plural(acted)
     sentence += f" ({fenced(said)})." + (f" {plural(skipped)} skipped: {action.otherwise}." if skipped else "")
-    return make_plan(sentence, rows, ["What they wrote is written over."] if name == "rerun" and acted else [])
+    return make_plan(sentence, rows, [WRITTEN_OVER] if action is ACTIONS["rerun"] and acted else [])
 
 
 def plan_of(operation: Operation) -> Plan:
     """What a draft would do, as its jobs were when they were frozen."""
     options = operation.options
-    return plan(operation.action, options["counts"], options["samples"], operation.said)
+    return plan(action_of(operation), options["counts"], options["samples"], operation.said)
 
 
 @write_transaction
@@ -212,7 +223,7 @@ def _take_chunk(operation_id: int) -> bool:
     if locked.state != "working":
         return False
     operation = Operation.objects.select_related("workflow", "user").get(pk=operation_id)
-    action = ACTIONS[operation.action]
+    action = action_of(operation)
     if not (operation.user.is_active and action.may_act(operation.user, operation.workflow)):
         problem = f"{operation.user.get_username()} may not do this any more; the rest was left as it is."
         end(operation, "failed", problem=problem)

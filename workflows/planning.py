@@ -6,13 +6,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.db.models import Count, OuterRef, Subquery, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
+from workflows.bulk import chunked
 from workflows.directions import fenced
 from workflows.lifecycle import MoreAsked
 from workflows.lifecycle.asking import GROWTH
@@ -32,11 +33,21 @@ WHAT_OF: dict[str, tuple[str, str]] = {
     JobStatus.ERROR_RECOVERABLE: (AGAIN, "failed, attempts were left"),
     JobStatus.QUEUED: (OPEN, "was queued"),
     JobStatus.REGISTERED: (OPEN, "has not run, or was ended before it was done"),
-    JobStatus.INSTANTIATED: (ADOPTED, "an attempt is live"),
-    JobStatus.RUNNING: (ADOPTED, "an attempt is live"),
+    JobStatus.INSTANTIATED: (ADOPTED, "an attempt is live: cold ends it first, hot lets it finish"),
+    JobStatus.RUNNING: (ADOPTED, "an attempt is live: cold ends it first, hot lets it finish"),
 }
+SHOWN_ORDER = (AGAIN, FIRST, OPEN, ADOPTED, KEPT)
+UNFINISHED = (JobStatus.ERROR_RECOVERABLE, JobStatus.ERROR_FATAL, JobStatus.REGISTERED, JobStatus.QUEUED)
+KEPT_OR_LIVE = (JobStatus.DONE, JobStatus.INSTANTIATED, JobStatus.RUNNING)
 
 NEVER_RAN = "has not run yet"
+RUN_AGAIN, TRIED, SKIPPED = "run again", "tried", "skipped"
+RERUN_WHY = {
+    RUN_AGAIN: "done; the output is written over",
+    TRIED: "not done",
+    SKIPPED: "an attempt is live; stop that first",
+}
+RERUN_OF = {JobStatus.DONE: RUN_AGAIN, JobStatus.INSTANTIATED: SKIPPED, JobStatus.RUNNING: SKIPPED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +61,28 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`digest` changes when the counts do: an act may carry it to be refused when they have changed meanwhile."""
+    """`digest` changes when the counts do: an act may carry it to be refused when they have changed meanwhile. `obstacle`:
+    the warning that speaks of what forbids the act for now."""
 
     sentence: str
     rows: tuple[PlanRow, ...] = ()
     warnings: tuple[str, ...] = ()
     digest: str = field(default="")
+    obstacle: str = ""
 
     def as_json(self) -> dict[str, Any]:
         groups = [{**asdict(row), "samples": list(row.samples)} for row in self.rows]
         return {"sentence": self.sentence, "groups": groups, "warnings": list(self.warnings), "digest": self.digest}
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """`left`: its attempts that are not over."""
+
+    pk: int
+    status: str
+    stopping: str
+    left: int
 
 
 def make_plan(sentence: str, rows: Sequence[PlanRow], warnings: Sequence[str]) -> Plan:
@@ -88,47 +111,71 @@ def plan_start(workflow: Workflow, scope: Scope, resume: str, more: MoreAsked | 
     outside = workflow.dag.job_count - sum(row.jobs for row in rows)
     if outside:
         parts.append(f"{plural(outside)} outside the scope stay as they are")
-    return make_plan(", ".join(parts) + ".", rows, list(_warnings(workflow, scope, resume, more or MoreAsked())))
+    last_run = _last_run(workflow)
+    obstacle = _say_live(last_run)
+    warnings = [obstacle] if obstacle else list(_say_left(last_run, resume))
+    warnings += _failure_warnings(workflow, scope, more or MoreAsked())
+    return replace(make_plan(", ".join(parts) + ".", rows, warnings), obstacle=obstacle)
 
 
 def _rows(workflow: Workflow, scope: Scope) -> list[PlanRow]:
+    """What is run first, what is kept last; by tag."""
     names = _samples(workflow, scope)
     merged: dict[tuple[str, str, str], int] = {}
     samples: dict[tuple[str, str, str], list[str]] = {}
-    for tag, status, count in _count(workflow, scope):
+    for tag, status, count, known in _count(workflow, scope):
         what, reason = WHAT_OF[status]
         if what == OPEN and workflow.status == WorkflowStatus.CREATED:
             what, reason = FIRST, NEVER_RAN
         merged[tag, what, reason] = merged.get((tag, what, reason), 0) + count
-        samples.setdefault((tag, what, reason), []).extend(names.get((tag, status), []))
-    return [
+        samples.setdefault((tag, what, reason), []).extend(known or names.get((tag, status), []))
+    rows = [
         PlanRow(tag, what, count, reason, tuple(samples[tag, what, reason][:SAMPLES]))
-        for (tag, what, reason), count in sorted(merged.items())
+        for (tag, what, reason), count in merged.items()
     ]
+    return sorted(rows, key=lambda row: (SHOWN_ORDER.index(row.what), row.tag, row.reason))
 
 
-def _count(workflow: Workflow, scope: Scope) -> Iterator[tuple[str, str, int]]:
-    """(tag, letter, jobs): from the stored counts, unless single jobs are meant."""
-    if scope.job_ids or scope.error_group:
-        counted = scope.select(workflow.dag_id).values_list("group__name", "status").annotate(n=Count("pk")).order_by()
-        yield from counted
+def _is_of_single_jobs(scope: Scope) -> bool:
+    return bool(scope.job_ids or scope.error_group)
+
+
+def _count(workflow: Workflow, scope: Scope) -> Iterator[tuple[str, str, int, list[str]]]:
+    """(tag, letter, jobs, names of some of those that are kept or live): from the stored counts, unless single jobs are
+    meant."""
+    if _is_of_single_jobs(scope):
+        jobs = scope.select(workflow.dag_id).order_by()
+        for tag, status, count in jobs.values_list("group__name", "status").annotate(n=Count("pk")):
+            yield tag, status, count, []
         return
-    groups = JobGroup.objects.filter(dag_id=workflow.dag_id)
+    groups = JobGroup.objects.filter(dag_id=workflow.dag_id).annotate(**_first_names())
     for group in groups.filter(name__in=scope.tags) if scope.tags else groups:
         for status, column in COUNT_FIELDS.items():
             if count := getattr(group, column):
-                yield group.name, status.value, count
+                names = [getattr(group, _name_field(status, number), None) for number in range(SAMPLES)]
+                yield group.name, status.value, count, [name for name in names if name]
+
+
+def _first_names() -> dict[str, Subquery]:
+    """Of each tag the first few jobs that are done or live, each found in the index: none of the many is read."""
+    jobs = Job.objects.filter(group_id=OuterRef("pk")).order_by("job_id").values("name")
+    return {
+        _name_field(status, number): Subquery(jobs.filter(status=status.value)[number : number + 1])
+        for status in KEPT_OR_LIVE
+        for number in range(SAMPLES)
+    }
+
+
+def _name_field(status: JobStatus, number: int) -> str:
+    return f"name_{status.value}_{number}"
 
 
 def _samples(workflow: Workflow, scope: Scope) -> dict[tuple[str, str], list[str]]:
-    """A few names per tag and status, as far as one bounded read finds them: failed ones first."""
-    unfinished = [
-        JobStatus.ERROR_RECOVERABLE.value,
-        JobStatus.ERROR_FATAL.value,
-        JobStatus.REGISTERED.value,
-        JobStatus.QUEUED.value,
-    ]
-    rows = scope.select(workflow.dag_id).filter(status__in=unfinished).order_by("status", "job_id")
+    """A few names per tag and status, as far as one bounded read finds them: failed ones first. The stored counts come
+    with names of those that are kept or live."""
+    letters = [*UNFINISHED, *(KEPT_OR_LIVE if _is_of_single_jobs(scope) else ())]
+    jobs = scope.select(workflow.dag_id).filter(status__in=[letter.value for letter in letters])
+    rows = jobs.order_by("status", "job_id")
     # Looked up for each row: joined, MariaDB would sort all unfinished jobs rather than read them in order.
     tag_name = JobGroup.objects.filter(pk=OuterRef("group_id")).values("name")
     found: dict[tuple[str, str], list[str]] = {}
@@ -147,17 +194,27 @@ def _count_attempts(letter: str) -> Combinable:
     return Coalesce(Subquery(attempts.values("workflow_run_id").annotate(n=Count("pk")).values("n")), 0)
 
 
-def _warnings(workflow: Workflow, scope: Scope, resume: str, more: MoreAsked) -> Iterator[str]:
+def _last_run(workflow: Workflow) -> LastRun | None:
     left: Combinable = Value(0)
     for letter in LIVE_LETTERS:
         left = left + _count_attempts(letter)
-    run = WorkflowRun.objects.filter(workflow=workflow).annotate(left=left).order_by("-id").first()
-    if run is not None and run.status == RunStatus.RUNNING and not run.stopping:
-        yield f"Run {run.pk} is live; stop it first."
-    elif run is not None and run.left:
-        ending = "they will be adopted" if resume == "hot" else "a cold resume waits until they are confirmed gone"
-        yield f"{plural(run.left, 'attempt')} of run {run.pk} are not gone yet; {ending}."
-    yield from _failure_warnings(workflow, scope, more)
+    runs = WorkflowRun.objects.filter(workflow=workflow).order_by("-id").annotate(left=left)
+    row = runs.values_list("pk", "status", "stopping", "left").first()
+    return None if row is None else LastRun(*row)
+
+
+def _say_live(run: LastRun | None) -> str:
+    """'' if no live run forbids a new one."""
+    is_live = run is not None and run.status == RunStatus.RUNNING and not run.stopping
+    return f"Run {run.pk} is live; stop it first." if run is not None and is_live else ""
+
+
+def _say_left(run: LastRun | None, resume: str) -> Iterator[str]:
+    if run is not None and run.left:
+        are, they = ("is", "it") if run.left == 1 else ("are", "they")
+        gone = f"a cold resume waits until {they} {are} confirmed gone"
+        ending = f"{they} will be adopted" if resume == "hot" else gone
+        yield f"{plural(run.left, 'attempt')} of run {run.pk} {are} not gone yet; {ending}."
 
 
 def _failure_warnings(workflow: Workflow, scope: Scope, more: MoreAsked) -> Iterator[str]:
@@ -206,26 +263,19 @@ def rerun_ids(job: Job, with_downstream: bool) -> list[int]:
 def plan_rerun(job: Job, with_downstream: bool) -> Plan:
     """What running a job again would do."""
     ids = rerun_ids(job, with_downstream)
-    counts: dict[str, int] = {}
-    for start in range(0, len(ids), 900):
-        rows = (
-            Job.objects.filter(pk__in=ids[start : start + 900]).values_list("status").annotate(n=Count("pk")).order_by()
-        )
-        for status, count in rows:
-            counts[status] = counts.get(status, 0) + count
-    done = counts.get(JobStatus.DONE, 0)
-    live = counts.get(JobStatus.INSTANTIATED, 0) + counts.get(JobStatus.RUNNING, 0)
-    rest = len(ids) - done - live
-    sentence = (
-        f"{fenced(job.name)} runs again" + (f", and {plural(len(ids) - 1)} behind it" if with_downstream else "") + "."
-    )
-    rows_shown = [
-        PlanRow("", "run again", done, "done; what they wrote is written over"),
-        PlanRow("", "tried", rest, "not done"),
-        PlanRow("", "skipped", live, "an attempt is live; stop that first"),
+    counts: dict[tuple[str, str], int] = {}
+    for chunk in chunked(ids):
+        jobs = Job.objects.filter(pk__in=chunk).order_by()
+        for tag, status, count in jobs.values_list("group__name", "status").annotate(n=Count("pk")):
+            what = RERUN_OF.get(JobStatus(status), TRIED)
+            counts[tag, what] = counts.get((tag, what), 0) + count
+    behind = f", and {plural(len(ids) - 1)} behind it" if with_downstream else ""
+    order = list(RERUN_WHY)
+    rows = [
+        PlanRow(tag, what, number, RERUN_WHY[what])
+        for (tag, what), number in sorted(counts.items(), key=lambda item: (order.index(item[0][1]), item[0][0]))
     ]
-    warnings = [] if with_downstream else _warn_of_stale(job)
-    return make_plan(sentence, [row for row in rows_shown if row.jobs], warnings)
+    return make_plan(f"{fenced(job.name)} runs again{behind}.", rows, [] if with_downstream else _warn_of_stale(job))
 
 
 def _warn_of_stale(job: Job) -> list[str]:

@@ -20,6 +20,7 @@ from workflows.queries.jobs import ORDERS, JobRow
 from workflows.secret_files import split_command
 
 NOTHING = markup.NOTHING
+LONGEST_REASON = 120  # characters; the whole is on the page of the attempt, to which it leads
 NUMBER = {"th": {"class": "num"}, "td": {"class": "num"}}
 
 
@@ -41,14 +42,14 @@ def shown_letter(job: Job) -> str:
 class JobTable(dt.Table):
     status = dt.Column(verbose_name="Status", accessor="job")
     job_id = dt.Column(verbose_name="Job", accessor="job__job_id", attrs=NUMBER)
-    name = dt.Column(verbose_name="Name", accessor="job__name", attrs={"td": {"class": "text half"}})
+    name = dt.Column(verbose_name="Name", accessor="job__name")
     tag = dt.Column(verbose_name="Tag", accessor="group")
     attempts = dt.Column(verbose_name="Attempts", accessor="job", attrs=NUMBER)
     reason = dt.Column(verbose_name="Why it failed", accessor="last", attrs={"td": {"class": "text"}}, empty_values=())
     host = dt.Column(verbose_name="Host", accessor="last__nodename")
     memory = dt.Column(verbose_name="Memory / asked", accessor="job", attrs=NUMBER)
     run_time = dt.Column(verbose_name="Run time", accessor="last", attrs=NUMBER)
-    changed = dt.Column(verbose_name="Changed", accessor="job__status_date", attrs={"td": {"class": "nowrap"}})
+    changed = dt.Column(verbose_name="Changed", accessor="job__status_date", attrs={"td": {"class": "dates"}})
     batch = dt.Column(verbose_name="Batch id", accessor="last__executor_id")
     slots = dt.Column(verbose_name="Slots", accessor="job__slots", attrs=NUMBER)
     max_runtime = dt.Column(verbose_name="Longest run time", accessor="job__max_runtime", attrs=NUMBER)
@@ -85,6 +86,11 @@ class JobTable(dt.Table):
         return list(dict.fromkeys(chosen)) or list(cls.DEFAULT)
 
     @property
+    def is_usual(self) -> bool:
+        """Cards name their values by the place of a column then: words at each cell of 50 rows are a sixth of the page."""
+        return self.shown_columns == ",".join(self.DEFAULT)
+
+    @property
     def all_columns(self) -> str:
         return ", ".join(self.base_columns)
 
@@ -113,7 +119,10 @@ class JobTable(dt.Table):
         return ""
 
     def render_name(self, record: JobRow) -> SafeString:
-        return format_html('<a href="/jobs/{}/">{}</a>', record.job.job_id, record.job.name)
+        return format_html('<a href="/jobs/{}/">{}</a>', record.job.job_id, words.short_name(record.job.name))
+
+    def render_tag(self, value: str) -> str:
+        return words.short_name(value)
 
     def render_attempts(self, record: JobRow) -> str:
         begun = record.job.num_attempts + (record.job.status in LIVE_LETTERS)
@@ -125,7 +134,7 @@ class JobTable(dt.Table):
         text = explain.ended_because(record.last)
         if not text:
             return NOTHING
-        return format_html('<a href="/job-instances/{}/">{}</a>', record.last.pk, text)
+        return format_html('<a href="/job-instances/{}/">{}</a>', record.last.pk, words.shorten(text, LONGEST_REASON))
 
     def render_memory(self, record: JobRow) -> str:
         used = words.memory(record.last.maxvmem) if record.last else words.NONE

@@ -94,7 +94,7 @@ urlpatterns: list[URLPattern] = [
     path("executors/<slug:name>/hold/", executors.hold, name="executor-hold"),
     path("executors/<slug:name>/limit/", executors.limit, name="executor-limit"),
     path("hosts/", executors.host_list, name="hosts"),
-    path("hosts/<slug:name>/<str:host>/", executors.host_page, name="host"),
-    path("hosts/<slug:name>/<str:host>/exclude/", executors.exclude, name="host-exclude"),
+    path("hosts/<slug:name>/<path:host>/exclude/", executors.exclude, name="host-exclude"),
+    path("hosts/<slug:name>/<path:host>/", executors.host_page, name="host"),
     path("audit/", system.audit, name="audit"),
 ]

@@ -13,6 +13,7 @@ from workflows.state_machine import Reason
 
 GB = 10**9
 MOST_SAID = 300
+LONGEST_NAME = 60
 NO_EXIT = "it vanished without an exit code"
 _IN_BRACKETS = re.compile(r"\(([^()]+)\)\.?$")
 NONE = "\u2013"  # a dash: not known, or none
@@ -41,11 +42,11 @@ def plural(count: int, noun: str, many: str = "") -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4 s`, `52 s`, `8 min`, `3 h 10 min`, `2 d 4 h`; a dash when not known."""
+    """`0 s`, `0.4 s`, `52 s`, `8 min`, `3 h 10 min`, `2 d 4 h`; a dash when not known."""
     if seconds is None:
         return NONE
     if seconds < 9.95:
-        return f"{max(seconds, 0):.1f} s"
+        return f"{max(seconds, 0):.1f}".removesuffix(".0") + " s"
     if seconds < 59.5:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -80,11 +81,26 @@ def memory(size: int | float | None) -> str:
         return f"{size / 1000:.0f} kB"
     if size < GB / 10:
         return f"{size / 10**6:.0f} MB"
-    return f"{size / GB:.3g} GB"
+    return f"{size / GB:.3g} GB" if size < 999.5 * GB else f"{size / GB:,.0f} GB"
 
 
-def gigabytes(value: float) -> str:
-    return f"{value:.3g} GB"
+def shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
+def short_name(name: str) -> str:
+    """Of a long one the beginning and the end, by which names of one kind differ."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME // 2]}…{name[1 - LONGEST_NAME // 2 :]}"
+
+
+def gigabytes(value: float | None) -> str:
+    """The same of GB: what was asked for and what was used stand side by side. Nothing asked for is 0 GB."""
+    return "0 GB" if value == 0 else memory(None if value is None else value * GB)
+
+
+def whole(value: float | None) -> str:
+    """To the next whole number; a dash when not known."""
+    return NONE if value is None else number(round(value))
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:

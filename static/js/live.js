@@ -87,7 +87,7 @@
 
   function logOf() {
     var node = document.querySelector("pre[data-offset]");
-    return node && { offset: node.dataset.offset, lines: node.children.length };
+    return node && { offset: node.dataset.offset, lines: node.querySelectorAll(".ln").length };
   }
 
   function say(text) { document.querySelector("#announce").textContent = text; }

@@ -8,7 +8,7 @@
   var ahead = server ? Date.parse(server.dateTime) - Date.now() : 0;
 
   function duration(seconds) {
-    if (seconds < 9.95) return Math.max(seconds, 0).toFixed(1) + " s";
+    if (seconds < 9.95) return Math.max(seconds, 0).toFixed(1).replace(/\.0$/, "") + " s";
     if (seconds < 59.5) return Math.round(seconds) + " s";
     var minutes = Math.round(seconds / 60);
     if (minutes < 60) return minutes + " min";

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import Made, Tag, make_user, make_workflow
+from workflows import planning
 from workflows.filters import WorkflowFilter
 from workflows.job_filters import JobFilter
 from workflows.models import Job, JobInstance
@@ -22,6 +23,7 @@ from workflows.queries import attempts, counting, graph, job_detail, jobs, searc
 from workflows.queries.counts import counts_of_dags, groups_of
 from workflows.queries.keyset import CursorError, Order, decode, encode, paginate, walk
 from workflows.queries.limits import TooSlow, limit_each, limit_statement, read_limit
+from workflows.scope import Scope
 
 pytestmark = pytest.mark.django_db
 TAGS = (
@@ -278,6 +280,18 @@ def test_no_job_list_scans_a_table(made: Made, query: str, sort: str) -> None:
     for captured in queries:
         steps = connection.cursor().execute("EXPLAIN QUERY PLAN " + captured["sql"]).fetchall()
         assert not any(step[3] in SCANNED for step in steps), steps
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads the plan of SQLite")
+@pytest.mark.django_db
+def test_a_preview_of_a_resume_finds_its_examples_in_the_index(made: Made) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        plan = planning.plan_start(made.workflow, Scope(), "cold")
+    assert all(row.samples for row in plan.rows)
+    steps = [connection.cursor().execute("EXPLAIN QUERY PLAN " + one["sql"]).fetchall() for one in queries]
+    named = [step[3] for one in steps for step in one if step[3].startswith(("SEARCH", "SCAN")) and " U0" in step[3]]
+    assert any("job_by_group (group_id=? AND status=?)" in step for step in named)
+    assert not any(step.startswith("SCAN") for step in named), named
 
 
 ENDLESS = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900)

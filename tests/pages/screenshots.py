@@ -3,7 +3,7 @@
 
 Those of the guide go to docs/screenshots, all others to build/screenshots, which no commit takes. Not collected by the
 test run: its name does not begin with test_. ONLY names the pages, or `guide`; SCREENSHOTS names one folder for all;
-THEMES and SIZES choose among light, dark, wide, phone.
+THEMES and SIZES choose among light, dark, wide, laptop, phone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ IN_THE_GUIDE = (
     "operation", "executors",
 )  # fmt: skip
 SIGNED_OUT = ("sign-in", "sign-in-once")
-SIZES = {"wide": 1440, "phone": 390}
+SIZES = {"wide": 1440, "laptop": 1024, "phone": 390}
 COMMON, COLOURS = 128, 256
 Colour = tuple[int, int, int]
 

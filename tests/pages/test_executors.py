@@ -214,6 +214,20 @@ def test_the_page_of_a_host_lists_only_what_one_may_see(client: Client, made: Ma
     assert "None lately" in stranger
 
 
+def test_the_page_of_a_host_compares_it_with_the_others(client: Client, owner: User) -> None:
+    make_workflow(owner, [Tag("fit", {"D": 90, "F": 10})], executor="sge")
+    JobInstance.objects.update(nodename="c1")
+    bad = JobInstance.objects.filter(status="E").values_list("pk", flat=True)[:24]
+    JobInstance.objects.filter(pk__in=list(bad)).update(nodename="c2")
+    JobInstance.objects.filter(nodename="c1", status="E").update(reason="killed")
+    text = client.get("/hosts/sge/c2/").content.decode()
+    assert "24 of 24 attempts failed here, 100.0 %; elsewhere 0.0 %." in text
+    assert "suspect" in text
+    assert "last submitted first" in text
+    assert "0 of 90 attempts failed here" in client.get("/hosts/sge/c1/").content.decode()
+    assert "No attempt has ended here lately" in client.get("/hosts/local/c2/").content.decode()
+
+
 def ended(host: str, count: int, *, failed: bool, seconds: float = 5.0) -> list[Ended]:
     return [Ended(host, failed, seconds, NOW)] * count
 

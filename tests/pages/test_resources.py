@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.factories import Tag, make_user, make_workflow
-from workflows import operations, resource_use, use_map
+from workflows import operations, resource_use, use_map, words
 from workflows.models import Job, JobInstance, Operation, RunMinute, WorkflowRun
 from workflows.queries import hosts, timeline
 
@@ -118,6 +118,45 @@ def test_many_attempts_are_drawn_from_the_minutes(client: Client, owner: User) -
     assert "Jobs queued and running" in text
     assert "at most 8 at once" in text
     assert text.count('class="gap"') == 4
+
+
+@pytest.mark.django_db
+def test_every_number_has_a_column_of_its_own(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 60, "F": 2}, reasons=("memory",), mem_free=20, minutes=10)])
+    JobInstance.objects.filter(workflow_run=made.run, status="D").update(maxvmem=22 * 10**6)
+    text = client.get(f"/workflows/{made.workflow.pk}/resources/").content.decode()
+    row = text[text.index('?tag=fit"') : text.index("</tr>", text.index('?tag=fit"'))]
+    cells = dict(re.findall(r'data-label="([^"]+)">([^<]*)', row))
+    assert (cells["Memory asked"], cells["Memory, median"]) == ("20 GB", "22 MB"), "as the job's own page says it"
+    assert len(cells) == 13
+    asked = JobInstance.objects.filter(workflow_run=made.run).values_list("max_runtime", flat=True)[0]
+    assert cells["Time asked"] == words.duration(asked)
+    assert (cells["Over memory"], cells["Over time"]) == ("6", "0")
+
+
+@pytest.mark.django_db
+def test_of_many_tags_the_most_wasteful_are_shown_first(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag(f"location_{number:03}", {"D": 2}) for number in range(150)])
+    url = f"/workflows/{made.workflow.pk}/resources/"
+    answer = client.get(url)
+    assert len(answer.context["uses"]) == 25
+    assert len(answer.content) <= 60 * 1024
+    assert "Show all 150 tags" in answer.content.decode()
+    assert len(client.get(f"{url}?groups=all").context["uses"]) == 150
+
+
+@pytest.mark.django_db
+def test_several_tags_are_shown_together(client: Client, owner: User) -> None:
+    made = make_workflow(owner, [Tag("fit", {"D": 20}), Tag("end", {"D": 9}), Tag("sum", {"D": 5})])
+    answer = client.get(f"/workflows/{made.workflow.pk}/resources/?tag=fit&tag=sum")
+    assert {use.tag for use in answer.context["uses"]} == {"fit", "sum"}
+    text = answer.content.decode()
+    assert "from all 25 ended attempts" in text
+    assert "<option selected>fit</option>" in text
+    assert "<option selected>sum</option>" in text
+    assert {("tag=fit" in link, "tag=sum" in link) for link in re.findall(r'jobs/\?(run=[^"]+)"', text)} == {
+        (True, True)
+    }
 
 
 def test_the_owner_adopts_a_suggestion_for_the_jobs_that_are_left(client: Client, owner: User) -> None:

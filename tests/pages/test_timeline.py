@@ -58,6 +58,14 @@ def test_a_tag_shows_only_its_own(client: Client, made: Made) -> None:
     assert "fit_" not in text
 
 
+def test_several_tags_show_those_of_each(client: Client, owner: User) -> None:
+    tags = make_workflow(owner, [Tag("fit", {"D": 2}), Tag("end", {"D": 3}), Tag("sum", {"D": 4})])
+    answer = client.get(f"/workflows/{tags.workflow.pk}/timeline/?tag=fit&tag=sum")
+    assert sorted(lane.name for lane in answer.context["lanes"]) == ["fit", "sum"]
+    assert len(answer.context["strands"]) == 6
+    assert all("tag=fit&tag=sum" in zoom.query for zoom in answer.context["zooms"])
+
+
 def test_minutes_tell_when_each_tag_was_at_work(made: Made) -> None:
     clean, fit = (made.jobs[tag][0].group_id for tag in ("clean", "fit"))
     for ago, group, running in ((9, clean, 2), (8, clean, 1), (7, clean, 0), (3, fit, 4), (2, fit, 4)):

@@ -108,7 +108,7 @@ CASES = [
     (job("G"), None, run(), explain.Upstreams(4, 3, []), "Waits for 3 of 4 upstreams, none of them failed."),
     (job("G"), None, run(), explain.Upstreams(5, 5, ["a", "b", "c", "d"]), "Blocked: a, b, c and 1 more failed."),
     (job("G"), None, None, NONE, "Ready, but no run is live: resume the workflow to start it."),
-    (job("G"), None, run(stopping="drain"), NONE, "Ready, but the run is being stopped: nothing new starts."),
+    (job("G"), None, run(stopping="drain"), NONE, "Ready, but the run is being stopped: nothing more is submitted."),
     (job("Q"), None, run(hold_reason="owner disabled"), NONE, "Ready, but the run is on hold: owner disabled"),
     (
         job("Q"),
@@ -206,7 +206,8 @@ def test_every_reason_is_a_sentence(fields: dict[str, object], expected: str) ->
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
-        (0, "0.0 s"),
+        (0, "0 s"),
+        (5, "5 s"),
         (0.44, "0.4 s"),
         (9.94, "9.9 s"),
         (9.97, "10 s"),
@@ -226,10 +227,25 @@ def test_durations(seconds: float | None, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [(999, "1 kB"), (5 * 10**6, "5 MB"), (4_300_000_000, "4.3 GB"), (10**11, "100 GB"), (None, words.NONE)],
-)
+    [(999, "1 kB"), (5 * 10**6, "5 MB"), (4_300_000_000, "4.3 GB"), (10**11, "100 GB"), (1_536 * 10**9, "1,536 GB"),
+     (None, words.NONE)],
+)  # fmt: skip
 def test_memory_is_in_decimal_gigabytes(size: int | None, expected: str) -> None:
     assert words.memory(size) == expected
+    assert words.gigabytes(None if size is None else size / 10**9) == expected
+
+
+def test_nothing_asked_for_is_no_gigabytes() -> None:
+    assert words.gigabytes(0) == "0 GB"
+
+
+def test_a_long_name_keeps_its_beginning_and_its_end() -> None:
+    name = "fit_" + "location_" * 20 + "2019"
+    assert words.short_name(name[:60]) == name[:60]
+    short = words.short_name(name)
+    assert len(short) == words.LONGEST_NAME
+    assert short.startswith("fit_location_")
+    assert short.endswith("…cation_location_location_2019")
 
 
 def test_since() -> None:
@@ -284,8 +300,8 @@ def test_bottlenecks_name_limits_and_holds() -> None:
     counts = {"R": 2, "I": 1, "F": 1, "E": 2, "G": 451}
     assert explain_pace(held, [group], counts, NOW, facts) == [
         "On hold for 25 min, by bob: x",
-        "The limit of the run is reached: 3 of 2 jobs at once; 431 more are ready.",
-        "The limit of fit is reached: 2 of 2 at once; 431 more are ready.",
+        "The limit of the run is exceeded: 3 jobs at once, 1 over the limit of 2; nothing more is submitted until fewer are; 431 more are ready.",
+        "The limit of fit is reached: 2 of 2 jobs at once; 431 more are ready.",
         "1 job failed for good; it is tried again only if a person asks for it.",
         "1 job submitted, not started yet, and may start though the run is on hold; the oldest has waited 3 h in the queue.",
         "2 jobs between two attempts.",

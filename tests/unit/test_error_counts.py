@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workflows.error_counts import BINS, MOST_HOSTS, add_hosts, add_to_trend, commonest_host, trend_until
+from workflows.error_counts import BINS, MOST_HOSTS, add_hosts, add_to_trend, find_common_host, trend_until
 
 
 def test_a_trend_grows_with_the_time_it_spans_and_loses_nothing() -> None:
@@ -28,8 +28,18 @@ def test_a_quiet_end_is_shown() -> None:
 def test_hosts_are_counted_and_the_rarest_are_let_go() -> None:
     hosts = add_hosts(None, ["c1", "c1", "", "c2"])
     assert hosts == {"c1": 2, "c2": 1}
-    assert commonest_host(hosts) == ("c1", 2 / 3)
-    assert commonest_host(None) is None
     many = add_hosts(hosts, [f"n{number}" for number in range(80)])
     assert len(many) == MOST_HOSTS
     assert many["c1"] == 2
+
+
+def test_a_host_is_named_only_where_it_has_clearly_more_than_its_due() -> None:
+    four = {"c1": 30, "c2": 29, "c3": 31, "c4": 30}
+    assert find_common_host({"c1": 4, "c2": 3, "c3": 3, "c4": 2}, four) is None, "what chance gives"
+    assert find_common_host({"c1": 12}, four | {"c1": 42}) == ("c1", 1.0)
+    assert find_common_host({"c1": 11, "c2": 1}, four | {"c1": 41}) == ("c1", 11 / 12)
+    assert find_common_host({"c1": 2}, four) is None, "two attempts tell nothing"
+    assert find_common_host({"vm": 50}, {"vm": 80}) is None, "there is no other host"
+    assert find_common_host({"c1": 10, "c2": 2}, {"c1": 90, "c2": 12}) is None, "most of all failures are there"
+    assert find_common_host(None, four) is None
+    assert find_common_host({}, four) is None

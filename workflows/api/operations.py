@@ -85,7 +85,8 @@ class WorkflowOperationsView(ApiView):
         selection = choose_jobs(workflow, wanted)
         jobs, said = selection.jobs, selection.said
         if is_dry_run(request):
-            return preview(operations.plan(name, operations.count(jobs), operations.sample(jobs), said))
+            action, counted, samples = operations.ACTIONS[name], operations.count(jobs), operations.sample(jobs)
+            return preview(operations.plan(action, counted, samples, said))
         operation = collecting.make_draft(workflow, actor_of(request), name, selection)
         if operation is None:
             raise Problem(409, "no-jobs", f"No job of workflow {workflow_id} is chosen ({said}); nothing was done.")
@@ -146,7 +147,7 @@ class OperationConfirmView(ApiView):
     def post(self, request: Request, key: uuid.UUID) -> Response:
         """Carry out a draft of yours. Confirming again is the same confirmation."""
         operation = get_operation(request, key)
-        demand(operations.ACTIONS[operation.action].may_act, request, operation.workflow)
+        demand(operations.action_of(operation).may_act, request, operation.workflow)
         options = read_options(operation.action, read_body(schema.OperationConfirmation, request))
         if operations.is_expired(operation):
             raise Problem(409, "draft-expired", "The draft is over half an hour old; make a new one.")
@@ -178,6 +179,6 @@ class OperationStopView(ApiView):
     def post(self, request: Request, key: uuid.UUID) -> Response:
         """Leave the rest as it is; what is done stays done. Stopping what is over changes nothing."""
         operation = get_operation(request, key)
-        demand(operations.ACTIONS[operation.action].may_act, request, operation.workflow)
+        demand(operations.action_of(operation).may_act, request, operation.workflow)
         operations.ask_stop(operation, actor_of(request))
         return Response(shapes.operation(get_operation(request, key), request))

@@ -136,7 +136,7 @@ class RequestsView(ApiView):
 def _plan_jobs(workflow: Workflow, action: str, ids: Sequence[int]) -> planning.Plan:
     """What an operation with this action would do: the single calls obey the same rules."""
     jobs = jobs_of(workflow.dag_id).filter(pk__in=ids)
-    return operations.plan(action, operations.count(jobs), operations.sample(jobs), "named by id")
+    return operations.plan(operations.ACTIONS[action], operations.count(jobs), operations.sample(jobs), "named by id")
 
 
 def _steered(steered: lifecycle.Steered) -> dict[str, object]:

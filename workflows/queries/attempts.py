@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from workflows.models import AuditEntry, JobInstance, JobInstanceErrorLog, JobInstanceStatusLog, WorkflowRun
-from workflows.models.execution import LIVE_LETTERS
+from workflows.models.execution import ENDED_LETTERS, LIVE_LETTERS
 from workflows.permissions import visible_workflows
 from workflows.queries.counts import Counts, add_shown, counts_at_end, groups_of
+from workflows.state_machine import Reason
 
 MOVES_SHOWN = 50
 RUNNING_READ = 10_000
+LEFT_ALONE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,21 @@ class RunView:
     def done(self) -> int:
         """Jobs that this run has done: one attempt of each succeeds."""
         return self.statuses.get("D", 0)
+
+    @property
+    def killed(self) -> int:
+        return self.reasons.get(Reason.KILLED, 0)
+
+    @property
+    def failed(self) -> int:
+        """Attempts that ended with an error and were not killed."""
+        return self.statuses.get("E", 0) - self.killed
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whoever began a turn at this run has not ended it in time, and nobody came since."""
+        until = self.run.lease_expires_at
+        return until is not None and until < timezone.now() - LEFT_ALONE
 
     @property
     def were_live(self) -> int | None:
@@ -205,6 +222,10 @@ def view_stop(run: WorkflowRun) -> StopView:
 def failed_attempts(dag_id: int, workflow_id: int) -> QuerySet[JobInstance]:
     """All attempts of a workflow that ended with an error of its own, whatever the run."""
     return attempts_of_workflow(workflow_id).filter(status="E").select_related("job")
+
+
+def ended_attempts(workflow_id: int) -> QuerySet[JobInstance]:
+    return attempts_of_workflow(workflow_id).filter(status__in=ENDED_LETTERS)
 
 
 def attempts_of_workflow(workflow_id: int) -> QuerySet[JobInstance]:

@@ -24,10 +24,11 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Least
 from django.utils import timezone
 
-from workflows.error_counts import commonest_host, trend_until
+from workflows.error_counts import find_common_host, trend_until
 from workflows.models import ErrorGroup, Job, JobInstanceErrorLog, WorkflowRun
 from workflows.permissions import visible_workflows
 from workflows.queries.keyset import Order, paginate
+from workflows.queries.offers import add_hosts
 
 GROUPS_SHOWN = 20
 MOST_URGENT = Order("id", "urgency", is_descending=True, kind=int)
@@ -39,7 +40,7 @@ SHARED_FROM = 0.5
 @dataclass(frozen=True, slots=True)
 class GroupRow:
     """A group with its jobs as they are now: failed for good, retrying, and done or waiting since; `tags` are those of
-    its jobs, most jobs first."""
+    its jobs, most jobs first; `host` has clearly more of its attempts than of those of other groups, and which share."""
 
     group: ErrorGroup
     failed: int
@@ -47,10 +48,7 @@ class GroupRow:
     others: int
     is_new: bool = False
     tags: tuple[str, ...] = ()
-
-    @property
-    def top_host(self) -> tuple[str, float] | None:
-        return commonest_host(self.group.hosts)
+    host: tuple[str, float] | None = None
 
     @property
     def trend(self) -> list[int]:
@@ -150,13 +148,15 @@ def _with_jobs(groups: Sequence[ErrorGroup]) -> list[GroupRow]:
         if group_id is not None:
             statuses[group_id][status] += count
             tags[group_id][tag] += count
-    return [_row(group, statuses[group.pk], tags[group.pk]) for group in groups]
+    hosts = add_hosts(group.hosts for group in groups)
+    return [_row(group, statuses[group.pk], tags[group.pk], hosts) for group in groups]
 
 
-def _row(group: ErrorGroup, statuses: Counter[str], tags: Counter[str]) -> GroupRow:
+def _row(group: ErrorGroup, statuses: Counter[str], tags: Counter[str], hosts: Counter[str]) -> GroupRow:
     others = sum(count for status, count in statuses.items() if status not in "FE")
     names = tuple(tag for tag, _ in tags.most_common())
-    return GroupRow(group, statuses["F"], statuses["E"], others, _is_new(group), names)
+    host = find_common_host(group.hosts, hosts)
+    return GroupRow(group, statuses["F"], statuses["E"], others, _is_new(group), names, host)
 
 
 def find_group(user: User | AnonymousUser, group_id: int) -> ErrorGroup | None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Count, Q
 
 from workflows.models import HostExclusion, JobInstance
 from workflows.permissions import visible_workflows
@@ -68,6 +69,20 @@ def find_hosts() -> tuple[list[HostRow], int]:
         HostRow(Host(row.host, 0, 0, 0.0, row.executor), row) for row in decided.values() if row.is_excluded
     ]  # nothing has run there for long
     return sorted(quiet + rows, key=lambda row: not row.is_excluded)[:HOSTS_SHOWN], compared
+
+
+def find_host(executor: str, name: str) -> tuple[Host, int]:
+    """One host against all others over the same attempts, and how many these are: summed up by the database."""
+    counted = ~Q(nodename="") & (Q(status="D") | Q(reason__in=OF_A_HOST))
+    here = counted & Q(executor_type=executor, nodename=name)
+    newest = JobInstance.objects.filter(status__in=["D", "E"]).order_by("-job_instance_id")[:ATTEMPTS_READ]
+    found = newest.aggregate(
+        all=Count("pk", filter=counted), all_failed=Count("pk", filter=counted & Q(status="E")),
+        here=Count("pk", filter=here), here_failed=Count("pk", filter=here & Q(status="E")),
+    )  # fmt: skip
+    elsewhere = found["all"] - found["here"]
+    share = (found["all_failed"] - found["here_failed"]) / elsewhere if elsewhere else 0.0
+    return Host(name, found["here"], found["here_failed"], share, executor), found["all"]
 
 
 def _newest() -> list[tuple[str, str, str, str]]:

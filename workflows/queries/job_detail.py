@@ -94,6 +94,10 @@ def attempts_of(job_id: int) -> list[JobInstance]:
     return list(with_error_text(attempts).order_by("-job_instance_id")[:ATTEMPTS_SHOWN])
 
 
+def find_live_attempt(job_id: int) -> JobInstance | None:
+    return JobInstance.objects.filter(live_job_id=job_id).first()
+
+
 def neighbours(job_id: int, side: str) -> Neighbours:
     """`side`: upstream or downstream. One query of at most EDGES_READ rows."""
     other = "downstream" if side == "upstream" else "upstream"

@@ -66,11 +66,12 @@ def _seen_runs(user: User | AnonymousUser, workflow_id: int, window: Window | No
     return runs.annotate(has_minutes=Exists(looked_at))
 
 
-def read_times(run_id: int, window: Window | None, group_id: int | None = None) -> list[Timed]:
-    """The newest 2,000 attempts of a run, newest first; in a window those that lived in it, of the newest 10,000."""
+def read_times(run_id: int, window: Window | None, group_ids: Collection[int] = ()) -> list[Timed]:
+    """The newest 2,000 attempts of a run, newest first, of these groups if any are named; in a window those that lived in
+    it, of the newest 10,000."""
     rows = JobInstance.objects.filter(workflow_run_id=run_id).order_by("-job_instance_id")
-    if group_id is not None:
-        rows = rows.filter(job__group_id=group_id)
+    if group_ids:
+        rows = rows.filter(job__group_id__in=group_ids)
     most = TIMED_READ if window is None else ROWS_READ
     timed = [
         Timed(instance, job, group, submitted, started, ended, status == "E", ready)

@@ -11,8 +11,10 @@ from django import template
 from django.http import HttpRequest, QueryDict
 from django.template.context import Context
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-from workflows import audit_words, directions, log_text, looks, markup, words
+from workflows import audit_words, directions, log_text, looks, markup, page_links, words
 from workflows.masking import mask_secrets
 from workflows.models import AuditEntry, Job, JobInstance
 from workflows.models.definition import LIVE_LETTERS
@@ -43,6 +45,8 @@ register.filter("expected_end", markup.expected_end)
 register.filter("duration", words.duration)
 register.filter("memory", words.memory)
 register.filter("gigabytes", words.gigabytes)
+register.filter("whole", words.whole)
+register.filter("short_name", words.short_name)
 register.filter("who_may_operate", who_may_operate)
 
 
@@ -142,6 +146,11 @@ def instance_key(letter: str) -> str:
 
 
 @register.simple_tag
+def instance_word(letter: str) -> str:
+    return looks.INSTANCE[letter].word
+
+
+@register.simple_tag
 def status_word(letter: str) -> str:
     return looks.SHOWN[letter].word
 
@@ -208,6 +217,19 @@ def change_words(entry: AuditEntry) -> str:
 
 
 @register.filter
+def target_link(entry: AuditEntry) -> SafeString:
+    """What was changed, with a link to its page where it has one."""
+    path = page_links.target_path(entry.target, entry.action, entry.after)
+    said = markup.apart(page_links.target_words(entry.target))
+    return format_html('<a href="{}" title="{}">{}</a>', path, entry.target, said) if path else said
+
+
+@register.filter
+def names_workflow(entry: AuditEntry) -> bool:
+    return page_links.names_workflow(entry.target, entry.workflow_id)
+
+
+@register.filter
 def counts_words(counts: Mapping[str, int]) -> str:
     return words.counts_sentence(counts)
 
@@ -225,6 +247,12 @@ def add_to(value: float, more: float) -> float:
 @register.filter
 def clock(moment: datetime) -> str:
     return f"{timezone.localtime(moment):%H:%M:%S}"
+
+
+@register.filter
+def minute(moment: datetime, is_long: bool = False) -> str:
+    """Of what is known to the minute; in a picture of more than a day also the day."""
+    return f"{timezone.localtime(moment):{'%-d %b %H:%M' if is_long else '%H:%M'}}"
 
 
 @register.filter
@@ -247,9 +275,7 @@ def kept_filters(context: Context, filters: UrlFilterSet, chosen: str, typed: st
 
 
 @register.inclusion_tag("parts/choose_many.html")
-def choose_many(
-    filters: UrlFilterSet, name: str, label: str, none: str, names: list[str] | None = None
-) -> dict[str, Any]:
+def choose_many(filters: Any, name: str, label: str, none: str, names: list[str] | None = None) -> dict[str, Any]:
     """A field for any number of values. What is asked for and not offered stands in it too, so that it is not lost."""
     offered = dict(filters.filters[name].extra["choices"] if names is None else [(text, text) for text in names])
     asked = filters.query.getlist(name)

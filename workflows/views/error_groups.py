@@ -15,7 +15,7 @@ from workflows.permissions import may_operate
 from workflows.queries import attempts as attempt_queries
 from workflows.queries import errors as queries
 from workflows.queries import offers
-from workflows.queries.counting import count_expression, read_count
+from workflows.queries.counting import count_expression, count_up_to_limit, read_count
 from workflows.queries.counts import groups_of
 from workflows.queries.keyset import CursorError, Order, walk
 from workflows.queries.workflows import find_workflow, with_error_text
@@ -68,6 +68,7 @@ def errors(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "rows": [(attempt, explain.ended_because(attempt)) for attempt in this_page.rows],
         "failed": sum(group.count_f for group in groups),
         "retrying": sum(group.count_e for group in groups),
+        "ended": lambda: count_up_to_limit(attempt_queries.ended_attempts(workflow.pk)),
         "live": poll(request, workflow.change_no, poll_seconds(workflow)),
         "tab": "errors",
         "tabs": TABS,

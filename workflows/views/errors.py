@@ -28,8 +28,12 @@ WORDS: dict[int, tuple[str, str]] = {
 }
 
 
-def _answer(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
-    title, text = WORDS[status]
+MAY_NOT_SEE = "This page is not for you"
+
+
+def _answer(request: HttpRequest, status: int, detail: str = "", title: str = "") -> HttpResponse:
+    usual_title, text = WORDS[status]
+    title = title or usual_title
     if request.path.startswith("/api/"):
         return _problem(status, title, detail or text)
     context = {"status": status, "title": title, "text": detail or text, "is_error_page": True}
@@ -66,8 +70,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def not_allowed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """In the words of whoever refused it: who may."""
-    return _answer(request, 403, str(exception or ""))
+    """In the words of whoever refused it: who may. Nobody who only looks at a page sees it, and may not act."""
+    title = MAY_NOT_SEE if request.method in ("GET", "HEAD") else ""
+    return _answer(request, 403, str(exception or ""), title)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -83,6 +88,5 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _answer(
-        request, 403, "The form was too old, or it came from another site. Go back, reload the page and try again."
-    )
+    words = "The form was too old, or it came from another site. Go back, reload the page and try again."
+    return _answer(request, 403, words, "This form was not accepted")

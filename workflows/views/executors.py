@@ -17,11 +17,12 @@ from workflows import executor_control, words
 from workflows.digits import read_digits
 from workflows.directions import fenced
 from workflows.models import ExecutorState, HostExclusion
+from workflows.page_links import host_path
 from workflows.permissions import may_hold_executors, may_set_up_executors
 from workflows.queries import executors as queries
 from workflows.queries import versions
 from workflows.queries.health import read_server
-from workflows.queries.hosts import failed_on, find_hosts
+from workflows.queries.hosts import failed_on, find_host, find_hosts
 from workflows.views import charts
 from workflows.views.base import (
     Crumb,
@@ -129,11 +130,14 @@ def host_page(request: HttpRequest, name: str, host: str) -> HttpResponse:
     if is_unchanged(request, version):
         return nothing_new()
     rows = failed_on(user_of(request), name, host)
+    tally, compared = find_host(name, host)
     exclusion = HostExclusion.objects.filter(executor=name, host=host).first()
     context = {
         "name": name,
         "host": host,
         "rows": rows,
+        "tally": tally,
+        "compared": compared,
         "exclusion": exclusion if exclusion and exclusion.is_excluded else None,
         "may_decide": may_decide(request),
         "can_exclude": executor_control.can_exclude_hosts(name),
@@ -252,7 +256,7 @@ def exclude(request: HttpRequest, name: str, host: str) -> HttpResponse:
         refusal = refusal or f"{name} has only one host. Hold the executor instead."
     verb = "Readmit" if row else "Exclude"
     confirm = Confirm(
-        f"{verb} {host}", _exclusion_words(row), f"{verb} 1 host", f"/hosts/{name}/{host}/",
+        f"{verb} {host}", _exclusion_words(row), f"{verb} 1 host", host_path(name, host),
         hidden={"wanted": verb.lower()}, refusal=refusal, form="" if row else "actions/hold.html",
         problem="That was done already. Look again." if request.method == "POST" and request.POST.get("wanted") != verb.lower() else "",
     )  # fmt: skip
@@ -263,9 +267,9 @@ def exclude(request: HttpRequest, name: str, host: str) -> HttpResponse:
             return f"Jobs may start on {host} again."
         reason = " ".join(request.POST.get("reason", "").split())
         executor_control.exclude_host(name, host, reason, actor_of(request))
-        return f"Nothing new starts on {host}."
+        return f"{name} is asked to start nothing new on {host}; what waits in its queue already may still start there."
 
-    crumbs = [LIST, Crumb("Hosts", "/hosts/"), Crumb(host, f"/hosts/{name}/{host}/"), Crumb(verb)]
+    crumbs = [LIST, Crumb("Hosts", "/hosts/"), Crumb(host, host_path(name, host)), Crumb(verb)]
     return _answer(request, confirm, may_decide(request), act, crumbs)
 
 

@@ -9,13 +9,14 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from workflows import lifecycle, planning, words
 from workflows.directions import fenced
 from workflows.models import Job
 from workflows.permissions import is_owner, may_operate, may_stop
-from workflows.queries.job_detail import find_job
+from workflows.queries.job_detail import find_job, find_live_attempt
 from workflows.restarting import restart, ring_live_run
 from workflows.scope import Scope
 from workflows.views.base import Crumb, Terminal, actor_of, found, page, user_of
@@ -140,6 +141,17 @@ def mark_done(request: HttpRequest, job_id: int) -> HttpResponse:
     return _answer(request, job, confirm, act, may_act=may_act, word="Mark done")
 
 
+def _live_words(job: Job) -> str:
+    """What would be lost: where the live attempt runs, and how long it has."""
+    attempt = find_live_attempt(job.pk)
+    if attempt is None:
+        return ""
+    which, where = f"Attempt {attempt.attempt:,}", f" on {fenced(attempt.nodename)}" if attempt.nodename else ""
+    if attempt.started_at is None:
+        return f"{which} is submitted and has not started."
+    return f"{which} has run for {words.duration((timezone.now() - attempt.started_at).total_seconds())}{where}."
+
+
 @page
 @require_http_methods(["GET", "HEAD", "POST"])
 def kill(request: HttpRequest, job_id: int) -> HttpResponse:
@@ -156,7 +168,7 @@ def kill(request: HttpRequest, job_id: int) -> HttpResponse:
         f"Kill the attempt of {fenced(job.name)}",
         "What it has computed is lost. “Killed” is shown only once it is confirmed to be gone; a result that gets in first stands.",
         "Kill 1 attempt", _back(job), problem=problem, refusal=refusal, is_dangerous=True, form="actions/kill.html",
-        values={"then": then},
+        values={"then": then}, note=_live_words(job) if job.status in LIVE else "",
     )  # fmt: skip
 
     def act() -> HttpResponse:

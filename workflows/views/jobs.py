@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from workflows import explain, log_text, logs, looks
 from workflows.digits import read_digits
+from workflows.directions import fenced
 from workflows.job_filters import JobFilter
 from workflows.markup import with_elapsed
 from workflows.models import JobInstance, Workflow
@@ -101,7 +102,7 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "table": table,
         "page": this_page,
         "total": queries.read_total(this_page.rows) or (Total(0) if is_empty else filters.total()),
-        "wrong_cursor": wrong_cursor,
+        "wrong_cursor": wrong_cursor or _wrong_sort(request),
         "actions": _actions(request, workflow) if not filters.unknown else [],
         "list_query": query_without(request.GET),
         "once": uuid.uuid4().hex,
@@ -118,6 +119,11 @@ def job_list(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         ),
     }
     return show(request, "jobs/list.html", context, fragment="jobs/list_live.html")
+
+
+def _wrong_sort(request: HttpRequest) -> str:
+    asked = request.GET.get("sort") or queries.DEFAULT_ORDER
+    return "" if asked in queries.ORDERS else f"not understood: sort={fenced(asked[:60])}"
 
 
 def _hosts_offered(workflow_id: int, filters: JobFilter, shown: list[queries.JobRow]) -> list[str]:

@@ -59,7 +59,7 @@ def operation_list(request: HttpRequest) -> HttpResponseBase:
     if (kind := request.GET.get("export")) in TYPES:
         return export_operations(request, walk(filters.rows, NEWEST), kind)
     this_page, wrong_cursor = page_of(request, filters.rows, NEWEST, 50)
-    rows = [(row, operations.ACTIONS[row.action], operations.is_expired(row)) for row in this_page.rows]
+    rows = [(row, operations.action_of(row), operations.is_expired(row)) for row in this_page.rows]
     version = digest((row.pk, row.state, row.jobs, row.changed, row.skipped, expired) for row, _, expired in rows)
     if is_unchanged(request, version):
         return nothing_new()
@@ -130,7 +130,7 @@ def _find(request: HttpRequest, key: uuid.UUID) -> Operation:
 def operation_page(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     """A draft's confirm page, or the progress of what was confirmed."""
     operation = _find(request, key)
-    action = operations.ACTIONS[operation.action]
+    action = operations.action_of(operation)
     if request.method == "POST":
         if not action.may_act(user_of(request), operation.workflow):
             raise PermissionDenied(only_those(action.may_act, operation.workflow))
@@ -226,8 +226,10 @@ def _outcomes(request: HttpRequest, operation: Operation) -> dict[str, object]:
     """A page of the jobs of which one thing became; first the skipped ones, where there are any."""
     over = operation.changed + operation.skipped
     counts = {"skipped": operation.skipped, "changed": operation.changed, "waiting": operation.jobs - over}
-    asked = request.GET.get("outcome", "skipped")
-    shown = asked if asked in counts else "skipped"
+    # While it works every list grows; once it is over, the first that has anything is shown
+    usual = "skipped" if operation.state == "working" else next((name for name, n in counts.items() if n), "skipped")
+    asked = request.GET.get("outcome", usual)
+    shown = asked if asked in counts else usual
     if not counts[shown]:
         return {"counts": counts, "shown": shown, "items": []}
     this_page, wrong_cursor = page_of(request, queries.items_with(operation, shown), BY_JOB, 50)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
 from workflows import dot, graph_folding, graph_layout, graph_thinning, looks, words
+from workflows.directions import fenced
 from workflows.graph_bundles import find_bundles
 from workflows.graph_strokes import Strokes, find_joints, join_bundles, join_lines
 from workflows.models import Job
@@ -37,6 +38,7 @@ from workflows.views.graph_boxes import (
 from workflows.views.workflows import TABS, crumbs_of, poll_seconds
 
 MOST_GROUPS = 60
+HOPS = ("0", "1", "2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +121,12 @@ def _url_of(job: Job, node: queries.Node, up: int, down: int) -> str:
     return f"/workflows/{job.dag.workflow.pk}/jobs/?{urlencode({**near, 'tag': node.tag, **looks.filters_of(node.status)})}"
 
 
-def _count_statuses(nodes: Iterable[queries.Node]) -> Counter[str]:
+def _count_statuses(nodes: Iterable[queries.Node]) -> dict[str, int]:
+    """In the order of the bars."""
     counts: Counter[str] = Counter()
     for node in nodes:
         counts[node.status] += node.jobs
-    return counts
+    return {letter: counts[letter] for letter in looks.BAR_ORDER if counts[letter]}
 
 
 def _text_of(node: queries.Node) -> str:
@@ -137,8 +140,16 @@ def _write_jobs(near: queries.Neighbourhood) -> str:
     return dot.write_dot(texts, [(up, down, "") for up, down in sorted(near.edges)])
 
 
-def _hops(text: str) -> int:
-    return int(text) if text in ("0", "1", "2") else 1
+def _read_hops(query: QueryDict) -> tuple[int, int, list[str]]:
+    """How far to go up and down, and what of the address was not understood."""
+    asked = {name: query.get(name) or "1" for name in ("up", "down")}
+    wrong = [
+        f"not understood: {name}={fenced(text[:20])}; 0, 1 or 2 can be shown"
+        for name, text in asked.items()
+        if text not in HOPS
+    ]
+    up, down = (int(text) if text in HOPS else 1 for text in asked.values())
+    return up, down, wrong
 
 
 @page
@@ -148,7 +159,7 @@ def job_graph(request: HttpRequest, job_id: int) -> HttpResponse:
     workflow = job.dag.workflow
     if is_unchanged(request, workflow.change_no):
         return nothing_new()
-    up, down = _hops(request.GET.get("up", "1")), _hops(request.GET.get("down", "1"))
+    up, down, wrong = _read_hops(request.GET)
     near = queries.neighbourhood(job.pk, up, down)
     if request.GET.get("export") == "dot":
         return dot_file(f"jobs-around-{job.pk}", _write_jobs(near))
@@ -169,6 +180,7 @@ def job_graph(request: HttpRequest, job_id: int) -> HttpResponse:
         "statuses": _count_statuses(near.nodes.values()),
         "up": up,
         "down": down,
+        "wrong": wrong,
         "live": poll(request, workflow.change_no, poll_seconds(workflow)),
         "crumbs": crumbs_of(workflow, Crumb(job.name, f"/jobs/{job.pk}/"), Crumb("Graph")),
         "section": "workflows",

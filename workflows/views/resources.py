@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from workflows import axes, outliers, use_map, words
+from workflows.models import Workflow, WorkflowRun
 from workflows.permissions import is_owner
 from workflows.queries import resources as queries
 from workflows.queries.counting import Total
@@ -21,9 +22,10 @@ from workflows.views.base import Crumb, found, is_unchanged, nothing_new, page, 
 from workflows.views.export import TYPES
 from workflows.views.list_exports import export_use
 from workflows.views.terminal import page_terminal
-from workflows.views.workflows import POLL_IDLE, TABS, crumbs_of
+from workflows.views.workflows import POLL_LIVE, POLL_SWEPT, TABS, crumbs_of
 
 CELL_WIDTH, CELL_HEIGHT = 36, 18
+TAGS_SHOWN = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,9 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     groups = groups_of(workflow.dag_id)
     runs = queries.runs_with_ends(workflow.pk)
     asked = read_asked(request.GET, runs, lambda run_id: queries.find_run(workflow.pk, run_id), groups)
-    run, tag = asked.run, asked.tag
+    run = asked.run
     jobs = sum(group.jobs for group in groups)
-    use = queries.use_of_run(run.pk, [tag.pk] if tag else (), jobs) if run else queries.RunUse(0, [], [], is_cut=False)
+    use = queries.use_of_run(run.pk, asked.tag_ids, jobs) if run else queries.RunUse(0, [], [], is_cut=False)
     if run and (kind := request.GET.get("export")) in TYPES:
         return export_use(request, use.uses, kind, f"resources-of-run-{run.pk}")
     cells = use.cells
@@ -59,9 +61,8 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "groups": groups,
         "runs": runs if run in runs or run is None else [*runs, run],
         "run": run,
-        "tag": tag,
         "use": use,
-        "uses": use.uses,
+        "uses": use.uses if request.GET.get("groups") == "all" else use.uses[:TAGS_SHOWN],
         "total": Total(len(use.uses)),
         "far": outliers.FAR,
         "listed": outliers.LISTED,
@@ -69,14 +70,12 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "left": {group.name: group.jobs - group.count_d for group in groups},
         "may_change": is_owner(user_of(request), workflow),
         "once": uuid.uuid4().hex,
-        "fields": _fields(cells, [("run", run.pk if run else ""), *([("tag", tag.name)] if tag else [])]),
+        "fields": _fields(cells, [("run", run.pk if run else ""), *(("tag", tag.name) for tag in asked.tags)]),
         "width": use_map.COLUMNS * CELL_WIDTH,
         "height": use_map.ROWS * CELL_HEIGHT,
         "memory_ticks": _memory_ticks(cells),
         "time_ticks": _time_ticks(cells),
-        "live": poll(
-            request, workflow.change_no, POLL_IDLE if workflow.status == "R" and (not run or run.status == "R") else 0
-        ),
+        "live": poll(request, workflow.change_no, _poll_seconds(workflow, run, use)),
         "tab": "resources",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Resources")),
@@ -84,6 +83,13 @@ def resources(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "terminal": page_terminal(request.GET, "tag", f"/api/v1/workflow-runs/{run.pk}/resources/") if run else None,
     }
     return show(request, "workflows/resources.html", context)
+
+
+def _poll_seconds(workflow: Workflow, run: WorkflowRun | None, use: queries.RunUse) -> int:
+    """As often as there may be something new; 0 for a run that has ended."""
+    if workflow.status != "R" or (run and run.status != "R"):
+        return 0
+    return POLL_SWEPT if use.made_at else POLL_LIVE
 
 
 def _memory_ticks(cells: Sequence[use_map.Cell]) -> list[tuple[float, str]]:
@@ -101,7 +107,7 @@ def _time_ticks(cells: Sequence[use_map.Cell]) -> list[tuple[float, str]]:
 
 
 def _fields(cells: Sequence[use_map.Cell], kept: Sequence[tuple[str, object]]) -> list[Field]:
-    """`kept`: what the links say beside the cell, as the attempts of the map are those of one run, and maybe of one tag."""
+    """`kept`: what the links say beside the cell, as the attempts of the map are those of one run, and maybe of some tags."""
     most = max((cell.jobs for cell in cells), default=1)
     return [
         Field(

@@ -50,7 +50,7 @@ def _show(request: HttpRequest, workflow: Workflow, problem: str, refusal: str) 
     now = workflow.group.name if workflow.group else NOBODY
     groups = [] if refusal else list(groups_of(user_of(request)).values_list("name", flat=True))
     confirm = Confirm(
-        f"Who shares workflow {workflow.pk}",
+        f"Who shares {fenced(workflow)}",
         "Members of the group read everything of this workflow. Operators also start, stop, resume it and set its limits; "
         "its jobs remain yours, with your commands.",
         "Save", f"/workflows/{workflow.pk}/", problem=problem, refusal=refusal, form="actions/sharing.html",

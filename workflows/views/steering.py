@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.views.decorators.http import require_http_methods
 
 from workflows import bell, lifecycle, words
+from workflows.bottlenecks import active
 from workflows.directions import fenced
 from workflows.models import JobGroup, Workflow, WorkflowRun
 from workflows.permissions import may_operate, may_stop, may_write_notes
@@ -72,7 +73,7 @@ def hold(request: HttpRequest, workflow_id: int) -> HttpResponse:
         else f"Nothing more is submitted until it is released. {_submitted_goes_on(workflow)}"
     )
     confirm = Confirm(
-        f"{wanted.capitalize()} workflow {workflow.pk}", sentence, f"{wanted.capitalize()} this run", back,
+        f"{wanted.capitalize()} {fenced(workflow)}", sentence, f"{wanted.capitalize()} this run", back,
         hidden={"wanted": wanted}, refusal=refusal, form="" if is_release else "actions/hold.html",
     )  # fmt: skip
     terminal = Terminal("", f"/api/v1/workflow-runs/{run.pk}/" if run else "")
@@ -125,7 +126,8 @@ def _changes(workflow: Workflow, tags: Sequence[JobGroup], data: QueryDict) -> d
 def limits(request: HttpRequest, workflow_id: int) -> HttpResponse:
     """How many jobs may run at once, in all and per tag: fields first, then old → new to confirm."""
     workflow = found(find_workflow(user_of(request), workflow_id))
-    tags = [group for group in groups_of(workflow.dag_id) if group.is_from_tag]
+    groups = groups_of(workflow.dag_id)
+    tags = [group for group in groups if group.is_from_tag]
     may_act = may_operate(user_of(request), workflow)
     changes, problem = {}, ""
     if request.method == "POST":
@@ -138,27 +140,29 @@ def limits(request: HttpRequest, workflow_id: int) -> HttpResponse:
             problem = f"Limits are whole numbers, or empty for none ({str(error)[:60]})."
         if changes and request.POST.get("confirmed") == "1":
             return do_once(request, lambda: _set_limits(request, workflow, tags, changes))
-    confirm = _limits_page(request, workflow, tags, changes, problem, "" if may_act else only_operators(workflow))
+    confirm = _limits_page(request, workflow, groups, changes, problem, "" if may_act else only_operators(workflow))
     return show_confirm(
         request, confirm, crumbs_of(workflow, Crumb("Limits")), Terminal("", f"/api/v1/workflows/{workflow.pk}/")
     )
 
 
 def _limits_page(
-    request: HttpRequest, workflow: Workflow, tags: Sequence[JobGroup], changes: dict[str, tuple[int | None, int | None]],
+    request: HttpRequest, workflow: Workflow, groups: Sequence[JobGroup], changes: dict[str, tuple[int | None, int | None]],
     problem: str, refusal: str,
 ) -> Confirm:  # fmt: skip
-    names = {"run": "in all", **{f"tag-{tag.pk}": tag.name for tag in tags}}
+    names = {"run": "in all", **{f"tag-{group.pk}": group.name for group in groups}}
     told = ", ".join(f"{fenced(names[name])}: {_limit(old)} → {_limit(new)}" for name, (old, new) in changes.items())
-    fields = [("run", "In all", workflow.max_concurrently_running)]
-    fields += [(f"tag-{tag.pk}", tag.name, tag.max_concurrently_running) for tag in tags]
+    fields = [("run", "In all", workflow.max_concurrently_running, sum(map(active, groups)))]
+    fields += [
+        (f"tag-{tag.pk}", tag.name, tag.max_concurrently_running, active(tag)) for tag in groups if tag.is_from_tag
+    ]
     return Confirm(
-        f"Limits of workflow {workflow.pk}",
-        f"{told}. What runs goes on." if changes else "How many jobs may run at once. Empty: no limit of its own.",
+        f"Limits of {fenced(workflow)}",
+        f"{told}. What runs goes on." if changes else "How many jobs may be submitted or running at once. Empty: no limit of its own.",
         f"Change {words.plural(len(changes), 'limit')}" if changes else "Show old and new", f"/workflows/{workflow.pk}/",
         problem=problem, refusal=refusal, form="" if changes else "actions/limits.html",
         hidden={**{name: "" if new is None else str(new) for name, (_, new) in changes.items()}, "confirmed": "1"} if changes else {},
-        values={"fields": [(name, label, request.POST.get(name, "" if now is None else now)) for name, label, now in fields]},
+        values={"fields": [(name, label, request.POST.get(name, "" if limit is None else limit), live) for name, label, limit, live in fields]},
     )  # fmt: skip
 
 
@@ -196,7 +200,7 @@ def note(request: HttpRequest, workflow_id: int) -> HttpResponse:
             messages.success(request, "The note is saved.")
         return HttpResponseRedirect(f"/workflows/{workflow.pk}/")
     confirm = Confirm(
-        f"Note on workflow {workflow.pk}", "For everybody who may see this workflow.", "Save", f"/workflows/{workflow.pk}/",
+        f"Note on {fenced(workflow)}", "For everybody who may see this workflow.", "Save", f"/workflows/{workflow.pk}/",
         form="actions/note.html", values={"note": workflow.note}, refusal="" if may_act else only_operators_and_staff(workflow),
     )  # fmt: skip
     terminal = Terminal("", f"/api/v1/workflows/{workflow.pk}/")

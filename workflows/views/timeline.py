@@ -40,7 +40,7 @@ from workflows.views.lanes import ORDERS, in_order, make_lanes, make_strand, row
 from workflows.views.marks import height_with, make_marks
 from workflows.views.terminal import page_terminal
 from workflows.views.timeline_export import export_timeline
-from workflows.views.workflows import POLL_IDLE, TABS, crumbs_of
+from workflows.views.workflows import POLL_LIVE, POLL_SWEPT, TABS, crumbs_of
 
 SHORTEST = timedelta(minutes=2)
 
@@ -90,8 +90,8 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
     asked = read_asked(
         request.GET, runs, lambda run_id: queries.find_run(user, workflow_id, run_id, window), groups, wrong
     )
-    run, tag = asked.run, asked.tag
-    picture = read_picture(run, tag, window, len(groups)) if run else None
+    run = asked.run
+    picture = read_picture(run, asked.tag_ids, window, len(groups)) if run else None
     lanes = make_lanes(picture.tag_spans, picture.timed, groups, *picture.span) if picture else []
     if picture and (kind := request.GET.get("export")) in TYPES:
         name = f"timeline-of-run-{picture.run.pk}"
@@ -104,13 +104,12 @@ def timeline(request: HttpRequest, workflow_id: int) -> HttpResponseBase:
         "run": run,
         "runs": runs if run in runs or run is None else [*runs, run],
         "groups": groups,
-        "tag": tag,
         "is_window": window is not None,
         "lanes": lanes,
         "drawn": queries.ATTEMPTS_DRAWN,
         "timed_read": queries.TIMED_READ,
         **(_drawn(picture, request.GET, window, groups) if picture else {}),
-        "live": poll(request, version, POLL_IDLE if _goes_on(run, window) else 0),
+        "live": poll(request, version, _poll_seconds(picture) if _goes_on(run, window) else 0),
         "tab": "timeline",
         "tabs": TABS,
         "crumbs": crumbs_of(workflow, Crumb("Timeline")),
@@ -132,22 +131,25 @@ def _goes_on(run: WorkflowRun | None, window: queries.Window | None) -> bool:
     return run is not None and run.status == "R" and (window is None or window[1] > timezone.now())
 
 
-def read_picture(run: Any, tag: JobGroup | None, window: queries.Window | None, tags: int) -> Picture:
-    """Of one tag, or of all `tags`. Times of the attempts, then attempts or minutes, then events: three queries."""
+def _poll_seconds(picture: Picture | None) -> int:
+    """As often as there may be something new to draw: minutes are those of the last sweep."""
+    return POLL_SWEPT if picture and picture.minutes else POLL_LIVE
+
+
+def read_picture(run: Any, tag_ids: Sequence[int], window: queries.Window | None, tags: int) -> Picture:
+    """Of some tags, or of all `tags`. Times of the attempts, then attempts or minutes, then events: three queries."""
     now = timezone.now()
-    group_id, life = tag.pk if tag else None, (run.created_date, run.ended_at or now)
-    timed = queries.read_times(run.pk, window, group_id)
+    life = (run.created_date, run.ended_at or now)
+    timed = queries.read_times(run.pk, window, tag_ids)
     is_cut = len(timed) > queries.ATTEMPTS_DRAWN
     minutes = (
-        queries.read_minutes(
-            run.pk, [tag.pk] if tag else (), window, window or _within(life), count_bins(1 if tag else tags)
-        )
+        queries.read_minutes(run.pk, tag_ids, window, window or _within(life), count_bins(len(tag_ids) or tags))
         if run.has_minutes and is_cut
         else None
     )
     minutes = minutes if minutes and minutes.bins else None
     attempts = [] if minutes else queries.read_drawn(timed)
-    is_whole = window is None and (not minutes.is_cut if minutes else not is_cut and tag is None)
+    is_whole = window is None and (not minutes.is_cut if minutes else not is_cut and not tag_ids)
     span = _span(attempts, minutes, window, life if is_whole else None)
     told = (min(span[0], life[0]), max(span[1], life[1])) if is_whole else span
     return Picture(run, timed, minutes, attempts, span, read_events(run.workflow_id, *told), now)
@@ -187,6 +189,7 @@ def _drawn(
         "events_more": len(picture.events) - len(marks),
         "events_are_all": len(picture.events) < EVENTS_READ,
         "is_cut": picture.is_cut,
+        "is_long": end - begin > timedelta(days=1),
     }
 
 
@@ -227,7 +230,7 @@ def _zooms(query: QueryDict, begin: datetime, end: datetime, window: queries.Win
     if span > SHORTEST:
         moves.append(("Zoom in", "plus", begin + span / 4, end - span / 4))
     moves.append(("Zoom out", "minus", begin - span / 2, end + span / 2))
-    kept = [(name, query[name]) for name in ("run", "tag") if query.get(name)]
+    kept = [(name, value) for name in ("run", "tag") for value in query.getlist(name) if value]
     zooms = [
         Zoom(label, key, urlencode([*kept, ("from", int(first.timestamp())), ("to", int(last.timestamp()))]))
         for label, key, first, last in moves

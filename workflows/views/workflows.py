@@ -40,6 +40,7 @@ from workflows.views.terminal import list_terminal
 
 GROUPS_SHOWN = 25
 POLL_LIVE, POLL_IDLE = 10, 60
+POLL_SWEPT = 30  # of what the sweep sums up
 TABS = (
     ("overview", "Overview", ""),
     ("jobs", "Jobs", "jobs/"),
