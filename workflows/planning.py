@@ -48,6 +48,7 @@ RERUN_WHY = {
     SKIPPED: "an attempt is live; stop that first",
 }
 RERUN_OF = {JobStatus.DONE: RUN_AGAIN, JobStatus.INSTANTIATED: SKIPPED, JobStatus.RUNNING: SKIPPED}
+ROWS_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,18 @@ class LastRun:
 def make_plan(sentence: str, rows: Sequence[PlanRow], warnings: Sequence[str]) -> Plan:
     counted = json.dumps([[row.tag, row.what, row.jobs] for row in rows])
     return Plan(sentence, tuple(rows), tuple(warnings), hashlib.sha256(counted.encode()).hexdigest()[:16])
+
+
+def sum_up_rest(rows: Sequence[PlanRow], most: int = ROWS_SHOWN) -> list[PlanRow]:
+    """The first rows as they are; of the others a row for each thing that happens."""
+    rest: dict[str, list[PlanRow]] = {}
+    for row in rows[most:]:
+        rest.setdefault(row.what, []).append(row)
+    sums = [
+        PlanRow(plural(len(others), "more tag"), what, sum(row.jobs for row in others), "")
+        for what, others in rest.items()
+    ]
+    return [*rows[:most], *sums]
 
 
 def plural(count: int, word: str = "job") -> str:

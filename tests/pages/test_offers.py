@@ -118,8 +118,10 @@ def test_hostile_hosts_stay_text(client: Client, made: Made) -> None:
 
 def test_a_workflow_that_never_ran_offers_nothing(client: Client, owner: User) -> None:
     workflow = make_workflow(owner, [Tag("fit", {"G": 3})], status="C").workflow.pk
-    for part in ("jobs", "errors"):
-        assert offered(client, f"/workflows/{workflow}/{part}/", "host") == []
+    assert offered(client, f"/workflows/{workflow}/jobs/", "host") == []
+    errors = client.get(f"/workflows/{workflow}/errors/").content.decode()
+    assert "No attempt has ended yet." in errors
+    assert "f-host" not in errors, "there is nothing to look through"
 
 
 def test_polls_read_no_offers(client: Client, made: Made) -> None:

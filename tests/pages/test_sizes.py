@@ -36,8 +36,8 @@ def test_fifty_jobs_with_long_reasons_fit(client: Client, made: Made) -> None:
 
 
 def test_fifty_jobs_with_long_names_fit(client: Client, made: Made) -> None:
-    for job in Job.objects.all():
-        job.name = f"{'location_' * 27}{job.pk:04}"
+    for number, job in enumerate(Job.objects.order_by("pk")):
+        job.name = f"{'location_' * 27}{number:04}"
         job.save(update_fields=["name"])
     assert size_of(client, made) < MOST_BYTES
     text = client.get(f"/workflows/{made.workflow.pk}/jobs/").content.decode()
@@ -47,6 +47,20 @@ def test_fifty_jobs_with_long_names_fit(client: Client, made: Made) -> None:
 def test_fifty_jobs_of_two_hundred_tags_fit(client: Client, owner: User) -> None:
     made = make_workflow(owner, [Tag(f"location_{number:03}", {"F": 1}, reasons=("memory",)) for number in range(200)])
     assert len(client.get(f"/workflows/{made.workflow.pk}/jobs/").content) < MOST_BYTES
+
+
+def test_a_resume_of_two_hundred_tags_fits(client: Client, owner: User) -> None:
+    """Its first rows one by one, the others summed up; each job is counted once."""
+    tags = [Tag(f"location_{number:03}", {"F": 2, "D": 3}) for number in range(200)]
+    made = make_workflow(owner, tags, status="E")
+    text = client.get(f"/workflows/{made.workflow.pk}/resume/").content
+    assert len(text) < MOST_BYTES
+    rows = re.findall(
+        r'<th scope="row">([^<]*)</th><td data-label="What">([^<]*)</td><td class="num" data-label="Jobs">([\d,]+)',
+        text.decode(),
+    )
+    assert rows[-2:] == [("140 more tags", "tried again", "280"), ("200 more tags", "kept", "600")]
+    assert sum(int(count) for _, what, count in rows if what == "tried again") == 400
 
 
 def test_cards_name_the_usual_columns_by_their_place() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from workflows import audit_words, directions, log_text, looks, markup, page_links, words
+from workflows import audit_words, directions, log_text, looks, markup, page_links, planning, words
 from workflows.masking import mask_secrets
 from workflows.models import AuditEntry, Job, JobInstance
 from workflows.models.definition import LIVE_LETTERS
@@ -192,6 +192,12 @@ def waited(attempt: JobInstance) -> float | None:
 @register.filter
 def attempts_words(job: Job) -> str:
     return words.attempts(job.num_attempts, job.max_attempts, is_live=job.status in LIVE_LETTERS)
+
+
+@register.filter
+def sum_up_rest(rows: Sequence[planning.PlanRow]) -> list[planning.PlanRow]:
+    """As many rows of a plan as a page has room for; the act obeys all of them."""
+    return planning.sum_up_rest(rows)
 
 
 @register.filter
