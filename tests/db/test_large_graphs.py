@@ -112,10 +112,10 @@ def test_a_bell_for_a_run_that_a_thread_has_in_hand_is_one_more_look(monkeypatch
     run = start(submit([job("a", command="runs=100")], make_actor()))
     real, inside, go_on = tick.tick, threading.Event(), threading.Event()
 
-    def wait_inside(run_id: int) -> tick.Progress:
+    def wait_inside(run_id: int, fence: int) -> tick.Progress:
         inside.set()
         assert go_on.wait(60)
-        return real(run_id)
+        return real(run_id, fence)
 
     monkeypatch.setattr(tick, "tick", wait_inside)
     answers: list[tick.Progress | None] = []
@@ -142,7 +142,7 @@ def test_a_bell_for_a_run_that_a_thread_has_in_hand_is_one_more_look(monkeypatch
 def test_a_run_that_could_not_be_advanced_can_be_advanced_again(monkeypatch: pytest.MonkeyPatch) -> None:
     run = start(submit([job("a")]))
 
-    def fail(_: int) -> tick.Progress:
+    def fail(*_: int) -> tick.Progress:
         raise RuntimeError("the disk is away")
 
     monkeypatch.setattr(tick, "tick", fail)

@@ -23,6 +23,7 @@ class _Reader(HTMLParser):
         self.forms: list[_Form] = []
         self._form: _Form | None = None
         self._select = ""
+        self._chosen: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given: Attributes = dict(attrs)
@@ -35,9 +36,19 @@ class _Reader(HTMLParser):
         elif self._form is not None and tag == "input":
             self._form.pairs += _sent_by(given)
         elif self._form is not None and tag == "option" and "selected" in given:
-            self._form.pairs.append((self._select, given.get("value") or ""))
+            if "value" in given:
+                self._form.pairs.append((self._select, given["value"] or ""))
+            else:
+                self._chosen = []
+
+    def handle_data(self, data: str) -> None:
+        if self._chosen is not None:
+            self._chosen.append(data)
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == "option" and self._form is not None and self._chosen is not None:
+            self._form.pairs.append((self._select, " ".join("".join(self._chosen).split())))
+            self._chosen = None
         if tag == "form":
             self._form = None
 

@@ -122,7 +122,8 @@ def _make_states(made: Made) -> None:
     """What pages tell of runs and attempts in trouble."""
     now, run = timezone.now(), made.run
     assert run is not None
-    WorkflowRun.objects.filter(pk=run.pk).update(held_at=now, hold_reason="x")
+    long_ago = now - timedelta(hours=1)  # nobody has come since
+    WorkflowRun.objects.filter(pk=run.pk).update(held_at=now, hold_reason="x", lease_expires_at=long_ago)
     WorkflowRun.objects.filter(workflow=made.workflow).exclude(pk=run.pk).update(
         stopping="kill", stop_asked_at=now, stop_asked_by="x"
     )

@@ -48,7 +48,7 @@ urlpatterns = [
     path("v1/executors/", executors.ExecutorsView.as_view()),
     path("v1/executors/<slug:name>/hold/", executors.ExecutorHoldView.as_view()),
     path("v1/executors/<slug:name>/limit/", executors.ExecutorLimitView.as_view()),
-    path("v1/hosts/<slug:name>/<str:host>/exclusion/", executors.HostExclusionView.as_view()),
+    path("v1/hosts/<slug:name>/<path:host>/exclusion/", executors.HostExclusionView.as_view()),
     path("v1/tokens/", server.TokensView.as_view()),
     path("v1/tokens/<slug:prefix>/", server.TokenView.as_view()),
     path("v1/jobs/<int:job_id>/tree/", graphs.TreeView.as_view()),

@@ -282,7 +282,8 @@ def kept_filters(context: Context, filters: UrlFilterSet, chosen: str, typed: st
 
 @register.inclusion_tag("parts/choose_many.html")
 def choose_many(filters: Any, name: str, label: str, none: str, names: list[str] | None = None) -> dict[str, Any]:
-    """A field for any number of values. What is asked for and not offered stands in it too, so that it is not lost."""
+    """A field for any number of values. What is asked for and not offered stands in it too, so that it is not lost.
+    A browser takes an option's text for its value, if it has none, but puts its spaces together."""
     offered = dict(filters.filters[name].extra["choices"] if names is None else [(text, text) for text in names])
     asked = filters.query.getlist(name)
     options = {**offered, **{value: value for value in asked if value not in offered}}
@@ -290,7 +291,10 @@ def choose_many(filters: Any, name: str, label: str, none: str, names: list[str]
         "name": name,
         "label": label,
         "none": none,
-        "options": [(value, word, value in asked) for value, word in options.items()],
+        "options": [
+            (None if value == word == " ".join(value.split()) else value, word, value in asked)
+            for value, word in options.items()
+        ],
         "chosen": [options[value] for value in dict.fromkeys(asked)],
     }
 
