@@ -114,7 +114,7 @@ def _is_late_success(attempt: Attempt, evidence: Evidence | None) -> bool:
 
 def _apply_late_success(store: AttemptStore, attempt: Attempt, ending: Ending) -> bool:
     """The late success counts unless a newer attempt has started; the newer one's token decides that."""
-    newer = JobInstance.objects.filter(live_job_id__isnull=False, job__instances=attempt.instance_id).first()
+    newer = _find_live(attempt)
     if newer is not None:
         token = back_ends.get(newer.executor_type).store.void([newer.pk], "late-success").get(newer.pk)
         if token is None:
@@ -124,8 +124,9 @@ def _apply_late_success(store: AttemptStore, attempt: Attempt, ending: Ending) -
         lifecycle.record_ended(newer.workflow_run_id, [judge_void(Asked(newer.pk))])
     if lifecycle.record_late_success(attempt.run_id, ending):
         return True
-    return not _is_job_live(attempt)  # another try was made meanwhile: the next look asks that one's token
+    return _find_live(attempt) is None  # another try was made meanwhile: the next look asks that one's token
 
 
-def _is_job_live(attempt: Attempt) -> bool:
-    return JobInstance.objects.filter(live_job_id__isnull=False, job__instances=attempt.instance_id).exists()
+def _find_live(attempt: Attempt) -> JobInstance | None:
+    """The live attempt of the same job."""
+    return JobInstance.objects.filter(live_job_id__isnull=False, job__instances=attempt.instance_id).first()
