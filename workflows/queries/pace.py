@@ -17,15 +17,22 @@ READY_READ = 10_000
 def with_queue_facts(runs: QuerySet[WorkflowRun]) -> QuerySet[WorkflowRun]:
     """Each with `oldest_queued`, since when its executor, `queued_with`, has had what waits longest, and `held_by`, who
     holds it: three index entries."""
-    queued = JobInstance.objects.filter(workflow_run_id=OuterRef("pk"), status="B").order_by("job_instance_id")
     holds = AuditEntry.objects.filter(workflow_id=OuterRef("workflow_id"), action="hold", at__gte=OuterRef("held_at"))
     holder = Subquery(holds.order_by("-id").values("actor")[:1])
     nobody = Value("", output_field=CharField())
     return runs.annotate(
-        oldest_queued=Subquery(queued.values("submitted_date")[:1]),
-        queued_with=Subquery(queued.values("executor_type")[:1]),
+        oldest_queued=_of_oldest_queued("submitted_date"),
+        queued_with=_of_oldest_queued("executor_type"),
         held_by=Case(When(hold_reason="", then=nobody), default=holder, output_field=CharField()),
     )
+
+
+def _of_oldest_queued(column: str) -> Subquery:
+    """Its number first, which the index by run and status has: asked for another column at once, MariaDB may read all
+    attempts of the run in their order instead."""
+    queued = JobInstance.objects.filter(workflow_run_id=OuterRef(OuterRef("pk")), status="B")
+    oldest = queued.order_by("job_instance_id").values("job_instance_id")[:1]
+    return Subquery(JobInstance.objects.filter(job_instance_id=Subquery(oldest)).values(column))
 
 
 def read_facts(run: WorkflowRun, groups: Sequence[JobGroup], frame: Frame) -> Facts:

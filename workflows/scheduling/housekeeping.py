@@ -38,14 +38,22 @@ def sweep() -> list[int]:
     remove_expired_sessions()
     for dag_id in find_orphans()[:1]:
         remove_graph(dag_id, ORPHAN_BATCHES)
-    live = dict(WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).values_list("pk", "workflow__dag_id"))
-    for run_id, dag_id in live.items():
-        if time.monotonic() - _verified.get(run_id, float("-inf")) > VERIFY_EVERY:
-            _verified[run_id] = time.monotonic()
-            verify_readiness(run_id, dag_id)
-    for run_id in [run_id for run_id in _verified if run_id not in live]:
+    live = WorkflowRun.objects.filter(status=RunStatus.RUNNING.value).select_related("workflow")
+    runs = {run.pk: run for run in live.only("workflow__dag_id", "workflow__created_date")}
+    for run in runs.values():
+        if is_verification_due(run, time.monotonic()):
+            _verified[run.pk] = time.monotonic()
+            verify_readiness(run.pk, run.workflow.dag_id)
+    for run_id in [run_id for run_id in _verified if run_id not in runs]:
         del _verified[run_id]
-    return list(live)
+    return list(runs)
+
+
+def is_verification_due(run: WorkflowRun, now: float) -> bool:
+    """As soon as a run is there, and every ten minutes. A graph was counted as it was committed. `now`: by the monotonic
+    clock."""
+    age = max(0.0, (timezone.now() - run.workflow.created_date).total_seconds())
+    return now - _verified.setdefault(run.pk, now - age) > VERIFY_EVERY
 
 
 def remove_expired_sessions() -> None:

@@ -18,6 +18,7 @@ from workflows import bell
 from workflows.lifecycle.runs import LONGEST_BACKOFF
 from workflows.models import ExecutorState, Job, JobInstance, SystemState, WorkflowRun
 from workflows.models.execution import LIVE_LETTERS
+from workflows.scheduling import back_ends
 from workflows.scheduling.reconcile import DISBELIEF
 from workflows.state_machine import JobStatus, RunStatus
 from workflows.transactions import write_transaction
@@ -37,6 +38,7 @@ def take_back_future() -> int:
 
 
 def _find_future() -> Iterator[tuple[QuerySet[Any], dict[str, Any]]]:
+    """Graphs and executors are named by themselves: the indexes begin with them, and a sweep reads what is live only."""
     now = timezone.now()
     soon = now + SLACK
     runs = WorkflowRun.objects.filter(status=RunStatus.RUNNING.value)
@@ -46,21 +48,24 @@ def _find_future() -> Iterator[tuple[QuerySet[Any], dict[str, Any]]]:
     held = runs.filter(lease_expires_at__gt=ExpressionWrapper(longest_lease, output_field=DateTimeField()))
     waiting = Job.objects.filter(
         status__in=[JobStatus.QUEUED.value, JobStatus.ERROR_RECOVERABLE.value],
-        dag__workflow__in=runs.values("workflow_id"),
+        dag_id__in=list(runs.values_list("workflow__dag_id", flat=True)),
         not_before__gt=soon + LONGEST_PAUSE,
     )
+    live = JobInstance.objects.filter(status__in=LIVE_LETTERS, executor_type__in=back_ends.executor_names())
     yield runs.filter(backoff_until__gt=soon + LONGEST_BACKOFF), {"backoff_until": None}
     yield held, {"lease_owner": "", "lease_expires_at": None}
     yield ExecutorState.objects.filter(poll_started_at__gt=soon), {"poll_started_at": None}
     yield ExecutorState.objects.filter(disbelief_until__gt=soon + DISBELIEF), {"disbelief_until": None}
-    yield JobInstance.objects.filter(status__in=LIVE_LETTERS, absent_since__gt=soon), {"absent_since": None}
+    yield live.filter(absent_since__gt=soon), {"absent_since": None}
     yield waiting, {"not_before": None}
 
 
 def _clear(rows: QuerySet[Any], **values: Any) -> int:
     """One row at a time: a transaction that holds a single row never waits in a ring."""
-    keys = list(rows.order_by("pk").values_list("pk", flat=True)[:10_000])
-    return sum(_clear_one(rows.model, key, values) for key in keys)
+    keys = rows.order_by().values_list("pk", flat=True)[
+        :10_000
+    ]  # in their order, a database may read all rows there are
+    return sum(_clear_one(rows.model, key, values) for key in sorted(keys))
 
 
 @write_transaction
