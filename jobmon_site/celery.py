@@ -48,7 +48,7 @@ def _announce_beat(**_: Any) -> None:
 def _begin_task(task_id: str, task: Any, kwargs: dict[str, Any], **_: Any) -> None:
     """What is logged meanwhile names the run, the executor or the operation that the task is about."""
     structlog.contextvars.bind_contextvars(task_id=task_id, **kwargs)
-    _hearing.begin_task(task_id, task.name)
+    _hearing.begin_task(task_id, task.name, is_heard=not task.request.is_eager)
 
 
 @task_postrun.connect

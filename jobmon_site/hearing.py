@@ -60,9 +60,11 @@ class Hearing:
     def stop(self) -> None:
         self._stop.set()
 
-    def begin_task(self, task_id: str, name: str) -> None:
+    def begin_task(self, task_id: str, name: str, *, is_heard: bool = True) -> None:
+        """`is_heard`: it came from the broker. What the worker does by itself says nothing of its ears."""
         self._begun[task_id] = (time.monotonic(), name)
-        self.note()
+        if is_heard:
+            self.note()
 
     def end_task(self, task_id: str) -> float:
         """How many seconds it took."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from celery import shared_task
+from celery.concurrency.thread import TaskPool
 from celery.signals import worker_ready, worker_shutdown
+from django.db import close_old_connections
 
 from workflows import bell, collecting, operations, owner_logs
 from workflows.notices import delivery
@@ -22,14 +25,14 @@ def advance(self: Any, *, run_id: int) -> None:
     if progress is None and (live := tick.find_live(run_id)) is not None:
         bell.ring_soon(live)
     elif progress is not None and progress.needs_another_look:
-        bell.ring(run_id)
+        bell.ring_here(run_id)
 
 
 @shared_task(name="workflows.tasks.poll")
 def poll(*, executor: str) -> None:
     """Ask one executor for its listing and apply it."""
     for run_id in reconcile.reconcile(executor):
-        bell.ring(run_id)
+        bell.ring_here(run_id)
 
 
 @shared_task(name="workflows.tasks.sweep")
@@ -81,11 +84,25 @@ def read_log(*, piece_id: int) -> None:
     owners.read_log(piece_id)
 
 
+def hand_over(pool: TaskPool, run_id: int, rung: float) -> None:
+    """One of the worker's own threads looks, as soon as it can."""
+    pool.apply_async(look, (run_id, rung), callback=lambda _: None)
+
+
+def look(run_id: int, rung: float) -> None:
+    """The task without a message. It keeps the thread's connection to the database, which a task of the broker closes."""
+    close_old_connections()
+    advance.apply(kwargs={"run_id": run_id}, headers=bell.headers_at(rung))
+
+
 @worker_ready.connect
-def start_watching(**_: Any) -> None:
+def start_watching(sender: Any, **_: Any) -> None:
+    if isinstance(sender.pool, TaskPool):  # other pools have processes, in which nothing is known of this one's looks
+        bell.answer_here(functools.partial(hand_over, sender.pool))
     watcher.start()
 
 
 @worker_shutdown.connect
 def stop_watching(**_: Any) -> None:
     watcher.stop()
+    bell.answer_here(None)

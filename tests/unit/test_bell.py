@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from celery.concurrency.thread import TaskPool
 from django.conf import settings
 
-from workflows import bell
+from jobmon_site import celery as site_celery
+from workflows import bell, tasks
+from workflows.scheduling import tick
 
 
 @contextmanager
@@ -54,3 +58,55 @@ def test_a_bell_that_nobody_answers_is_rung_at_most_twice(tmp_path: Path, monkey
         seen = len(calls)
     assert bell.lost_bells == lost + 1
     assert 1 <= seen <= 4  # two tries, each of which the library may repeat once on a connection of its own
+
+
+@pytest.fixture
+def rings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The runs that were rung for through the broker."""
+    sent: list[int] = []
+    monkeypatch.setattr(bell, "send", lambda _task, run_id: sent.append(run_id))
+    yield sent
+    bell.answer_here(None)
+
+
+def test_what_a_worker_sees_itself_goes_past_the_broker(rings: list[int]) -> None:
+    bell.ring_here(1)
+    assert rings == [1], "no worker here"
+    looks: list[int] = []
+    bell.answer_here(lambda run_id, _rung: looks.append(run_id))
+    bell.ring_here(2)
+    bell.ring(3)
+    assert (looks, rings) == ([2], [1, 3])
+
+
+def test_a_worker_that_is_leaving_hands_its_bells_to_the_others(rings: list[int]) -> None:
+    pool = TaskPool(1, app=Celery("test", set_as_current=False))
+    pool.executor.shutdown()
+    bell.answer_here(functools.partial(tasks.hand_over, pool))
+    bell.ring_here(1)
+    assert rings == [1]
+
+
+def test_a_thread_of_the_worker_looks_and_what_goes_wrong_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[tuple[int, float]] = []
+
+    def advance(run_id: int, rung: float) -> tick.Progress:
+        asked.append((run_id, rung))
+        raise OSError("no space left")
+
+    monkeypatch.setattr(tick, "advance", advance)
+    pool = TaskPool(1, app=Celery("test", set_as_current=False))
+    tasks.hand_over(pool, 7, 12.5)
+    pool.executor.shutdown()
+    assert asked == [(7, 12.5)]
+    assert "no space left" in caplog.text
+
+
+def test_what_a_worker_does_by_itself_is_no_sign_that_it_hears(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bool] = []
+    monkeypatch.setattr(site_celery._hearing, "note", lambda: heard.append(True))
+    monkeypatch.setattr(tick, "advance", lambda *_: tick.Progress())
+    tasks.look(7, 12.5)
+    assert not heard

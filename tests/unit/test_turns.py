@@ -99,7 +99,7 @@ def ring(watcher: Watcher, hinted: set[int], now: float) -> None:
 def test_what_is_new_rings_at_once_only_when_somebody_has_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that waits for its turn, on a busy server, is not rung for again with each of its jobs that end."""
     rings: list[int] = []
-    monkeypatch.setattr(bell, "ring", rings.append)
+    monkeypatch.setattr(bell, "ring_here", rings.append)
     watcher, start = Watcher(), time.monotonic() - 100.0
     for step in range(1000):  # ten seconds with a new hint each 10 ms
         ring(watcher, set(range(step + 1)), start + step * 0.01)
@@ -112,7 +112,7 @@ def test_what_is_new_rings_at_once_only_when_somebody_has_looked(monkeypatch: py
 
 def test_a_run_in_hand_is_not_rung_for(monkeypatch: pytest.MonkeyPatch) -> None:
     rings: list[int] = []
-    monkeypatch.setattr(bell, "ring", rings.append)
+    monkeypatch.setattr(bell, "ring_here", rings.append)
     turns.take(RUN, time.monotonic())
     ring(Watcher(), {1}, time.monotonic())
     assert rings == []

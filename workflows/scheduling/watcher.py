@@ -99,7 +99,7 @@ class Watcher:
         if self._has_live and now >= self._next_stall_look:
             self._next_stall_look = now + STALL_SECONDS
             for run_id in find_stalled():
-                bell.ring(run_id)
+                bell.ring_here(run_id)
         for name in live:
             if now >= self._next_poll.get(name, 0.0):
                 self._next_poll[name] = now + max(1.0, back_ends.get(name).poll_interval)
@@ -133,4 +133,4 @@ class Watcher:
         if now - last < (RING_GAP if is_new else gap):
             return
         self._rung[run_id] = (now, RING_GAP if is_new else min(gap * 2, LONGEST_GAP), instance_ids)
-        bell.ring(run_id)
+        bell.ring_here(run_id)
