@@ -14,6 +14,7 @@ from jobmon_site import memory
 from jobmon_site.counters import note_task
 from jobmon_site.hearing import Hearing
 from jobmon_site.readiness import announce_ready
+from workflows import bell
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "jobmon_site.settings")
 
@@ -27,11 +28,12 @@ _hearing = Hearing(app)
 
 @worker_ready.connect
 def _sweep_at_once(sender: Any, **_: Any) -> None:
-    """A worker that comes back does not wait for the next sweep: bells may have been lost while there was none."""
+    """A worker that comes back does not wait for the next sweep: bells may have been lost while there was none. The
+    broker may be gone again by now: that bell comes last, and can be lost."""
     memory.settle()
-    app.send_task("workflows.tasks.sweep", ignore_result=True, expires=60)
     _hearing.start(sender.hostname)
     announce_ready()
+    bell.send("workflows.tasks.sweep")
 
 
 @worker_shutdown.connect

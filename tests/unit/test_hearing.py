@@ -6,6 +6,7 @@ import socket
 import time
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery
@@ -115,6 +116,23 @@ def test_a_worker_whose_task_does_not_end_ends_itself(
     del celery_app.app.tasks["tests.hung"]
     celery_app._hearing.step(time.monotonic() + LONGEST_TASK)
     assert len(left) == 1
+
+
+def test_a_worker_whose_broker_is_gone_as_it_starts_is_watched_all_the_same(
+    heartbeat: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    hearing = make_hearing(f"memory://{heartbeat.parent.name}")[1]
+    monkeypatch.setattr(celery_app, "_hearing", hearing)
+    monkeypatch.setattr(celery_app.app, "send_task", lose)
+    celery_app._sweep_at_once(SimpleNamespace(hostname=NAME))
+    try:
+        assert heartbeat.exists()
+        assert hearing._name == NAME
+    finally:
+        hearing.stop()
 
 
 def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
