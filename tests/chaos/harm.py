@@ -14,7 +14,7 @@ from executors.processes import Process, list_marked, read_arguments, read_proce
 from executors.script import ATTEMPT_VARIABLE, INSTANCE_VARIABLE
 from tests.services import is_living
 
-WRAPPERS = ("wrapper-", "batch-wrapper-")
+WRAPPERS = ("wrapper-", "batch-wrapper-", "slurm_script")  # the last is what Slurm calls its copy
 KILL_ROUNDS = 5  # of KILL: a shell may fork between a look and the signal
 
 
