@@ -15,7 +15,18 @@ from django.utils import timezone
 
 from workflows.actor import Actor
 from workflows.audit import sum_up, write_audit
-from workflows.bulk import allocate_ids, as_stored, chunked, insert_rows, update_rows
+from workflows.bulk import (
+    KEY,
+    NUMBER,
+    REAL,
+    TEXT,
+    RowUpdate,
+    allocate_ids,
+    as_stored,
+    chunked,
+    insert_rows,
+    update_rows,
+)
 from workflows.graph import Graph, GraphError, InvalidGraph, JobInput
 from workflows.grouping import Group, group_jobs
 from workflows.lifecycle import Refused
@@ -34,6 +45,13 @@ JOB_COLUMNS = (
 
 
 REQUESTS = ("slots", "mem_free", "max_runtime", "max_attempts", "executor")
+STORE_REQUESTS = RowUpdate(
+    "job",
+    "slots = {slots}, mem_free = {mem_free}, max_runtime = {max_runtime}, max_attempts = {max_attempts},"
+    " executor = {executor}",
+    "job_id = {job}",
+    tuple(zip((*REQUESTS, "job"), (NUMBER, REAL, NUMBER, NUMBER, TEXT, KEY), strict=True)),
+)
 
 # A transaction of so many jobs takes a tenth of a second, and then others have their turn. Where it takes LONG, the next
 # one has fewer.
@@ -140,10 +158,7 @@ def find_changed_requests(workflow: Workflow, graph: Graph) -> list[tuple[int, f
 def _store_requests(workflow_id: int, changed: Sequence[tuple[Any, ...]], actor: Actor) -> None:
     workflow = Workflow.objects.select_for_update().get(pk=workflow_id)
     found = [row for ids in chunked([row[-1] for row in changed]) for row in _read_requests(ids)]
-    update_rows(
-        "UPDATE job SET slots = %s, mem_free = %s, max_runtime = %s, max_attempts = %s, executor = %s WHERE job_id = %s",
-        sorted(changed, key=lambda row: int(row[-1])),
-    )
+    update_rows(STORE_REQUESTS, sorted(changed, key=lambda row: int(row[-1])))
     Workflow.objects.filter(pk=workflow_id).update(change_no=workflow.change_no + 1)
     before, after = sum_up(found), sum_up(dict(zip(REQUESTS, row, strict=False)) for row in changed)
     same = [name for name in REQUESTS if before.get(name) == after[name]]

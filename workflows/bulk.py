@@ -1,10 +1,13 @@
-"""Bulk rows: plain executemany, many times faster than the ORM's bulk methods on both databases."""
+"""Bulk rows, many times faster than by the ORM's bulk methods on both databases."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
+from string import Formatter
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -56,10 +59,55 @@ def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
             cursor.executemany(statement, chunk)
 
 
-def update_rows(statement: str, rows: Sequence[Sequence[Any]]) -> int:
-    """Run a guarded UPDATE once per row; the number of rows that it matched."""
+@dataclass(frozen=True, slots=True)
+class RowUpdate:
+    """An UPDATE of rows that are given values of their own. `changes` and `match` name these in braces; `values` tells, in
+    the order in which each row has them, their names and types. `match` begins with the primary key."""
+
+    table: str
+    changes: str
+    match: str
+    values: tuple[tuple[str, str], ...]
+
+
+# As MariaDB and MySQL are to read a value. Whatever does not fit its column is an error: a BIGINT would be cut instead.
+LETTER, TEXT = (f"{kind} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" for kind in ("VARCHAR(1)", "LONGTEXT"))
+KEY, NUMBER, REAL, MOMENT = "BIGINT", "DECIMAL(65)", "DOUBLE", "DATETIME(6)"
+UPDATE_CHUNK = 1000
+
+
+def update_rows(update: RowUpdate, rows: Sequence[Sequence[Any]]) -> int:
+    """How many rows matched. On MariaDB a statement for each row costs three times one for all of them."""
     if not rows:
         return 0
     with connection.cursor() as cursor:
-        cursor.executemany(statement, rows)
-        return int(cursor.rowcount)
+        if connection.vendor != "mysql":
+            statement, order = _one_by_one(update)
+            cursor.executemany(statement, [[row[place] for place in order] for row in rows])
+            return int(cursor.rowcount)
+        matched = 0
+        for chunk in chunked(rows, UPDATE_CHUNK):
+            cursor.execute(_all_at_once(update), [json.dumps(chunk, ensure_ascii=False)])
+            matched += int(cursor.rowcount)
+        return matched
+
+
+@cache
+def _one_by_one(update: RowUpdate) -> tuple[str, tuple[int, ...]]:
+    """The statement for one row, and the places in a row of what it asks for, one after the other."""
+    text = f"UPDATE {update.table} SET {update.changes} WHERE {update.match}"  # noqa: S608
+    names = [name for name, _ in update.values]
+    order = tuple(names.index(field) for _, field, _, _ in Formatter().parse(text) if field is not None)
+    return text.format_map(dict.fromkeys(names, "%s")), order
+
+
+@cache
+def _all_at_once(update: RowUpdate) -> str:
+    """The statement for all rows in one array of JSON. Found by their key, whatever the planner thinks of the table:
+    in a scan it would wait for rows that others hold."""
+    columns = ", ".join(
+        f"given_{name} {kind} PATH '$[{n}]' ERROR ON ERROR" for n, (name, kind) in enumerate(update.values)
+    )
+    given, target = f"JSON_TABLE(%s, '$[*]' COLUMNS ({columns})) AS given", f"{update.table} FORCE INDEX (PRIMARY)"
+    text = f"UPDATE {given} STRAIGHT_JOIN {target} ON {update.match} SET {update.changes}"  # noqa: S608
+    return text.format_map({name: f"given.given_{name}" for name, _ in update.values})

@@ -87,6 +87,12 @@ def test_a_worker_that_is_leaving_hands_its_bells_to_the_others(rings: list[int]
     assert rings == [1]
 
 
+def hand_over_and_wait(run_id: int, rung: float) -> None:
+    pool = TaskPool(1, app=Celery("test", set_as_current=False))
+    tasks.hand_over(pool, run_id, rung)
+    pool.executor.shutdown()
+
+
 def test_a_thread_of_the_worker_looks_and_what_goes_wrong_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -97,9 +103,7 @@ def test_a_thread_of_the_worker_looks_and_what_goes_wrong_is_told(
         raise OSError("no space left")
 
     monkeypatch.setattr(tick, "advance", advance)
-    pool = TaskPool(1, app=Celery("test", set_as_current=False))
-    tasks.hand_over(pool, 7, 12.5)
-    pool.executor.shutdown()
+    hand_over_and_wait(7, 12.5)
     assert asked == [(7, 12.5)]
     assert "no space left" in caplog.text
 
@@ -108,5 +112,5 @@ def test_what_a_worker_does_by_itself_is_no_sign_that_it_hears(monkeypatch: pyte
     heard: list[bool] = []
     monkeypatch.setattr(site_celery._hearing, "note", lambda: heard.append(True))
     monkeypatch.setattr(tick, "advance", lambda *_: tick.Progress())
-    tasks.look(7, 12.5)
+    hand_over_and_wait(7, 12.5)
     assert not heard

@@ -13,7 +13,18 @@ from django.utils import timezone
 from executors import faults
 from executors.base import Resources
 from workflows import state_machine
-from workflows.bulk import allocate_ids, as_stored, chunked, insert_rows, update_rows
+from workflows.bulk import (
+    KEY,
+    LETTER,
+    MOMENT,
+    TEXT,
+    RowUpdate,
+    allocate_ids,
+    as_stored,
+    chunked,
+    insert_rows,
+    update_rows,
+)
 from workflows.lifecycle.moves import Ledger, LockedJob, jobs_of, lock_jobs, lock_live, lock_run, log_moves, move_jobs
 from workflows.models import ExecutorState, JobInstance
 from workflows.models.execution import LIVE_LETTERS
@@ -21,12 +32,23 @@ from workflows.state_machine import InstanceStatus, JobStatus, RunStatus
 from workflows.transactions import write_transaction
 
 MOST_NAME_BYTES = 200
-STORE_OBSERVATION = (
-    "UPDATE job_instance SET status = %s, status_date = COALESCE(%s, status_date),"
-    " executor_id = COALESCE(%s, executor_id), nodename = COALESCE(%s, nodename),"
-    " started_at = COALESCE(%s, started_at), phase = COALESCE(%s, phase),"
-    " phase_message = COALESCE(%s, phase_message), absent_since = NULL WHERE job_instance_id = %s AND status = %s"
+STORE_SUBMITTED = RowUpdate(
+    "job_instance",
+    "status = 'B', executor_id = {executor_id}, status_date = {now}, absent_since = NULL",
+    "job_instance_id = {instance} AND status = 'I'",
+    (("executor_id", TEXT), ("now", MOMENT), ("instance", KEY)),
 )
+STORE_OBSERVATION = RowUpdate(
+    "job_instance",
+    "status = {status}, status_date = COALESCE({since}, status_date), executor_id = COALESCE({executor_id}, executor_id),"
+    " nodename = COALESCE({host}, nodename), started_at = COALESCE({started}, started_at),"
+    " phase = COALESCE({phase}, phase), phase_message = COALESCE({message}, phase_message), absent_since = NULL",
+    "job_instance_id = {instance} AND status = {before}",
+    (
+        ("status", LETTER), ("since", MOMENT), ("executor_id", TEXT), ("host", TEXT), ("started", MOMENT),
+        ("phase", TEXT), ("message", TEXT), ("instance", KEY), ("before", LETTER),
+    ),
+)  # fmt: skip
 MAY_START = frozenset({JobStatus.REGISTERED, JobStatus.QUEUED, JobStatus.ERROR_RECOVERABLE})
 INSTANCE_COLUMNS = (
     "job_instance_id", "job_id", "workflow_run_id", "executor_type", "nodename", "reason", "evidence", "status",
@@ -216,11 +238,7 @@ def record_submitted(run_id: int, executor_ids: dict[int, str]) -> int:
     for chunk in chunked(ids):
         rows = JobInstance.objects.select_for_update().filter(pk__in=chunk, status=InstanceStatus.INSTANTIATED.value)
         still.extend(rows.order_by("pk").values_list("pk", flat=True))
-    update_rows(
-        "UPDATE job_instance SET status = 'B', executor_id = %s, status_date = %s, absent_since = NULL"
-        " WHERE job_instance_id = %s AND status = 'I'",
-        [(executor_ids[instance_id], as_stored(now), instance_id) for instance_id in still],
-    )
+    update_rows(STORE_SUBMITTED, [(executor_ids[instance_id], as_stored(now), instance_id) for instance_id in still])
     log_moves((instance_id, InstanceStatus.SUBMITTED, now) for instance_id in still)
     ledger = Ledger(workflow, has_changed=bool(still))
     ledger.close()

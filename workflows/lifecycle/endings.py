@@ -14,7 +14,19 @@ from django.utils import timezone
 
 from executors import faults
 from executors.base import Usage
-from workflows.bulk import as_stored, chunked, insert_rows, update_rows
+from workflows.bulk import (
+    KEY,
+    LETTER,
+    MOMENT,
+    NUMBER,
+    REAL,
+    TEXT,
+    RowUpdate,
+    as_stored,
+    chunked,
+    insert_rows,
+    update_rows,
+)
 from workflows.error_counts import add_hosts, add_to_trend
 from workflows.lifecycle.moves import (
     Ledger,
@@ -41,16 +53,26 @@ from workflows.state_machine import (
 from workflows.transactions import write_transaction
 
 FAILED_LETTERS = (JobStatus.ERROR_RECOVERABLE, JobStatus.ERROR_FATAL)
-END_INSTANCE = (
-    "UPDATE job_instance SET status = %s, status_date = %s, ended_at = %s, reason = %s, evidence = %s, exit_code = %s,"
-    " exit_signal = %s, started_at = COALESCE(started_at, %s), wallclock = %s, cpu = %s, maxvmem = %s, io = %s,"
-    " nodename = CASE WHEN %s <> '' THEN %s ELSE nodename END, process_group_id = COALESCE(%s, process_group_id),"
-    " executor_id = COALESCE(%s, executor_id), phase = '', phase_message = '', absent_since = NULL"
-    " WHERE job_instance_id = %s AND status = %s"
-)
-ADD_USAGE = (
-    "UPDATE job_instance SET wallclock = COALESCE(wallclock, %s), cpu = COALESCE(cpu, %s),"
-    " maxvmem = COALESCE(maxvmem, %s), io = COALESCE(io, %s) WHERE job_instance_id = %s AND status IN ('D', 'E')"
+END_INSTANCE = RowUpdate(
+    "job_instance",
+    "status = {status}, status_date = {now}, ended_at = {ended}, reason = {reason}, evidence = {evidence},"
+    " exit_code = {code}, exit_signal = {signal}, started_at = COALESCE(started_at, {started}), wallclock = {wallclock},"
+    " cpu = {cpu}, maxvmem = {maxvmem}, io = {io}, nodename = CASE WHEN {host} <> '' THEN {host} ELSE nodename END,"
+    " process_group_id = COALESCE({process_group}, process_group_id),"
+    " executor_id = COALESCE({executor_id}, executor_id), phase = '', phase_message = '', absent_since = NULL",
+    "job_instance_id = {instance} AND status = {before}",
+    (
+        ("status", LETTER), ("now", MOMENT), ("ended", MOMENT), ("reason", TEXT), ("evidence", TEXT), ("code", NUMBER),
+        ("signal", NUMBER), ("started", MOMENT), ("wallclock", REAL), ("cpu", REAL), ("maxvmem", NUMBER), ("io", NUMBER),
+        ("host", TEXT), ("process_group", NUMBER), ("executor_id", TEXT), ("instance", KEY), ("before", LETTER),
+    ),
+)  # fmt: skip
+ADD_USAGE = RowUpdate(
+    "job_instance",
+    "wallclock = COALESCE(wallclock, {wallclock}), cpu = COALESCE(cpu, {cpu}),"
+    " maxvmem = COALESCE(maxvmem, {maxvmem}), io = COALESCE(io, {io})",
+    "job_instance_id = {instance} AND status IN ('D', 'E')",
+    (("wallclock", REAL), ("cpu", REAL), ("maxvmem", NUMBER), ("io", NUMBER), ("instance", KEY)),
 )
 
 
@@ -120,7 +142,7 @@ def _ending_row(ending: Ending, status: InstanceStatus, before: InstanceStatus, 
     return (
         status.value, as_stored(now), as_stored(ending.ended_at or now), ending.reason.value if ending.reason else "",
         ending.evidence, ending.exit_code, ending.signal, as_stored(ending.started_at), usage.wallclock, usage.cpu,
-        usage.maxvmem, usage.io, ending.host, ending.host, ending.process_group_id, ending.executor_id,
+        usage.maxvmem, usage.io, ending.host, ending.process_group_id, ending.executor_id,
         ending.instance_id, before.value,
     )  # fmt: skip
 
