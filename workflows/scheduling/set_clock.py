@@ -62,9 +62,8 @@ def _find_future() -> Iterator[tuple[QuerySet[Any], dict[str, Any]]]:
 
 def _clear(rows: QuerySet[Any], **values: Any) -> int:
     """One row at a time: a transaction that holds a single row never waits in a ring."""
-    keys = rows.order_by().values_list("pk", flat=True)[
-        :10_000
-    ]  # in their order, a database may read all rows there are
+    # Not in their order: a database may then read all rows there are.
+    keys = rows.order_by().values_list("pk", flat=True)[:10_000]
     return sum(_clear_one(rows.model, key, values) for key in sorted(keys))
 
 
